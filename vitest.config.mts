@@ -1,0 +1,31 @@
+import { defineConfig } from "vitest/config";
+
+const MINUTE = 60_000;
+
+/** One project a layer of test; scripts/test.ts runs them in order and says what it skips. */
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: MINUTE } },
+      {
+        test: {
+          name: "engine",
+          include: ["test/engine/**/*.test.ts"],
+          testTimeout: 5 * MINUTE,
+          hookTimeout: 15 * MINUTE,
+          // Each starts an engine and an emulator; two cores carry one at a time.
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: "machine",
+          include: ["test/machine/**/*.test.ts"],
+          testTimeout: 10 * MINUTE,
+          hookTimeout: 40 * MINUTE,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
