@@ -1,0 +1,109 @@
+import * as secretsmanager from "@pulumi/aws/secretsmanager";
+import * as pulumi from "@pulumi/pulumi";
+import * as tls from "@pulumi/tls";
+
+const DAY = 24;
+
+export interface CertificateArgs {
+  /** The address that clients connect to. */
+  ipAddress: pulumi.Input<string>;
+  /** Days for which the destroyed secret can be restored; 0 deletes at once. */
+  recoveryDays: number;
+}
+
+/**
+ * A server certificate for one address, signed by a certificate authority of this stack alone.
+ * The private key travels as a secret in Secrets Manager: `{"certificate": PEM, "privateKey": PEM}`.
+ */
+export class Certificate extends pulumi.ComponentResource {
+  /** PEM of the authority, for clients to verify the endpoint with. */
+  readonly caCertificate: pulumi.Output<string>;
+  readonly secretArn: pulumi.Output<string>;
+  readonly versionId: pulumi.Output<string>;
+
+  constructor(name: string, args: CertificateArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("qwen3-embedding-stack:index:Certificate", name, {}, opts);
+    const authority = this.createAuthority(name);
+    const server = this.createServerCertificate(name, authority, args.ipAddress);
+    const version = this.storeInSecretsManager(name, server, args.recoveryDays);
+    this.caCertificate = authority.certificate.certPem;
+    this.secretArn = version.arn;
+    this.versionId = version.versionId;
+    this.registerOutputs({
+      caCertificate: this.caCertificate,
+      secretArn: this.secretArn,
+      versionId: this.versionId,
+    });
+  }
+
+  private createAuthority(name: string) {
+    const key = new tls.PrivateKey(`${name}-ca`, { algorithm: "ECDSA", ecdsaCurve: "P256" }, { parent: this });
+    const certificate = new tls.SelfSignedCert(
+      `${name}-ca`,
+      {
+        privateKeyPem: key.privateKeyPem,
+        subject: { commonName: `${name} CA`, organization: "qwen3-embedding-stack" },
+        isCaCertificate: true,
+        setSubjectKeyId: true,
+        validityPeriodHours: 3650 * DAY,
+        allowedUses: ["cert_signing", "crl_signing"],
+      },
+      { parent: this },
+    );
+    return { key, certificate };
+  }
+
+  private createServerCertificate(
+    name: string,
+    authority: { key: tls.PrivateKey; certificate: tls.SelfSignedCert },
+    ipAddress: pulumi.Input<string>,
+  ) {
+    const key = new tls.PrivateKey(`${name}-server`, { algorithm: "ECDSA", ecdsaCurve: "P256" }, { parent: this });
+    const request = new tls.CertRequest(
+      `${name}-server`,
+      { privateKeyPem: key.privateKeyPem, subject: { commonName: name }, ipAddresses: [ipAddress] },
+      { parent: this },
+    );
+    const certificate = new tls.LocallySignedCert(
+      `${name}-server`,
+      {
+        certRequestPem: request.certRequestPem,
+        caPrivateKeyPem: authority.key.privateKeyPem,
+        caCertPem: authority.certificate.certPem,
+        validityPeriodHours: 825 * DAY,
+        // Any `pulumi up` in the last half year renews it; the machine takes the new one without a restart.
+        earlyRenewalHours: 183 * DAY,
+        allowedUses: ["digital_signature", "server_auth"],
+      },
+      { parent: this },
+    );
+    return { key, certificate };
+  }
+
+  private storeInSecretsManager(
+    name: string,
+    server: { key: tls.PrivateKey; certificate: tls.LocallySignedCert },
+    recoveryDays: number,
+  ): secretsmanager.SecretVersion {
+    const secret = new secretsmanager.Secret(
+      name,
+      {
+        namePrefix: `${name}-`,
+        description: "Certificate and private key of the embedding endpoint",
+        recoveryWindowInDays: recoveryDays,
+      },
+      { parent: this },
+    );
+    return new secretsmanager.SecretVersion(
+      name,
+      {
+        secretId: secret.id,
+        secretString: pulumi.jsonStringify({
+          certificate: server.certificate.certPem,
+          privateKey: server.key.privateKeyPem,
+        }),
+      },
+      { parent: this },
+    );
+  }
+}

@@ -1,0 +1,109 @@
+import { createHash } from "node:crypto";
+
+/** The model that this stack serves; https://huggingface.co/Qwen/Qwen3-Embedding-4B, Apache-2.0. */
+export const MODEL = {
+  /** The name that answers carry in `model`. */
+  servedName: "Qwen3-Embedding-4B",
+  /** Its name on Hugging Face, accepted in requests as well. */
+  id: "Qwen/Qwen3-Embedding-4B",
+  revision: "5cf2132abc99cad020ac570b19d031efec650f2b",
+  dimensions: 2560,
+  /** Tokens, the appended end-of-text token included. */
+  contextLength: 32768,
+} as const;
+
+/** Where weights come from when nobody says otherwise. */
+export const DEFAULT_MODEL_SOURCE = `hf://${MODEL.id}@${MODEL.revision}`;
+
+export const PATHS = {
+  /** Settings of every unit; mode 600, never a key. */
+  environment: "/etc/qwen3/embed.env",
+  /** What the bundle installs. */
+  home: "/opt/qwen3",
+  /** Content-addressed: virtual environments, models, uv's cache. May outlive the machine. */
+  store: "/var/lib/qwen3",
+  /** tmpfs: digests and the certificate. */
+  runtime: "/run/qwen3",
+} as const;
+
+/** The first worker's port on 127.0.0.1; worker N listens on `FIRST_WORKER_PORT + N`. */
+export const FIRST_WORKER_PORT = 30000;
+
+export type Accelerator = "cuda" | "cpu";
+
+/** What decides the contents of the bundle. */
+export interface BundleConfig {
+  accelerator: Accelerator;
+  /** Workers, one a GPU. */
+  workers: number;
+  /** Largest request body, in bytes. */
+  maxBodyBytes: number;
+  /** `hf://OWNER/NAME@REVISION` or `s3://BUCKET/PREFIX`. */
+  modelSource: string;
+}
+
+/** Everything that a machine is a function of. */
+export interface MachineConfig extends BundleConfig {
+  region: string;
+  /** Another endpoint for AWS's services, for instance a proxy or an emulator. */
+  awsEndpointUrl?: string;
+  /** Proxy for packages and model weights, as `http://HOST:PORT`. */
+  httpsProxy?: string;
+  /** SHA-256 of the file SHA256SUMS among the weights, for an S3 source. */
+  modelSha256?: string;
+  /** Tokens, the appended end-of-text token included. */
+  contextLength: number;
+  /** Share of GPU memory for weights and KV pool, 0 to 1. */
+  memFractionStatic: number;
+  /** Items in one request. */
+  maxInputs: number;
+  bucket: string;
+  bundleKey: string;
+  /** SHA-256 of the bundle, hexadecimal: the machine refuses another. */
+  bundleSha256: string;
+  indexKey: string;
+}
+
+/** A name for the weights of one source; a changed source or digest is another folder. */
+export function modelPath(config: Pick<MachineConfig, "modelSource" | "modelSha256">): string {
+  const id = createHash("sha256")
+    .update(`${config.modelSource}\n${config.modelSha256 ?? ""}`)
+    .digest("hex")
+    .slice(0, 16);
+  return `${PATHS.store}/models/${id}`;
+}
+
+/** The variables of {@link PATHS.environment}, in the order in which they are written. */
+export function environment(config: MachineConfig): Record<string, string> {
+  return {
+    AWS_REGION: config.region,
+    AWS_DEFAULT_REGION: config.region,
+    ...(config.awsEndpointUrl && { AWS_ENDPOINT_URL: config.awsEndpointUrl }),
+    QWEN3_ACCELERATOR: config.accelerator,
+    QWEN3_SERVED_MODEL: MODEL.servedName,
+    QWEN3_MODEL_ID: MODEL.id,
+    QWEN3_MODEL_SOURCE: config.modelSource,
+    ...(config.modelSha256 && { QWEN3_MODEL_SHA256: config.modelSha256 }),
+    QWEN3_MODEL_PATH: modelPath(config),
+    QWEN3_STORE: PATHS.store,
+    QWEN3_DIMENSIONS: String(MODEL.dimensions),
+    QWEN3_CONTEXT_LENGTH: String(config.contextLength),
+    QWEN3_MEM_FRACTION_STATIC: String(config.memFractionStatic),
+    QWEN3_MAX_INPUTS: String(config.maxInputs),
+    QWEN3_MAX_BODY_BYTES: String(config.maxBodyBytes),
+    QWEN3_BUCKET: config.bucket,
+    QWEN3_INDEX_KEY: config.indexKey,
+  };
+}
+
+/** Lines of a systemd EnvironmentFile; values are quoted, which systemd and a shell read alike. */
+export function environmentFile(variables: Record<string, string>): string {
+  return Object.entries(variables)
+    .map(([name, value]) => {
+      if (/["\\$`\n]/.test(value)) {
+        throw new Error(`${name} is ${JSON.stringify(value)}: quotes, backslashes, $, \` and line breaks are not allowed`);
+      }
+      return `${name}="${value}"\n`;
+    })
+    .join("");
+}

@@ -1,0 +1,18 @@
+#!/bin/sh
+# Installs the system packages that are missing. An image that has them all needs no package archive.
+set -eu
+wanted="ca-certificates libnginx-mod-http-js libnuma1 nginx python3-boto3 python3-venv"
+# SGLang compiles kernels at run time: nvcc comes with the bundle's lock, its host compiler does not.
+[ "$QWEN3_ACCELERATOR" = cpu ] || wanted="$wanted g++"
+missing=""
+for package in $wanted; do
+	status=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)
+	[ "$status" = installed ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+echo "installing packages:$missing"
+export DEBIAN_FRONTEND=noninteractive
+# cloud images may still be refreshing their own package lists
+apt-get -o DPkg::Lock::Timeout=600 update
+# shellcheck disable=SC2086 # a list of words
+apt-get -o DPkg::Lock::Timeout=600 install --yes --no-install-recommends $missing

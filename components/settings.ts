@@ -1,0 +1,239 @@
+import { Region } from "@pulumi/aws/types/enums";
+import * as pulumi from "@pulumi/pulumi";
+import { GPU_INSTANCE_TYPES } from "./instanceTypes";
+import { type Accelerator, DEFAULT_MODEL_SOURCE, MODEL } from "./machine/config";
+
+/** The stack's configuration, checked. Pulumi.yaml describes each setting and holds its default. */
+export interface Settings {
+  region: string;
+  instanceType: string;
+  accelerator: Accelerator;
+  /** Workers on the machine, one a GPU. */
+  workers: number;
+  /** Client names, the first one being the default. */
+  clients: string[];
+  /** Seconds for which the previous key still works. */
+  keyGraceSeconds: number;
+  /** Days for which a deleted secret can be restored; 0 deletes at once. */
+  secretRecoveryDays: number;
+  allowedCidrs: string[];
+  modelSource: string;
+  modelSha256: string | undefined;
+  /** Whether the weights are the published ones, so that the model card's similarities must hold. */
+  publishedWeights: boolean;
+  contextLength: number;
+  memFractionStatic: number;
+  maxInputs: number;
+  maxBodyBytes: number;
+  rootVolumeGib: number;
+  protect: boolean;
+  awsEndpointUrl: string | undefined;
+  httpsProxy: string | undefined;
+  verificationTimeoutSeconds: number;
+}
+
+/** Settings as they are written, before any check. */
+export type RawSettings = Record<string, unknown>;
+
+const NAMES = [
+  "instanceType", "accelerator", "clients", "keyGraceSeconds", "secretRecoveryDays", "allowedCidrs",
+  "allowPublicAccess", "modelSource", "modelSha256", "publishedWeights", "contextLength",
+  "memFractionStatic", "maxInputs", "maxBodyBytes", "rootVolumeGib", "protect", "awsEndpointUrl",
+  "httpsProxy", "verificationTimeoutSeconds",
+] as const;
+// biome-ignore format: one row a group reads better than one line a name
+type Name = (typeof NAMES)[number];
+
+/** Defaults of Pulumi.yaml, for a program that runs without it. A test holds the two together. */
+export const DEFAULTS = {
+  instanceType: "g6e.xlarge",
+  accelerator: "cuda",
+  clients: ["default"],
+  keyGraceSeconds: 3600,
+  secretRecoveryDays: 7,
+  allowedCidrs: [],
+  allowPublicAccess: false,
+  modelSource: DEFAULT_MODEL_SOURCE,
+  publishedWeights: true,
+  contextLength: MODEL.contextLength,
+  memFractionStatic: 0.85,
+  maxInputs: 2048,
+  maxBodyBytes: 8388608,
+  rootVolumeGib: 150,
+  protect: false,
+  verificationTimeoutSeconds: 2700,
+  // Optional: empty is not set.
+  modelSha256: "",
+  awsEndpointUrl: "",
+  httpsProxy: "",
+} as const satisfies Partial<Record<Name, unknown>>;
+
+/** Reads the stack's configuration and checks it, before any resource exists. */
+export function loadSettings(): Settings {
+  const config = new pulumi.Config();
+  const raw: RawSettings = Object.fromEntries(NAMES.map((name) => [name, readValue(config, name)]));
+  return checkSettings({ ...raw, region: new pulumi.Config("aws").get("region") });
+}
+
+/** Configuration arrives as text: JSON where it parses, otherwise a plain string. */
+function readValue(config: pulumi.Config, name: Name): unknown {
+  const text = config.get(name);
+  if (text === undefined) {
+    return undefined;
+  }
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/**
+ * Checks every setting and answers with all problems at once.
+ *
+ * @throws pulumi.RunError naming each setting that is wrong, its value and what is allowed.
+ */
+export function checkSettings(written: RawSettings): Settings {
+  const problems: string[] = [];
+  const raw: RawSettings = { ...DEFAULTS, ...definedOnly(written) };
+  const read = <T>(name: string, allowed: string, accepts: (value: never) => boolean): T => {
+    const value = raw[name];
+    if (!accepts(value as never)) {
+      problems.push(`${name === "region" ? "aws:region" : name} is ${show(value)}; allowed: ${allowed}`);
+    }
+    return value as T;
+  };
+  const integer = (name: Name, least: number, most: number, unit: string) =>
+    read<number>(
+      name,
+      `a whole number of ${unit} from ${least} to ${most}`,
+      (value: number) => Number.isInteger(value) && value >= least && value <= most,
+    );
+  const boolean = (name: Name) => read<boolean>(name, "true or false", (value) => typeof value === "boolean");
+  const optional = (name: Name, allowed: string, accepts: (value: string) => boolean) =>
+    raw[name] === ""
+      ? undefined
+      : read<string>(name, allowed, (value: string) => typeof value === "string" && accepts(value));
+
+  const accelerator = read<Accelerator>("accelerator", "cuda or cpu", (value) => value === "cuda" || value === "cpu");
+  const instanceType = read<string>("instanceType", instanceTypesAllowed(accelerator), (value: string) =>
+    accelerator === "cpu" ? /^[a-z0-9-]+\.[a-z0-9-]+$/.test(value) : Object.hasOwn(GPU_INSTANCE_TYPES, value),
+  );
+  const allowPublicAccess = boolean("allowPublicAccess");
+
+  const settings: Settings = {
+    region: read("region", `one of AWS's regions: ${REGIONS.join(", ")}`, (value) => REGIONS.includes(value)),
+    instanceType,
+    accelerator,
+    workers: accelerator === "cuda" ? (GPU_INSTANCE_TYPES[instanceType]?.count ?? 1) : 1,
+    clients: read(
+      "clients",
+      "a list of 1 to 1000 different names of 1 to 64 lower-case letters, digits and hyphens, each beginning with a letter",
+      isClientList,
+    ),
+    keyGraceSeconds: integer("keyGraceSeconds", 0, 7 * 24 * 3600, "seconds"),
+    secretRecoveryDays: read(
+      "secretRecoveryDays",
+      "0, or a whole number of days from 7 to 30 (what Secrets Manager takes)",
+      (value: number) => value === 0 || (Number.isInteger(value) && value >= 7 && value <= 30),
+    ),
+    allowedCidrs: read(
+      "allowedCidrs",
+      `a list of at least one IPv4 range such as 203.0.113.0/24${
+        allowPublicAccess ? "" : "; ranges wider than /8, such as 0.0.0.0/0, only together with allowPublicAccess: true"
+      }`,
+      (value) => isCidrList(value, allowPublicAccess),
+    ),
+    modelSource: read(
+      "modelSource",
+      "hf://OWNER/NAME@REVISION with a commit of 40 hexadecimal digits, or s3://BUCKET/PREFIX",
+      isModelSource,
+    ),
+    modelSha256: optional("modelSha256", "64 hexadecimal digits", (value) => /^[0-9a-f]{64}$/.test(value)),
+    publishedWeights: boolean("publishedWeights"),
+    contextLength: integer("contextLength", 64, MODEL.contextLength, "tokens"),
+    memFractionStatic: read(
+      "memFractionStatic",
+      "a number from 0.1 to 0.95",
+      (value: number) => typeof value === "number" && value >= 0.1 && value <= 0.95,
+    ),
+    maxInputs: integer("maxInputs", 1, 2048, "items"),
+    maxBodyBytes: integer("maxBodyBytes", 65536, 64 * 1024 * 1024, "bytes"),
+    rootVolumeGib: integer("rootVolumeGib", 100, 16384, "GiB"),
+    protect: boolean("protect"),
+    awsEndpointUrl: optional("awsEndpointUrl", "an http:// or https:// URL", isHttpUrl),
+    httpsProxy: optional("httpsProxy", "an http:// or https:// URL", isHttpUrl),
+    verificationTimeoutSeconds: integer("verificationTimeoutSeconds", 10, 4 * 3600, "seconds"),
+  };
+  if (problems.length > 0) {
+    throw new pulumi.RunError(
+      `The configuration is not usable, and nothing was changed:\n${problems.map((line) => `  - ${line}`).join("\n")}\n` +
+        "Set a value with `pulumi config set NAME VALUE`, a list with `--path 'NAME[0]'`.",
+    );
+  }
+  return settings;
+}
+
+const REGIONS: string[] = Object.values(Region);
+
+function instanceTypesAllowed(accelerator: Accelerator): string {
+  return accelerator === "cpu"
+    ? "an EC2 instance type such as m7i.xlarge"
+    : `a type with NVIDIA GPUs that this stack knows: ${Object.keys(GPU_INSTANCE_TYPES).join(", ")}`;
+}
+
+function isClientList(value: unknown): boolean {
+  return (
+    Array.isArray(value) &&
+    value.length >= 1 &&
+    value.length <= 1000 &&
+    new Set(value).size === value.length &&
+    value.every((name) => typeof name === "string" && /^[a-z][a-z0-9-]{0,63}$/.test(name))
+  );
+}
+
+function isCidrList(value: unknown, allowPublicAccess: boolean): boolean {
+  return (
+    Array.isArray(value) &&
+    value.length >= 1 &&
+    value.every((range) => typeof range === "string" && isCidr(range) && (allowPublicAccess || prefixLength(range) >= 8))
+  );
+}
+
+function prefixLength(range: string): number {
+  return Number(range.split("/")[1]);
+}
+
+/** An IPv4 range whose host bits are zero, which is what EC2 accepts. */
+function isCidr(range: string): boolean {
+  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\/(\d{1,2})$/.exec(range);
+  if (!match) {
+    return false;
+  }
+  const [a, b, c, d, length] = match.slice(1).map(Number) as [number, number, number, number, number];
+  if ([a, b, c, d].some((octet) => octet > 255) || length > 32) {
+    return false;
+  }
+  const address = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
+  const hostBits = length === 32 ? 0 : 2 ** (32 - length) - 1;
+  return (address & hostBits) === 0;
+}
+
+function isModelSource(value: unknown): boolean {
+  return (
+    typeof value === "string" &&
+    (/^hf:\/\/[\w.-]+\/[\w.-]+@[0-9a-f]{40}$/.test(value) || /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/[\w.\/-]+$/.test(value))
+  );
+}
+
+function isHttpUrl(value: string): boolean {
+  return URL.canParse(value) && /^https?:$/.test(new URL(value).protocol);
+}
+
+function definedOnly(values: RawSettings): RawSettings {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}
+
+function show(value: unknown): string {
+  return value === undefined ? "not set" : JSON.stringify(value);
+}

@@ -1,0 +1,55 @@
+import { local } from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+
+export interface VerificationArgs {
+  /** `https://HOST/v1` */
+  endpoint: pulumi.Input<string>;
+  caCertificate: pulumi.Input<string>;
+  /** The secret whose key the checks use. They read it themselves: no key is an input here. */
+  secretArn: pulumi.Input<string>;
+  region: string;
+  model: string;
+  dimensions: number;
+  instanceId: pulumi.Input<string>;
+  /** Whether the model card's similarities must hold. */
+  publishedWeights: boolean;
+  /** How long a machine may take from its start to its first answer. */
+  timeoutSeconds: number;
+  awsEndpointUrl?: string;
+  /** Checked again when one of these changes: versions of keys and certificate. */
+  revisions: pulumi.Input<string>[];
+}
+
+/** Runs scripts/verify against the live endpoint: an update that leaves it unverified fails. */
+export class Verification extends pulumi.ComponentResource {
+  constructor(name: string, args: VerificationArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("qwen3-embedding-stack:index:Verification", name, {}, opts);
+    const command = "npm run --silent verify -- --from-env";
+    new local.Command(
+      name,
+      {
+        create: command,
+        // A new key or certificate is checked on the same machine; a new machine is a new verification.
+        update: command,
+        triggers: [args.instanceId],
+        environment: {
+          VERIFY_ENDPOINT: args.endpoint,
+          VERIFY_CA_CERTIFICATE: args.caCertificate,
+          VERIFY_SECRET_ARN: args.secretArn,
+          VERIFY_REGION: args.region,
+          VERIFY_MODEL: args.model,
+          VERIFY_DIMENSIONS: String(args.dimensions),
+          VERIFY_INSTANCE_ID: args.instanceId,
+          VERIFY_REAL_WEIGHTS: String(args.publishedWeights),
+          VERIFY_TIMEOUT_SECONDS: String(args.timeoutSeconds),
+          VERIFY_REVISIONS: pulumi.all(args.revisions).apply((revisions) => revisions.join(" ")),
+          ...(args.awsEndpointUrl && { AWS_ENDPOINT_URL: args.awsEndpointUrl }),
+        },
+        // Progress and the table of checks are what the operator watches; the script prints no key.
+        logging: local.Logging.StdoutAndStderr,
+      },
+      { parent: this, customTimeouts: { create: "5h", update: "5h" } },
+    );
+    this.registerOutputs({});
+  }
+}
