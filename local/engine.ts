@@ -1,0 +1,121 @@
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { CACHE, ROOT } from "./paths";
+import { run, runWithProgress } from "./process";
+
+/** The engine that is built where Pulumi's own site cannot be reached: the newest one that is a Go module. */
+const ENGINE_VERSION = "v3.259.0";
+
+/** Plugins for which there is a stand-in; the real one is used wherever it can be installed, except for AWS's. */
+const PLUGINS = { random: "4.21.2", command: "1.2.1", tls: "5.6.1" } as const;
+
+/** A Pulumi command line and the stand-in providers that it needs, as folders for PATH. */
+export interface Engine {
+  pulumi: string;
+  path: string;
+  /** For people: where it came from. */
+  origin: string;
+}
+
+/**
+ * Finds or makes an engine: one on PATH, one that `npx pulumi` brings, otherwise one built from its Go module.
+ *
+ * @param providers folder for the stand-in providers of one environment
+ */
+export async function prepareEngine(providers: string, onProgress: (line: string) => void): Promise<Engine> {
+  const found = onPath() ?? (await lazyInstaller(onProgress)) ?? (await build(onProgress));
+  await standIns(found, providers, onProgress);
+  return { ...found, path: [join(found.pulumi, ".."), providers, process.env.PATH].join(delimiter) };
+}
+
+interface Found {
+  pulumi: string;
+  origin: string;
+  built: boolean;
+}
+
+function onPath(): Found | undefined {
+  for (const folder of (process.env.PATH ?? "").split(delimiter)) {
+    const pulumi = join(folder, "pulumi");
+    // The project's own node_modules/.bin holds the lazy installer, which comes next.
+    if (!folder.startsWith(ROOT) && existsSync(pulumi)) {
+      return { pulumi, origin: pulumi, built: false };
+    }
+  }
+  return undefined;
+}
+
+async function lazyInstaller(onProgress: (line: string) => void): Promise<Found | undefined> {
+  if (existsSync(builtPath())) {
+    return undefined;
+  }
+  onProgress("asking the npm package pulumi for its engine");
+  const pulumi = join(ROOT, "node_modules", ".bin", "pulumi");
+  try {
+    await run(pulumi, ["version"], { timeoutMs: 300_000 });
+    return { pulumi, origin: "the npm package pulumi", built: false };
+  } catch {
+    return undefined;
+  }
+}
+
+function builtPath(): string {
+  return join(CACHE, "engine", ENGINE_VERSION, "pulumi");
+}
+
+async function build(onProgress: (line: string) => void): Promise<Found> {
+  const target = builtPath();
+  if (!existsSync(target)) {
+    onProgress(`Pulumi's site is out of reach: building the engine ${ENGINE_VERSION} from its Go module (minutes, once)`);
+    const work = join(CACHE, "engine", `build-${process.pid}`);
+    mkdirSync(work, { recursive: true });
+    try {
+      const module = "github.com/pulumi/pulumi/pkg/v3";
+      writeFileSync(
+        join(work, "go.mod"),
+        `module engine\n\ngo 1.25\n\ntool ${module}/cmd/pulumi\n\nrequire ${module} ${ENGINE_VERSION}\n`,
+      );
+      await runWithProgress("go", ["mod", "tidy"], onProgress, { cwd: work });
+      const version = `github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=${ENGINE_VERSION}`;
+      await runWithProgress(
+        "go",
+        ["build", "-v", "-trimpath", "-buildvcs=false", "-ldflags", `-s -w -X ${version}`, "-o", "pulumi", `${module}/cmd/pulumi`],
+        onProgress,
+        { cwd: work },
+      );
+      mkdirSync(join(target, ".."), { recursive: true });
+      renameSync(join(work, "pulumi"), target);
+    } finally {
+      rmSync(work, { recursive: true, force: true });
+    }
+  }
+  return { pulumi: target, origin: `built from its Go module, ${ENGINE_VERSION}`, built: true };
+}
+
+/**
+ * Fills a folder for PATH with the stand-ins that are needed: AWS's always, another one where the real plugin
+ * cannot be installed. Where the engine itself had to be built, no plugin can.
+ */
+async function standIns(found: Found, folder: string, onProgress: (line: string) => void): Promise<void> {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const needed = await Promise.all(
+    Object.entries(PLUGINS).map(async ([name, version]) => {
+      const reachable = !found.built && (await installs(found.pulumi, name, version, onProgress));
+      return reachable ? [] : [name];
+    }),
+  );
+  for (const name of ["aws", ...needed.flat()]) {
+    const script = join(folder, `pulumi-resource-${name}`);
+    writeFileSync(script, `#!/bin/sh\nexec "${join(ROOT, "local", "providers", "bin", `pulumi-resource-${name}`)}" "$@"\n`);
+    chmodSync(script, 0o755);
+  }
+}
+
+function installs(pulumi: string, name: string, version: string, onProgress: (line: string) => void): Promise<boolean> {
+  onProgress(`plugin ${name} ${version}`);
+  return run(pulumi, ["plugin", "install", "resource", name, version], { timeoutMs: 300_000 }).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,13 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
+
+/** The project's own folder. */
+export const ROOT = join(__dirname, "..");
+
+/** What can be made again: the engine, images, packages, the machine's store. Named by content, never by date. */
+export const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "qwen3-embedding-stack");
+
+/** What one local environment is: Pulumi's state, the emulator's, its machines. */
+export function stateFolder(environment: string): string {
+  return join(process.env.XDG_STATE_HOME ?? join(homedir(), ".local", "state"), "qwen3-embedding-stack", environment);
+}

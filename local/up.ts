@@ -1,0 +1,68 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { OutputMap } from "@pulumi/pulumi/automation";
+import type { Environment } from "./environment";
+import { CACHE, ROOT } from "./paths";
+import { runWithProgress } from "./process";
+import { inMachine, listInstances } from "./sandbox";
+import { openStack } from "./workspace";
+
+/** Brings the environment's stack up with the repository's own program, and ends with a verified endpoint. */
+export async function bringUp(environment: Environment): Promise<OutputMap> {
+  announceDownloads();
+  Object.assign(process.env, environment.env);
+  const stack = await openStack(environment, loadProgram());
+  const stopFollowing = followMachines();
+  try {
+    const result = await stack.up({ onOutput: write, onError: write, color: process.stdout.isTTY ? "always" : "never" });
+    const changed = Object.entries(result.summary.resourceChanges ?? {}).some(([kind, n]) => kind !== "same" && n > 0);
+    if (!changed) {
+      // An update verifies what it changed; without a change nothing has looked at the endpoint yet.
+      await runWithProgress("npm", ["run", "--silent", "verify", "--", "--stack", environment.name], (line) => console.log(line), {
+        cwd: ROOT,
+      });
+    }
+    return result.outputs;
+  } finally {
+    stopFollowing();
+  }
+}
+
+/** The same file that the plain command line runs. */
+export function loadProgram(): () => Promise<Record<string, unknown>> {
+  return require("../index") as () => Promise<Record<string, unknown>>;
+}
+
+function write(text: string): void {
+  process.stdout.write(text);
+}
+
+function announceDownloads(): void {
+  const venvs = join(CACHE, "store", "venvs");
+  const kept = existsSync(venvs) && readdirSync(venvs).length > 0;
+  console.log(
+    kept
+      ? `SGLang comes from the cache, ${join(CACHE, "store")}.`
+      : `The machine will download SGLang and all it needs, about 5 GB, once; 11 GB are kept in ${join(CACHE, "store")}.`,
+  );
+}
+
+/** Prints what the machine's own installation says, from the moment there is a machine. */
+function followMachines(): () => void {
+  const seen = new Map<string, string>();
+  const timer = setInterval(async () => {
+    for (const { instanceId } of listInstances()) {
+      const after = seen.get(instanceId);
+      const entries = await inMachine(
+        instanceId,
+        `journalctl -o json -q --no-pager -u qwen3-bootstrap -u qwen3-model ${after ? `--after-cursor='${after}'` : ""}`,
+      ).catch(() => "");
+      for (const entry of entries.split("\n").filter((line) => line !== "")) {
+        const { MESSAGE, __CURSOR } = JSON.parse(entry) as { MESSAGE: unknown; __CURSOR: string };
+        seen.set(instanceId, __CURSOR);
+        console.log(`  ${instanceId}: ${String(MESSAGE)}`);
+      }
+    }
+  }, 5_000);
+  return () => clearInterval(timer);
+}

@@ -1,0 +1,80 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { LocalWorkspace, type PulumiFn, type Stack } from "@pulumi/pulumi/automation";
+import { parse, stringify } from "yaml";
+import { ROOT } from "./paths";
+
+const PROJECT = "qwen3-embedding-stack";
+
+/** Where the engine of one environment works: its folder, its variables. */
+export interface Workspace {
+  stackName: string;
+  /** Folder with Pulumi.yaml and the stack's configuration, both derived from the repository's. */
+  workDir: string;
+  env: Record<string, string>;
+}
+
+/** A workspace in `state`: Pulumi's own state in files there, its secrets behind a passphrase made for it. */
+export function createWorkspace(
+  state: string,
+  stackName: string,
+  settings: { configuration: string; values: Record<string, string | number>; path: string; awsEndpointUrl: string },
+): Workspace {
+  const workDir = join(state, "work");
+  const backend = join(state, "pulumi");
+  const passphrase = join(state, "passphrase");
+  mkdirSync(workDir, { recursive: true });
+  mkdirSync(backend, { recursive: true });
+  if (!existsSync(passphrase)) {
+    writeFileSync(passphrase, randomBytes(24).toString("base64url"), { mode: 0o600 });
+  }
+  writeProject(workDir);
+  writeConfiguration(workDir, stackName, settings.configuration, settings.values);
+  return {
+    stackName,
+    workDir,
+    env: {
+      PATH: settings.path,
+      PULUMI_HOME: join(state, "pulumi-home"),
+      PULUMI_BACKEND_URL: `file://${backend}`,
+      PULUMI_CONFIG_PASSPHRASE_FILE: passphrase,
+      PULUMI_SKIP_UPDATE_CHECK: "true",
+      AWS_ENDPOINT_URL: settings.awsEndpointUrl,
+      AWS_ACCESS_KEY_ID: "AKIALOCALADMINISTRATOR",
+      AWS_SECRET_ACCESS_KEY: "local",
+      AWS_REGION: "us-east-1",
+    },
+  };
+}
+
+/** Opens the workspace's stack with a program, usually the repository's own. */
+export function openStack(workspace: Workspace, program: PulumiFn): Promise<Stack> {
+  // The Automation API looks for the engine on this process's PATH alone.
+  process.env.PATH = workspace.env.PATH;
+  return LocalWorkspace.createOrSelectStack(
+    { stackName: workspace.stackName, projectName: PROJECT, program },
+    { workDir: workspace.workDir, envVars: workspace.env },
+  );
+}
+
+/** The repository's Pulumi.yaml, its program still in the repository, so that commands run there as well. */
+function writeProject(workDir: string): void {
+  const project = parse(readFileSync(join(ROOT, "Pulumi.yaml"), "utf8"));
+  writeFileSync(join(workDir, "Pulumi.yaml"), stringify({ ...project, main: ROOT }));
+}
+
+/** The repository's configuration plus what is known only now; the engine's own entries stay. */
+function writeConfiguration(
+  workDir: string,
+  stackName: string,
+  configuration: string,
+  values: Record<string, string | number>,
+): void {
+  const path = join(workDir, `Pulumi.${stackName}.yaml`);
+  const previous = existsSync(path) ? parse(readFileSync(path, "utf8")) : {};
+  const written = parse(readFileSync(join(ROOT, configuration), "utf8"));
+  const added = Object.fromEntries(Object.entries(values).map(([name, value]) => [`${PROJECT}:${name}`, value]));
+  writeFileSync(path, stringify({ ...previous, config: { ...written.config, ...added } }));
+}
+
