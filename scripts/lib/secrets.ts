@@ -1,0 +1,71 @@
+import { GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
+import { type AwsAccess, awsClientConfig } from "./aws";
+
+/** What every key of this project looks like, whichever client's it is: KEY_PREFIX of components/apiKey.ts. */
+const ANY_KEY = /qwen3_[0-9A-Za-z]{16,}/g;
+
+/** Takes keys out of text on its way out: the last line of defence, since no text should hold one. */
+export class Redactor {
+  readonly #secrets = new Set<string>();
+
+  add(secret: string): void {
+    this.#secrets.add(secret);
+    this.#secrets.add(Buffer.from(secret).toString("base64"));
+  }
+
+  redact(text: string): string {
+    let clean = text;
+    for (const secret of this.#secrets) {
+      clean = clean.replaceAll(secret, "[redacted]");
+    }
+    return clean.replace(ANY_KEY, "[redacted]");
+  }
+}
+
+/**
+ * Reads a client's current key from Secrets Manager.
+ *
+ * @throws Error that says which permission or step is missing.
+ */
+export async function readKey(secretArn: string, access: AwsAccess): Promise<string> {
+  const client = new SecretsManagerClient(awsClientConfig(access));
+  try {
+    const { SecretString: key } = await client.send(new GetSecretValueCommand({ SecretId: secretArn }));
+    if (!key) {
+      throw new Error(`the secret ${secretArn} has no text: replace the key with pulumi up --replace`);
+    }
+    return key;
+  } catch (error) {
+    throw explain(error as Error & { code?: string }, secretArn, access);
+  } finally {
+    client.destroy();
+  }
+}
+
+function explain(error: Error & { code?: string }, arn: string, access: AwsAccess): Error {
+  const { endpoint } = awsClientConfig(access);
+  if (endpoint && error.code === "ECONNREFUSED") {
+    return new Error(`nothing answers for AWS at ${endpoint}: for the local environment, run npm start`);
+  }
+  switch (error.name) {
+    case "AccessDeniedException":
+    case "AccessDenied":
+      return new Error(
+        `not allowed to read ${arn}: these credentials need secretsmanager:GetSecretValue on it, ` +
+          "and kms:Decrypt where the secret has a KMS key of its own",
+      );
+    case "ResourceNotFoundException":
+      return new Error(`there is no secret ${arn}: run pulumi refresh, then pulumi up`);
+    case "InvalidRequestException":
+      return new Error(`the secret ${arn} can't be read, it may be scheduled for deletion: ${error.message}`);
+    case "CredentialsProviderError":
+      return new Error(`no AWS credentials to read ${arn} with: sign in as for pulumi up (${error.message})`);
+    case "ExpiredTokenException":
+    case "ExpiredToken":
+    case "UnrecognizedClientException":
+    case "InvalidClientTokenId":
+      return new Error(`AWS refuses these credentials (${error.name}): sign in again`);
+    default:
+      return new Error(`the secret ${arn} can't be read: ${error.message || error.name}`);
+  }
+}

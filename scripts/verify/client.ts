@@ -1,0 +1,126 @@
+import { Agent, type Dispatcher } from "undici";
+import { excerpt, expect } from "./row";
+import { decodeBase64 } from "./vectors";
+
+export interface Call {
+  method: "GET" | "POST" | "PUT" | "DELETE";
+  /** Sent as it stands, without resolving dots. */
+  path: string;
+  body?: unknown;
+  /** `"key"` sends the client's own key, another value goes out as it stands; nothing without. */
+  authorization?: string;
+}
+
+export interface Reply {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  text: string;
+  /** undefined when the text is not JSON. */
+  json: unknown;
+}
+
+/** OpenAI's error object. */
+export interface ApiError {
+  message: string;
+  type: string;
+  param: string | null;
+  code: string | null;
+}
+
+interface EmbeddingList {
+  object: string;
+  model: string;
+  data: { index: number; embedding: number[] | string }[];
+}
+
+/** HTTPS to the endpoint, trusting one CA and nothing else. */
+export class EndpointClient {
+  readonly origin: string;
+  readonly #key: string;
+  readonly #agent: Agent;
+
+  /**
+   * @param endpoint base URL, `https://HOST/v1`
+   * @param ca PEM
+   */
+  constructor(endpoint: string, ca: string, key: string) {
+    this.origin = new URL(endpoint).origin;
+    this.#key = key;
+    this.#agent = new Agent({
+      allowH2: false,
+      headersTimeout: 120_000,
+      bodyTimeout: 120_000,
+      // Said outright, because NODE_TLS_REJECT_UNAUTHORIZED=0 would otherwise make every check of TLS pass.
+      connect: { ca, rejectUnauthorized: true, timeout: 10_000 },
+    });
+  }
+
+  async send({ method, path, body, authorization }: Call): Promise<Reply> {
+    const options: Dispatcher.RequestOptions = {
+      origin: this.origin,
+      method,
+      path,
+      headers: {
+        ...(body !== undefined && { "content-type": "application/json" }),
+        ...(authorization !== undefined && {
+          authorization: authorization === "key" ? `Bearer ${this.#key}` : authorization,
+        }),
+      },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    };
+    const answer = await this.#agent.request(options);
+    const text = await answer.body.text();
+    return { status: answer.statusCode, headers: answer.headers, text, json: parse(text) };
+  }
+
+  /**
+   * Embeds with the client's key.
+   *
+   * @returns one vector an input, in order, the answer's `model`, and whether the vectors came as base64
+   * @throws when the answer is not a whole embedding list
+   */
+  async embed(body: object): Promise<{ vectors: number[][]; model: string; base64: boolean }> {
+    const reply = await this.send({ method: "POST", path: "/v1/embeddings", authorization: "key", body });
+    expect(reply.status === 200, `${reply.status}: ${excerpt(reply.text)}`);
+    const list = reply.json as EmbeddingList | undefined;
+    expect(Array.isArray(list?.data) && list.object === "list", `200 without a list: ${excerpt(reply.text)}`);
+    expect(
+      list.data.every((item, i) => item.index === i),
+      "the answer's items are out of order",
+    );
+    const vectors = list.data.map(({ embedding }) =>
+      typeof embedding === "string" ? decodeBase64(embedding) : embedding,
+    );
+    const base64 = list.data.every(({ embedding }) => typeof embedding === "string");
+    return { vectors, model: list.model, base64 };
+  }
+
+  /** Ends every connection. */
+  close(): Promise<void> {
+    return this.#agent.destroy();
+  }
+}
+
+/** The error of a reply in OpenAI's shape. @throws when it has another. */
+export function apiError(reply: Reply): ApiError {
+  const error = (reply.json as { error?: ApiError } | undefined)?.error;
+  const whole =
+    typeof error?.message === "string" &&
+    typeof error.type === "string" &&
+    isTextOrNull(error.param) &&
+    isTextOrNull(error.code);
+  expect(whole, `${reply.status} without OpenAI's error object: ${excerpt(reply.text)}`);
+  return error;
+}
+
+function isTextOrNull(value: unknown): boolean {
+  return value === null || typeof value === "string";
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

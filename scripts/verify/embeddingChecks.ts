@@ -1,0 +1,135 @@
+import type { EndpointClient } from "./client";
+import { type Check, expect, Skipped } from "./row";
+import type { Target } from "./target";
+import { cosine, norm } from "./vectors";
+
+/** The smallest cosine of two vectors of one text: bfloat16 and batching move a vector a little. */
+const SAME = 0.999;
+const UNIT_TOLERANCE = 1e-3;
+const SHORT = 768;
+
+const INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query";
+const QUERIES = ["What is the capital of China?", "Explain gravity"];
+const DOCUMENTS = [
+  "The capital of China is Beijing.",
+  "Gravity is a force that attracts two bodies towards each other. It gives weight to physical objects and is " +
+    "responsible for the movement of planets around the sun.",
+];
+/** Of Qwen/Qwen3-Embedding-4B's model card: queries by documents. */
+const CARD_SIMILARITIES = [
+  [0.7534, 0.1147],
+  [0.032, 0.6258],
+];
+const CARD_TOLERANCE = 0.02;
+
+/** What an embedding looks like, and whether it means what the model card says. */
+export function embeddingChecks(client: EndpointClient, target: Target): Check[] {
+  const { model, dimensions } = target;
+  const text = QUERIES[0] as string;
+  const workerLog = "look at the workers: journalctl -u 'qwen3-embed@*' on the machine";
+
+  return [
+    {
+      name: "the right key is served",
+      next: `look at the key agent and the workers: journalctl -u qwen3-keys -u 'qwen3-embed@*' on the machine`,
+      async run() {
+        const answer = await client.embed({ model, input: text });
+        const vector = only(answer.vectors);
+        expectUnit(vector, dimensions);
+        expect(
+          answer.model === model,
+          `the answer's model is ${JSON.stringify(answer.model)} instead of ${model}`,
+        );
+        return `200, ${dimensions} numbers of length ${norm(vector).toFixed(4)}, model ${answer.model}`;
+      },
+    },
+    {
+      name: `dimensions ${SHORT} shortens`,
+      next: `is the model loaded as Matryoshka? ${workerLog}`,
+      async run() {
+        const full = only((await client.embed({ model, input: text })).vectors);
+        const short = only((await client.embed({ model, input: text, dimensions: SHORT })).vectors);
+        expectUnit(short, SHORT);
+        const similarity = cosine(short, full.slice(0, SHORT));
+        expect(
+          similarity > SAME,
+          `not the start of the full vector: their cosine is ${similarity.toFixed(6)}`,
+        );
+        return `${SHORT} numbers of length ${norm(short).toFixed(4)}, the start of the full vector (cosine ${similarity.toFixed(6)})`;
+      },
+    },
+    {
+      name: "float and base64 agree",
+      next: `clients of OpenAI ask for base64 by default and would get other vectors: ${workerLog}`,
+      async run() {
+        const asked = (encoding_format: string) => client.embed({ model, input: text, encoding_format });
+        const [float, base64] = [await asked("float"), await asked("base64")];
+        expect(!float.base64 && base64.base64, "the answer has another encoding than was asked for");
+        expectUnit(only(base64.vectors), dimensions);
+        const similarity = cosine(only(float.vectors), only(base64.vectors));
+        expect(similarity > SAME, `their cosine is ${similarity.toFixed(6)}`);
+        return `little-endian float32, cosine ${similarity.toFixed(6)}`;
+      },
+    },
+    {
+      name: "instruction is the card's prompt",
+      next: `a query would be compared with documents in the wrong way: ${workerLog}`,
+      async run() {
+        const prompts = [
+          `Instruct: ${INSTRUCTION}\nQuery:${text}`,
+          `Instruct: ${INSTRUCTION}\nQuery: ${text}`,
+          text,
+        ];
+        const instructed = only(
+          (await client.embed({ model, input: text, instruction: INSTRUCTION })).vectors,
+        );
+        const { vectors } = await client.embed({ model, input: prompts });
+        const [card = Number.NaN, spaced = Number.NaN, plain = Number.NaN] = vectors.map((vector) =>
+          cosine(instructed, vector),
+        );
+        const seen = `cosine ${card.toFixed(6)} with the prompt, ${spaced.toFixed(6)} with a space after Query:, ${plain.toFixed(6)} with the plain text`;
+        // Random weights bring every vector close to every other: what counts is which one it is closest to.
+        const closest = card > SAME && card >= spaced && 1 - plain > 10 * (1 - card) + 1e-6;
+        expect(closest, seen);
+        return seen;
+      },
+    },
+    {
+      name: "the model card's similarities",
+      next: `wrong pooling, prompt, EOS or weights: compare modelSource with the pinned revision, and ${workerLog}`,
+      async run() {
+        if (!target.realWeights) {
+          return new Skipped(
+            "not the published weights (setting publishedWeights): their vectors mean something else or nothing",
+          );
+        }
+        const queries = (await client.embed({ model, input: QUERIES, instruction: INSTRUCTION })).vectors;
+        const documents = (await client.embed({ model, input: DOCUMENTS })).vectors;
+        const similarities = queries.map((query) => documents.map((document) => cosine(query, document)));
+        const furthest = Math.max(
+          ...CARD_SIMILARITIES.flatMap((row, i) =>
+            row.map((card, j) => Math.abs(card - (similarities[i]?.[j] ?? Number.NaN))),
+          ),
+        );
+        const seen = `${table(similarities)}, the card has ${table(CARD_SIMILARITIES)}: ${furthest.toFixed(4)} apart at most`;
+        expect(furthest <= CARD_TOLERANCE, seen);
+        return seen;
+      },
+    },
+  ];
+}
+
+function only(vectors: number[][]): number[] {
+  expect(vectors.length === 1, `${vectors.length} embeddings for one input`);
+  return vectors[0] as number[];
+}
+
+function expectUnit(vector: number[], dimensions: number): void {
+  expect(vector.length === dimensions, `${vector.length} dimensions instead of ${dimensions}`);
+  const length = norm(vector);
+  expect(Math.abs(length - 1) <= UNIT_TOLERANCE, `the vector's length is ${length.toFixed(4)} instead of 1`);
+}
+
+function table(rows: number[][]): string {
+  return JSON.stringify(rows.map((row) => row.map((value) => Number(value.toFixed(4)))));
+}

@@ -1,0 +1,52 @@
+/** One thing that was checked. */
+export interface Row {
+  name: string;
+  /** null: left out on purpose, with the reason as evidence. */
+  ok: boolean | null;
+  evidence: string;
+  /** What to do about a failure. */
+  next?: string;
+}
+
+/** One thing to check. */
+export interface Check {
+  name: string;
+  next: string;
+  /** Resolves to the evidence, or a {@link Skipped}; rejects with what is wrong. */
+  run(): Promise<string | Skipped>;
+}
+
+export class Skipped {
+  constructor(readonly reason: string) {}
+}
+
+/** Rejects a check with what was seen instead. */
+export function expect(condition: boolean, seen: string): asserts condition {
+  if (!condition) {
+    throw new Error(seen);
+  }
+}
+
+export async function runCheck({ name, next, run }: Check): Promise<Row> {
+  try {
+    const result = await run();
+    return result instanceof Skipped
+      ? { name, ok: null, evidence: result.reason }
+      : { name, ok: true, evidence: result };
+  } catch (error) {
+    return { name, ok: false, evidence: describeError(error), next };
+  }
+}
+
+/** An error in one line, with the code that tells network errors apart. */
+export function describeError(error: unknown): string {
+  const { message, code } = error as { message?: string; code?: string };
+  const text = message || String(error);
+  return code && !text.includes(code) ? `${code}: ${text}` : text;
+}
+
+/** The start of a text, in one line. */
+export function excerpt(text: string, length = 160): string {
+  const line = text.replace(/\s+/g, " ").trim();
+  return line.length > length ? `${line.slice(0, length)}…` : line;
+}

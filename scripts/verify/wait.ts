@@ -1,0 +1,104 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { EndpointClient, Reply } from "./client";
+import { describeError, excerpt } from "./row";
+
+export interface WaitOptions {
+  timeoutMs: number;
+  pollMs: number;
+  progress(line: string): void;
+}
+
+export interface Waited {
+  ready: boolean;
+  seconds: number;
+  /** What was seen last. */
+  state: string;
+}
+
+/** How often an unchanged state is told again. */
+const REMINDER_MS = 30_000;
+/** Machines notice a new key within 15 seconds; beyond this a refused key is a failure. */
+export const KEY_WAIT_MS = 30_000;
+
+/** Asks GET /health until it says ready, and tells what it waits for. */
+export function waitForHealth(client: EndpointClient, options: WaitOptions): Promise<Waited> {
+  return waitFor({ ...options, done: "the endpoint is ready" }, async () => {
+    try {
+      return healthState(await client.send({ method: "GET", path: "/health" }));
+    } catch (error) {
+      return connectionState(error as Error);
+    }
+  });
+}
+
+/** After a rotation the endpoint may be ready before it knows the current key. */
+export function waitForKey(client: EndpointClient, options: WaitOptions): Promise<Waited> {
+  return waitFor({ ...options, done: "the current key is taken" }, async () => {
+    try {
+      const reply = await client.send({ method: "GET", path: "/v1/models", authorization: "key" });
+      return reply.status === 401 ? "401: the current key is not known there yet" : undefined;
+    } catch {
+      return undefined;
+    }
+  });
+}
+
+/** @param look undefined when there is nothing to wait for, else the state */
+async function waitFor(
+  { timeoutMs, pollMs, progress, done }: WaitOptions & { done: string },
+  look: () => Promise<string | undefined>,
+): Promise<Waited> {
+  const start = Date.now();
+  let told = { state: "", at: 0 };
+  for (;;) {
+    const state = await look();
+    const elapsed = Date.now() - start;
+    if (state === undefined) {
+      progress(`${clock(elapsed)}  ${done}`);
+      return { ready: true, seconds: Math.round(elapsed / 1000), state: done };
+    }
+    if (state !== told.state || elapsed - told.at >= REMINDER_MS) {
+      progress(`${clock(elapsed)}  waiting: ${state}`);
+      told = { state, at: elapsed };
+    }
+    if (elapsed + pollMs > timeoutMs) {
+      return { ready: false, seconds: Math.round(elapsed / 1000), state };
+    }
+    await sleep(pollMs);
+  }
+}
+
+function healthState(reply: Reply): string | undefined {
+  if (reply.status === 200) {
+    return undefined;
+  }
+  const status = (reply.json as { status?: unknown } | undefined)?.status;
+  return reply.status === 503
+    ? `503 ${typeof status === "string" ? status : ""}: nginx is up, the workers are loading the model`
+    : `/health answers ${reply.status}: ${excerpt(reply.text, 80)}`;
+}
+
+function connectionState(error: Error & { code?: string }): string {
+  switch (error.code) {
+    case "ECONNREFUSED":
+      return "connection refused: the machine is installing, nginx is not up yet";
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return `${error.code}: the endpoint's name does not resolve`;
+    case "ETIMEDOUT":
+    case "EHOSTUNREACH":
+    case "ENETUNREACH":
+    case "UND_ERR_CONNECT_TIMEOUT":
+      return `${error.code}: the machine is not up yet, or the setting allowedCidrs leaves this address out`;
+    default:
+      return /CERT|SSL|TLS|SIGNATURE/.test(error.code ?? "")
+        ? `TLS: ${error.code}: the certificate is not the one that the exported CA signed for this host`
+        : describeError(error);
+  }
+}
+
+/** Milliseconds as minutes and seconds, `12:05`. */
+function clock(elapsed: number): string {
+  const seconds = Math.floor(elapsed / 1000);
+  return `${String(Math.floor(seconds / 60)).padStart(3)}:${String(seconds % 60).padStart(2, "0")}`;
+}

@@ -1,0 +1,75 @@
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Stack } from "@pulumi/pulumi/automation";
+import { startEmulator } from "../../local/aws/emulator";
+import { prepareEngine } from "../../local/engine";
+import { publishModel } from "../../local/model";
+import { loadProgram } from "../../local/up";
+import { createWorkspace, openStack } from "../../local/workspace";
+
+/** The real engine, the unchanged program, an AWS emulator; machines are recorded and not booted. */
+export interface EngineEnvironment {
+  stack: Stack;
+  endpoint: string;
+  /** Folder with Pulumi's state, as it lies on disk. */
+  backend: string;
+  /** What Verification ran: one object of variables a run. */
+  verifications: () => Record<string, string>[];
+  /** Removes the stack's configuration `name` or sets it. */
+  stop: () => Promise<void>;
+}
+
+export async function startEngineEnvironment(port: number): Promise<EngineEnvironment> {
+  const state = mkdtempSync(join(tmpdir(), "qwen3-engine-"));
+  const engine = await prepareEngine(join(state, "providers"), () => undefined);
+  const emulator = await startEmulator({
+    stateDir: state,
+    host: "127.0.0.1",
+    port,
+    ami: "ami-0123456789abcdef0",
+    onProgress: () => undefined,
+  });
+  const modelSha256 = await publishModel(emulator.url);
+  const record = join(state, "verifications");
+  const npm = recordingNpm(state, record);
+  const workspace = createWorkspace(state, "engine", {
+    configuration: "Pulumi.local.yaml",
+    path: `${npm}:${engine.path}`,
+    awsEndpointUrl: emulator.url,
+    values: { awsEndpointUrl: emulator.url, modelSha256 },
+  });
+  Object.assign(workspace.env, {
+    QWEN3_LOCAL_STATE: state,
+    QWEN3_LOCAL_SUBNET: "10.213.250",
+    QWEN3_LOCAL_MACHINES: "none",
+  });
+  Object.assign(process.env, workspace.env);
+  return {
+    stack: await openStack(workspace, loadProgram()),
+    endpoint: emulator.url,
+    backend: join(state, "pulumi"),
+    verifications: () =>
+      readdirSync(record).map((file) => Object.fromEntries(
+        readFileSync(join(record, file), "utf8").split("\0").filter(Boolean).map((line) => {
+          const at = line.indexOf("=");
+          return [line.slice(0, at), line.slice(at + 1)];
+        }),
+      )),
+    stop: async () => {
+      await emulator.stop();
+      rmSync(state, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A folder with an `npm` that notes its arguments and environment: there is no machine to verify at this layer. */
+function recordingNpm(state: string, record: string): string {
+  const folder = join(state, "bin");
+  mkdirSync(folder);
+  mkdirSync(record);
+  const npm = join(folder, "npm");
+  writeFileSync(npm, `#!/bin/sh\nARGUMENTS="$*" env -0 > "${record}/$$"\necho verified\n`);
+  chmodSync(npm, 0o755);
+  return folder;
+}

@@ -1,0 +1,168 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { GetSecretValueCommand, ListSecretsCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
+import { IAMClient, ListInstanceProfilesCommand, ListRolesCommand } from "@aws-sdk/client-iam";
+import { ListBucketsCommand, S3Client } from "@aws-sdk/client-s3";
+import type { EngineEvent } from "@pulumi/pulumi/automation";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { unsupported } from "../../local/preflight";
+import { type EngineEnvironment, startEngineEnvironment } from "./environment";
+
+const client = () => ({
+  endpoint: environment.endpoint,
+  region: "us-east-1",
+  credentials: { accessKeyId: "AKIALOCALADMINISTRATOR", secretAccessKey: "local" },
+});
+
+let environment: EngineEnvironment;
+
+/** Texts of every file below a folder. */
+function filesBelow(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name), "utf8"));
+}
+
+async function readSecret(arn: string, stage = "AWSCURRENT"): Promise<string> {
+  const answer = await new SecretsManagerClient(client()).send(
+    new GetSecretValueCommand({ SecretId: arn, VersionStage: stage }),
+  );
+  return answer.SecretString!;
+}
+
+/** `OPERATION TYPE` of every step that an update took, in order, without those that changed nothing. */
+function steps(events: EngineEvent[]): string[] {
+  return events
+    .flatMap(({ resourcePreEvent }) => (resourcePreEvent ? [resourcePreEvent.metadata] : []))
+    .filter(({ op }) => op !== "same" && op !== "read")
+    .map(({ op, type }) => `${op} ${type.split(":").at(-1)}`);
+}
+
+describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () => {
+  beforeAll(async () => {
+    environment = await startEngineEnvironment(4601);
+  });
+  afterAll(async () => {
+    await environment?.stop();
+  });
+
+  it("refuses a wrong configuration before anything is created", async () => {
+    const { stack } = environment;
+    await stack.setConfig("qwen3-embedding-stack:contextLength", { value: "40960" });
+    await expect(stack.up()).rejects.toThrow(/contextLength is 40960; allowed: a whole number of tokens from 64 to 32768/);
+    await stack.removeConfig("qwen3-embedding-stack:contextLength");
+    const { deployment } = await stack.exportStack();
+    expect((deployment.resources ?? []).filter(({ type }: { type: string }) => type.startsWith("aws:"))).toEqual([]);
+  });
+
+  it("refuses weights that cannot be read before anything is created", async () => {
+    const { stack } = environment;
+    const name = "qwen3-embedding-stack:modelSource";
+    const source = await stack.getConfig(name);
+    await stack.setConfig(name, { value: "s3://qwen3-local-models/missing" });
+    await expect(stack.up()).rejects.toThrow(/modelSource is "s3:\/\/qwen3-local-models\/missing"/);
+    await stack.setConfig(name, source);
+  });
+
+  it("comes up with every output that app stacks and scripts need", async () => {
+    const { outputs } = await environment.stack.up();
+    expect(Object.fromEntries(Object.entries(outputs).map(([name, { value }]) => [name, value]))).toMatchObject({
+      endpoint: expect.stringMatching(/^https:\/\/10\.213\.250\.\d+\/v1$/),
+      caCertificate: expect.stringMatching(/^-----BEGIN CERTIFICATE-----/),
+      model: "Qwen3-Embedding-4B",
+      dimensions: 2560,
+      region: "us-east-1",
+      instanceId: expect.stringMatching(/^i-[0-9a-f]{17}$/),
+      secretArn: expect.stringMatching(/^arn:aws:secretsmanager:us-east-1:\d{12}:secret:qwen3-embedding-engine-default-/),
+      apiKeyUrn: expect.stringMatching(/^urn:pulumi:engine::.*RandomPassword::/),
+    });
+    expect(Object.values(outputs).filter(({ secret }) => secret)).toEqual([]);
+  });
+
+  it("verifies with the secret's ARN and never with a key", async () => {
+    const outputs = await environment.stack.outputs();
+    const key = await readSecret(outputs.secretArn!.value);
+    const [run] = environment.verifications();
+    expect(run).toMatchObject({
+      ARGUMENTS: "run --silent verify -- --from-env",
+      VERIFY_ENDPOINT: outputs.endpoint!.value,
+      VERIFY_SECRET_ARN: outputs.secretArn!.value,
+    });
+    expect(JSON.stringify(environment.verifications())).not.toContain(key);
+  });
+
+  it("keeps keys in its state only encrypted", async () => {
+    const outputs = await environment.stack.outputs();
+    const key = await readSecret(outputs.secretArn!.value);
+    expect(key).toMatch(/^qwen3_[0-9A-Za-z]{48}$/);
+    const state = filesBelow(environment.backend);
+    expect(state.length).toBeGreaterThan(0);
+    for (const file of state) {
+      expect(file.includes(key.slice("qwen3_".length)), "the API key").toBe(false);
+      expect(/PRIVATE KEY/.test(file), "a private key").toBe(false);
+    }
+  });
+
+  it("has nothing to do a second time", async () => {
+    const { changeSummary } = await environment.stack.preview({ expectNoChanges: true });
+    expect(Object.keys(changeSummary)).toEqual(["same"]);
+  });
+
+  it("rotates a key by replacing the password and the secret's version, and verifies again", async () => {
+    const { stack } = environment;
+    const outputs = await stack.outputs();
+    const before = await readSecret(outputs.secretArn!.value);
+    const events: EngineEvent[] = [];
+    await stack.up({ replace: [outputs.apiKeyUrn!.value], onEvent: (event) => events.push(event) });
+    expect(steps(events)).toEqual([
+      "create-replacement RandomPassword",
+      "replace RandomPassword",
+      "create-replacement SecretVersion",
+      "replace SecretVersion",
+      "update Command",
+      "delete-replaced SecretVersion",
+      "delete-replaced RandomPassword",
+    ]);
+    const after = await readSecret(outputs.secretArn!.value);
+    expect(after).not.toBe(before);
+    expect(await readSecret(outputs.secretArn!.value, "AWSPREVIOUS")).toBe(before);
+    expect(environment.verifications()).toHaveLength(2);
+  });
+
+  it("adds a client without touching the machine", async () => {
+    const { stack } = environment;
+    await stack.setConfig("qwen3-embedding-stack:clients[1]", { value: "search" }, true);
+    await stack.setConfig("qwen3-embedding-stack:clients[0]", { value: "default" }, true);
+    const events: EngineEvent[] = [];
+    const { outputs } = await stack.up({ onEvent: (event) => events.push(event) });
+    expect(Object.keys(outputs.secretArns!.value)).toEqual(["default", "search"]);
+    expect(steps(events).filter((step) => /Instance$|Eip/.test(step))).toEqual([]);
+  });
+
+  it("is a new machine when the user data changes", async () => {
+    const { stack } = environment;
+    const before = (await stack.outputs()).instanceId!.value;
+    await stack.setConfig("qwen3-embedding-stack:maxInputs", { value: "512" });
+    const events: EngineEvent[] = [];
+    const { outputs } = await stack.up({ onEvent: (event) => events.push(event) });
+    expect(outputs.instanceId!.value).not.toBe(before);
+    expect(steps(events)).toContain("create-replacement Instance");
+    expect(steps(events).filter((step) => /SecretVersion|RandomPassword/.test(step))).toEqual([]);
+  });
+
+  it("leaves nothing behind, and comes up again under the same names", async () => {
+    const { stack } = environment;
+    const url = (await stack.outputs()).endpoint!.value;
+    await stack.destroy();
+    const left = {
+      secrets: (await new SecretsManagerClient(client()).send(new ListSecretsCommand({ IncludePlannedDeletion: true }))).SecretList,
+      roles: (await new IAMClient(client()).send(new ListRolesCommand({}))).Roles,
+      profiles: (await new IAMClient(client()).send(new ListInstanceProfilesCommand({}))).InstanceProfiles,
+      buckets: (await new S3Client({ ...client(), forcePathStyle: true }).send(new ListBucketsCommand({}))).Buckets?.map(({ Name }) => Name),
+    };
+    expect(left).toEqual({ secrets: [], roles: [], profiles: [], buckets: ["qwen3-local-models"] });
+    const { outputs } = await stack.up();
+    expect(outputs.endpoint!.value).toBe(url);
+    await stack.destroy();
+  });
+});

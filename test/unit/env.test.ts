@@ -1,0 +1,213 @@
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseEnv } from "node:util";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { formatLines, mergeLines } from "../../scripts/env/file";
+import { main } from "../../scripts/env/main";
+import { FakeAws } from "./fakes/aws";
+import { capture, FakeHome, OTHER_ARN, SECRET_ARN, stackAnswers, stackOutputs } from "./fakes/environment";
+
+const KEY = `qwen3_${"SENTINEL".repeat(6)}`;
+const CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+const ENDPOINT = "https://192.0.2.1/v1";
+
+let aws: FakeAws;
+let home: FakeHome;
+let folder: string;
+
+beforeEach(async () => {
+  aws = new FakeAws();
+  aws.secrets = { [SECRET_ARN]: KEY, [OTHER_ARN]: `${KEY}2` };
+  home = new FakeHome(await aws.listen(), stackAnswers(stackOutputs(ENDPOINT, CA)));
+  folder = mkdtempSync(join(tmpdir(), "qwen3-env-"));
+});
+
+afterEach(async () => {
+  await aws.close();
+  home.remove();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe("printing", () => {
+  test("gives the four lines and nothing else", async () => {
+    const { status, stdout, stderr } = await run();
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toBe(
+      [
+        `EMBEDDING_API_BASE=${ENDPOINT}`,
+        `EMBEDDING_API_KEY=${KEY}`,
+        "EMBEDDING_MODEL=Qwen3-Embedding-4B",
+        `EMBEDDING_CA_FILE=${join(home.stateDirectory, "ca.pem")}`,
+        "",
+      ].join("\n"),
+    );
+  });
+
+  test("puts the CA where the line says, readable to every user", async () => {
+    const { EMBEDDING_CA_FILE: file = "" } = parseEnv((await run()).stdout);
+    expect(readFileSync(file, "utf8")).toBe(CA);
+    expect(mode(file)).toBe(0o644);
+  });
+
+  test("gives the named client's key", async () => {
+    const { stdout } = await run("--client", "search");
+    expect(parseEnv(stdout).EMBEDDING_API_KEY).toBe(`${KEY}2`);
+  });
+});
+
+describe("writing", () => {
+  test("makes a file that only its owner reads, and prints no key", async () => {
+    const file = join(folder, ".env");
+    const { status, stdout, stderr } = await run("--write", file);
+    expect({ status, stdout }).toEqual({ status: 0, stdout: "" });
+    expect(stderr).not.toContain(KEY);
+    expect(mode(file)).toBe(0o600);
+    expect(parseEnv(readFileSync(file, "utf8")).EMBEDDING_API_KEY).toBe(KEY);
+    expect(readdirSync(folder)).toEqual([".env"]);
+  });
+
+  test("tightens a file that is there, and keeps its other lines", async () => {
+    const file = join(folder, ".env");
+    writeFileSync(file, "# mine\nOTHER=1\nexport EMBEDDING_API_KEY=old\nLAST=2");
+    chmodSync(file, 0o666);
+    expect((await run(`--write=${file}`)).status).toBe(0);
+    const text = readFileSync(file, "utf8");
+    expect(text).toMatch(/^# mine\nOTHER=1\nLAST=2\nEMBEDDING_API_BASE=/);
+    expect(text.match(/EMBEDDING_API_KEY/g)).toHaveLength(1);
+    expect(mode(file)).toBe(0o600);
+  });
+
+  test("does not write through a link", async () => {
+    const victim = join(folder, "public");
+    writeFileSync(victim, "");
+    symlinkSync(victim, join(folder, ".env"));
+    await run("--write", join(folder, ".env"));
+    expect(readFileSync(victim, "utf8")).toBe("");
+    expect(mode(join(folder, ".env"))).toBe(0o600);
+  });
+
+  test("takes .env in the working folder without a name", async () => {
+    const before = process.cwd;
+    process.cwd = () => folder;
+    onTestFinished(() => {
+      process.cwd = before;
+    });
+    expect((await run("--write")).status).toBe(0);
+    expect(existsSync(join(folder, ".env"))).toBe(true);
+  });
+
+  test("refuses a file that git would take", async () => {
+    git("init", "--quiet");
+    const { status, stderr } = await run("--write", join(folder, ".env"));
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/git does not ignore it: add it to \.gitignore/);
+    expect(stderr).not.toContain(KEY);
+    expect(existsSync(join(folder, ".env"))).toBe(false);
+  });
+
+  test("refuses a file that git has, though it is ignored", async () => {
+    git("init", "--quiet");
+    writeFileSync(join(folder, ".env"), "A=1\n");
+    git("add", ".env");
+    writeFileSync(join(folder, ".gitignore"), ".env\n");
+    expect((await run("--write", join(folder, ".env"))).status).toBe(1);
+    expect(readFileSync(join(folder, ".env"), "utf8")).toBe("A=1\n");
+  });
+
+  test("writes one that git ignores, in a folder below as well", async () => {
+    git("init", "--quiet");
+    writeFileSync(join(folder, ".gitignore"), ".env\n");
+    mkdirSync(join(folder, "app"));
+    for (const file of [join(folder, ".env"), join(folder, "app", ".env")]) {
+      expect((await run("--write", file)).status).toBe(0);
+      expect(mode(file)).toBe(0o600);
+    }
+  });
+
+  test("says that a folder is missing", async () => {
+    const { status, stderr } = await run("--write", join(folder, "no", ".env"));
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/there is no folder .*no to write \.env in/);
+  });
+});
+
+describe("failing", () => {
+  test("without permission names it, and leaves nothing behind", async () => {
+    aws.errors = [{ action: "GetSecretValue", type: "AccessDeniedException", message: `for ${KEY}` }];
+    const { status, stdout, stderr } = await run("--write", join(folder, ".env"));
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/secretsmanager:GetSecretValue/);
+    expect(stdout + stderr).not.toContain(KEY);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test("never shows a key that AWS put into its answer", async () => {
+    aws.errors = [{ action: "GetSecretValue", type: "ValidationException", message: `for ${KEY}` }];
+    expect((await run()).stderr).toMatch(/can't be read: for \[redacted\]\n$/);
+  });
+
+  test.each<[string[], RegExp]>([
+    [[], /say which stack/],
+    [["--stack", "local", "file"], /file is one argument too many/],
+    [["--stack", "local", "--write", "a", "b"], /b is one argument too many/],
+    [["--stack", "local", "--nonsense"], /--nonsense/],
+  ])("refuses %j as usage", async (argv, message) => {
+    const { written, streams } = capture();
+    expect(await main(argv, home.env, streams)).toBe(2);
+    expect(written.stderr).toMatch(message);
+  });
+});
+
+describe("values", () => {
+  test.each([
+    "plain/value:1.0",
+    "/home/an user/ca.pem",
+    'a "quoted" # value',
+    "$HOME `id` \\n",
+    "it's",
+    "schlüssel",
+    "",
+  ])("%j reads back in a shell and in dotenv", (value) => {
+    const lines = formatLines({ VALUE: value });
+    expect(parseEnv(lines).VALUE ?? "").toBe(value);
+    const script = `${lines}printf %s "$VALUE"`;
+    expect(execFileSync("sh", ["-c", script], { encoding: "utf8" })).toBe(value);
+  });
+
+  test.each(["two\nlines", `it's "both"`, "it's $HOME"])("%j is refused", (value) => {
+    expect(() => formatLines({ VALUE: value })).toThrow(/VALUE has quotes or line breaks/);
+  });
+
+  test("merging twice changes nothing", () => {
+    const once = mergeLines("A=1\n", { B: "2" });
+    expect(once).toBe("A=1\nB=2\n");
+    expect(mergeLines(once, { B: "2" })).toBe(once);
+  });
+});
+
+async function run(...flags: string[]) {
+  const { written, streams } = capture();
+  const status = await main(["--stack", "local", ...flags], home.env, streams);
+  return { status, ...written };
+}
+
+function git(...args: string[]): void {
+  execFileSync("git", args, { cwd: folder, stdio: "pipe" });
+}
+
+function mode(file: string): number {
+  return statSync(file).mode & 0o777;
+}

@@ -1,0 +1,107 @@
+import * as pulumi from "@pulumi/pulumi";
+
+/** A resource as the program registers it; secrets are in Pulumi's envelope. */
+export interface Registered {
+  type: string;
+  name: string;
+  inputs: Record<string, unknown>;
+}
+
+/** Keys that must be found nowhere but where they belong. */
+export const SENTINEL = {
+  password: "SentinelSentinelSentinelSentinelSentinelSentinel",
+  tlsKey: "-----BEGIN PRIVATE KEY-----SENTINEL",
+};
+
+/** Outputs that the providers would compute, by type; a type that is not here is refused. */
+const COMPUTED: Record<string, (name: string) => Record<string, unknown>> = {
+  "random:index/randomPassword:RandomPassword": () => ({ result: pulumi.secret(SENTINEL.password) }),
+  "tls:index/privateKey:PrivateKey": () => ({ privateKeyPem: pulumi.secret(SENTINEL.tlsKey) }),
+  "tls:index/selfSignedCert:SelfSignedCert": () => ({ certPem: "CA CERTIFICATE" }),
+  "tls:index/certRequest:CertRequest": () => ({ certRequestPem: "REQUEST" }),
+  "tls:index/locallySignedCert:LocallySignedCert": () => ({ certPem: "CERTIFICATE" }),
+  "aws:secretsmanager/secret:Secret": arn("secretsmanager", "secret:"),
+  "aws:secretsmanager/secretVersion:SecretVersion": (name) => ({ ...arn("secretsmanager", "secret:")(name), versionId: "v1" }),
+  "aws:s3/bucket:Bucket": (name) => ({ bucket: name, arn: `arn:aws:s3:::${name}` }),
+  "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": () => ({}),
+  "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": () => ({}),
+  "aws:s3/bucketPolicy:BucketPolicy": () => ({}),
+  "aws:s3/bucketObjectv2:BucketObjectv2": () => ({}),
+  "aws:ec2/vpc:Vpc": () => ({}),
+  "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": () => ({}),
+  "aws:ec2/internetGateway:InternetGateway": () => ({}),
+  "aws:ec2/routeTable:RouteTable": () => ({}),
+  "aws:ec2/route:Route": () => ({}),
+  "aws:ec2/routeTableAssociation:RouteTableAssociation": () => ({}),
+  "aws:ec2/subnet:Subnet": () => ({}),
+  "aws:ec2/securityGroup:SecurityGroup": () => ({}),
+  "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": () => ({}),
+  "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": () => ({}),
+  "aws:ec2/eip:Eip": () => ({ publicIp: "203.0.113.10", allocationId: "eipalloc-1" }),
+  "aws:ec2/eipAssociation:EipAssociation": () => ({}),
+  "aws:iam/role:Role": (name) => ({ name, arn: `arn:aws:iam::123456789012:role/${name}` }),
+  "aws:iam/rolePolicy:RolePolicy": () => ({}),
+  "aws:iam/instanceProfile:InstanceProfile": (name) => ({ name }),
+  "aws:ec2/instance:Instance": () => ({}),
+  "command:local:Command": () => ({}),
+};
+
+const CALLS: Record<string, (inputs: Record<string, unknown>) => Record<string, unknown>> = {
+  "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": () => ({ locations: ["us-east-1d", "us-east-1a", "us-east-1b"] }),
+  "aws:ssm/getParameter:getParameter": () => ({ value: "ami-0123456789abcdef0" }),
+  "aws:s3/getObject:getObject": () => ({ body: "" }),
+};
+
+function arn(service: string, prefix: string) {
+  return (name: string) => ({ arn: `arn:aws:${service}:us-east-1:123456789012:${prefix}${name}-AbCdEf` });
+}
+
+/** Runs the repository's program under mocks with a stack's configuration; answers what it registered. */
+export async function runProgram(config: Record<string, unknown>, stack = "test") {
+  const registered: Registered[] = [];
+  await pulumi.runtime.setMocks(
+    {
+      newResource({ type, name, inputs, id }) {
+        registered.push({ type, name, inputs });
+        const computed = COMPUTED[type];
+        if (!computed) {
+          throw new Error(`the test knows no ${type}`);
+        }
+        return { id: id || `${name}-id`, state: { ...inputs, ...computed(name) } };
+      },
+      call({ token, inputs }) {
+        const answer = CALLS[token];
+        if (!answer) {
+          throw new Error(`the test knows no ${token}`);
+        }
+        return answer(inputs);
+      },
+    },
+    "qwen3-embedding-stack",
+    stack,
+    false,
+  );
+  pulumi.runtime.setAllConfig({
+    "aws:region": "us-east-1",
+    ...Object.fromEntries(
+      Object.entries(config).map(([name, value]) => [
+        `qwen3-embedding-stack:${name}`,
+        typeof value === "string" ? value : JSON.stringify(value),
+      ]),
+    ),
+  });
+  const { default: program } = await import("../../../index");
+  const outputs = await (program as () => Promise<Record<string, unknown>>)();
+  const resolved = await resolve(pulumi.output(outputs));
+  return { registered, outputs: resolved as Record<string, unknown> };
+}
+
+/** The value of an output once all that it stands on is registered. */
+function resolve<T>(output: pulumi.Output<T>): Promise<T> {
+  return new Promise((done) => {
+    output.apply((value) => {
+      done(value as T);
+      return value;
+    });
+  });
+}

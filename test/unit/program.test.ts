@@ -1,0 +1,96 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { beforeAll, describe, expect, it } from "vitest";
+import { type Registered, runProgram, SENTINEL } from "./fakes/program";
+
+const publicAccess = { allowedCidrs: ["0.0.0.0/0"], allowPublicAccess: true };
+
+/** Everything that one type of resource was asked for. */
+function of(registered: Registered[], type: string) {
+  return registered.filter((resource) => resource.type.endsWith(`:${type}`));
+}
+
+/** Names of the types in whose inputs a text stands, secret or not. */
+function typesWith(registered: Registered[], text: string): string[] {
+  const found = registered.filter(({ inputs }) => JSON.stringify(inputs).includes(text));
+  return [...new Set(found.map(({ type }) => type.split(":").at(-1)!))].sort();
+}
+
+describe("the program", () => {
+  let registered: Registered[];
+  let outputs: Record<string, unknown>;
+
+  beforeAll(async () => {
+    ({ registered, outputs } = await runProgram({ ...publicAccess, clients: ["search", "chat"] }));
+    // The last registrations follow the outputs.
+    await sleep(500);
+  });
+
+  it("puts the key into the secret's version and nowhere else", () => {
+    expect(typesWith(registered, SENTINEL.password)).toEqual(["SecretVersion"]);
+  });
+
+  it("puts the certificate's private key into certificates and the secret's version, and nowhere else", () => {
+    expect(typesWith(registered, "SENTINEL")).toEqual([
+      "CertRequest",
+      "LocallySignedCert",
+      "SecretVersion",
+      "SelfSignedCert",
+    ]);
+  });
+
+  it("marks every input with a key in it as secret", () => {
+    for (const { inputs } of of(registered, "SecretVersion")) {
+      expect(inputs.secretString).toMatchObject({ "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270" });
+    }
+  });
+
+  it("makes keys of 285 bits that a secret scanner can match", () => {
+    expect(of(registered, "RandomPassword").map(({ inputs }) => inputs)).toEqual(
+      Array(2).fill({ length: 48, special: false }),
+    );
+    const values = of(registered, "SecretVersion").map(({ inputs }) => JSON.stringify(inputs.secretString));
+    expect(values.filter((value) => /qwen3_[0-9A-Za-z]{48}/.test(value))).toHaveLength(2);
+  });
+
+  it("lets in port 443 from the allowed ranges and nothing else", () => {
+    expect(of(registered, "SecurityGroupIngressRule").map(({ inputs }) => inputs)).toEqual([
+      expect.objectContaining({ cidrIpv4: "0.0.0.0/0", ipProtocol: "tcp", fromPort: 443, toPort: 443 }),
+    ]);
+  });
+
+  it("asks for an instance that is hardened and is replaced when its user data changes", () => {
+    expect(of(registered, "Instance")[0]!.inputs).toMatchObject({
+      instanceType: "g6e.xlarge",
+      userDataReplaceOnChange: true,
+      metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
+      rootBlockDevice: { volumeType: "gp3", encrypted: true },
+    });
+    expect(of(registered, "Instance")[0]!.inputs).not.toHaveProperty("keyName");
+  });
+
+  it("grants the role its own secrets and artifacts by exact ARN", () => {
+    const { Statement } = JSON.parse(of(registered, "RolePolicy")[0]!.inputs.policy as string) as {
+      Statement: { Sid: string; Action: string[]; Resource: string | string[] }[];
+    };
+    const secrets = Statement.find(({ Sid }) => Sid === "ReadOwnSecrets")!;
+    expect(secrets.Action).toEqual(["secretsmanager:GetSecretValue", "secretsmanager:ListSecretVersionIds"]);
+    expect(secrets.Resource).toHaveLength(3);
+    expect(JSON.stringify(secrets.Resource)).not.toContain("*");
+    const everything = Statement.filter(({ Resource }) => Resource === "*").map(({ Sid }) => Sid);
+    expect(everything).toEqual(["SessionManager"]);
+  });
+
+  it("answers with what an app stack needs", () => {
+    expect(outputs).toMatchObject({
+      endpoint: "https://203.0.113.10/v1",
+      caCertificate: "CA CERTIFICATE",
+      model: "Qwen3-Embedding-4B",
+      dimensions: 2560,
+      region: "us-east-1",
+      secretArns: { search: expect.stringContaining("-search-"), chat: expect.stringContaining("-chat-") },
+      apiKeyUrns: { search: expect.stringContaining("RandomPassword"), chat: expect.any(String) },
+    });
+    expect(outputs.secretArn).toBe((outputs.secretArns as Record<string, string>).search);
+    expect(outputs.apiKeyUrn).toBe((outputs.apiKeyUrns as Record<string, string>).search);
+  });
+});

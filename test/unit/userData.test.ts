@@ -1,0 +1,67 @@
+import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { renderBundle } from "../../components/machine/bundle";
+import { environmentFile, type MachineConfig, MODEL } from "../../components/machine/config";
+import { renderUserData, USER_DATA_LIMIT } from "../../components/machine/userData";
+
+const config: MachineConfig = {
+  region: "us-east-1",
+  accelerator: "cuda",
+  workers: 1,
+  modelSource: `hf://${MODEL.id}@${MODEL.revision}`,
+  contextLength: MODEL.contextLength,
+  memFractionStatic: 0.85,
+  maxInputs: 2048,
+  maxBodyBytes: 8388608,
+  bucket: "artifacts",
+  bundleKey: "bundles/0.tar",
+  bundleSha256: "0".repeat(64),
+  indexKey: "config/index.json",
+};
+
+describe("renderUserData", () => {
+  it.each<[string, Partial<MachineConfig>]>([
+    ["cuda", {}],
+    ["a mirror of the weights", { modelSource: "s3://mirror/qwen3", modelSha256: "1".repeat(64) }],
+    ["an emulator and a proxy", { accelerator: "cpu", awsEndpointUrl: "http://10.213.7.1:4566", httpsProxy: "http://10.213.7.1:3128" }],
+  ])("renders %s", (_, change) => {
+    expect(renderUserData({ ...config, ...change })).toMatchSnapshot();
+  });
+
+  it("is one cloud-config document with room to spare", () => {
+    const document = renderUserData(config);
+    expect(document).toMatch(/^#cloud-config\n/);
+    expect(Object.keys(parse(document))).toEqual(["write_files", "runcmd"]);
+    expect(Buffer.byteLength(document)).toBeLessThan(USER_DATA_LIMIT / 2);
+  });
+
+  it("refuses a document that EC2 would refuse", () => {
+    expect(() => renderUserData({ ...config, bundleKey: "x".repeat(USER_DATA_LIMIT) })).toThrow(/EC2 takes 16384/);
+  });
+
+  it("keeps the settings readable for root alone", () => {
+    const { write_files } = parse(renderUserData(config)) as { write_files: { path: string; permissions: string }[] };
+    expect(write_files.find(({ path }) => path === "/etc/qwen3/embed.env")?.permissions).toBe("0600");
+  });
+});
+
+describe("environmentFile", () => {
+  it.each(['a"b', "a$b", "a`b", "a\nb", "a\\b"])("refuses %j, which systemd and a shell read differently", (value) => {
+    expect(() => environmentFile({ NAME: value })).toThrow(/NAME is .* not allowed/);
+  });
+});
+
+describe("renderBundle", () => {
+  const kind = { accelerator: "cuda", workers: 1, maxBodyBytes: 8388608, modelSource: config.modelSource } as const;
+
+  it("has the same bytes for the same machine", async () => {
+    expect((await renderBundle(kind)).sha256).toBe((await renderBundle(kind)).sha256);
+  });
+
+  it("has other bytes for another machine", async () => {
+    const sums = await Promise.all(
+      [kind, { ...kind, workers: 8 }, { ...kind, accelerator: "cpu" as const }].map(async (each) => (await renderBundle(each)).sha256),
+    );
+    expect(new Set(sums).size).toBe(3);
+  });
+});
