@@ -38,9 +38,10 @@ environment() {
 		rm -rf "$venv"
 		python3 -m venv "$venv"
 		"$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$bundle/installer.lock"
-		# In the store, so that files are linked, not copied; with the system's certificates, as pip has them.
+		# In the store, so that files are linked, not copied; with the system's certificates, as pip has them; compiled,
+		# because the workers may not write there.
 		UV_CACHE_DIR="$QWEN3_STORE/uv" UV_SYSTEM_CERTS=1 \
-			"$venv/bin/uv" pip install --no-progress --python "$venv/bin/python" --require-hashes -r "$bundle/requirements.lock"
+			"$venv/bin/uv" pip install --no-progress --compile-bytecode --python "$venv/bin/python" --require-hashes -r "$bundle/requirements.lock"
 		touch "$venv/.complete"
 	fi
 	exec 9>&-

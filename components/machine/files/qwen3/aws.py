@@ -1,0 +1,101 @@
+"""What this machine reads from AWS with its role: the stack's index and its secrets."""
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from .environment import required
+
+# As components/settings.ts has it.
+CLIENT_NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Index:
+    """The object that the stack writes and this machine polls."""
+
+    grace_seconds: float
+    clients: dict[str, str]
+    """Secret ARNs by client name."""
+    tls: str
+    """ARN of the secret with certificate and private key."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a secret that carries a label."""
+
+    id: str
+    stages: frozenset[str]
+    created: datetime
+
+
+class Aws:
+    """Clients with short limits: an agent that hangs is worse than one that fails and tries again."""
+
+    def __init__(self) -> None:
+        config = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 2})
+        common = {
+            "region_name": required("AWS_REGION"),
+            # Debian 12's boto3 does not read this variable by itself.
+            "endpoint_url": os.environ.get("AWS_ENDPOINT_URL") or None,
+            "config": config,
+        }
+        self._s3 = boto3.client("s3", **common)
+        self._secrets = boto3.client("secretsmanager", **common)
+        self._bucket = required("QWEN3_BUCKET")
+        self._key = required("QWEN3_INDEX_KEY")
+        self._index: tuple[str, Index] | None = None
+
+    def index(self) -> Index:
+        """The index; downloaded only when its ETag has changed.
+
+        Raises ValueError when it is not what the stack writes, and botocore's errors.
+        """
+        condition = {"IfNoneMatch": self._index[0]} if self._index else {}
+        try:
+            answer = self._s3.get_object(Bucket=self._bucket, Key=self._key, **condition)
+        except ClientError as error:
+            if self._index and error.response["ResponseMetadata"]["HTTPStatusCode"] == 304:
+                return self._index[1]
+            raise
+        self._index = (answer["ETag"], parse_index(answer["Body"].read()))
+        return self._index[1]
+
+    def versions(self, arn: str) -> list[Version]:
+        """The versions of a secret that carry a label, AWSCURRENT and AWSPREVIOUS among them."""
+        pages = self._secrets.get_paginator("list_secret_version_ids").paginate(SecretId=arn)
+        return [
+            Version(each["VersionId"], frozenset(each["VersionStages"]), each["CreatedDate"])
+            for page in pages
+            for each in page["Versions"]
+            if each.get("VersionStages")
+        ]
+
+    def value(self, arn: str, version_id: str) -> str:
+        """The text of one version of a secret.
+
+        Raises ValueError, without the value, when the version holds bytes or nothing.
+        """
+        value = self._secrets.get_secret_value(SecretId=arn, VersionId=version_id).get("SecretString")
+        if not value:
+            raise ValueError(f"version {version_id} of {arn} has no text")
+        return value
+
+
+def parse_index(body: bytes) -> Index:
+    """Read the index, or raise ValueError naming what is wrong with it."""
+    document = json.loads(body)
+    if document.get("version") != 1:
+        raise ValueError(f"the index has version {document.get('version')!r}; this machine reads version 1")
+    clients = document["clients"]
+    for name in clients:
+        if not CLIENT_NAME.fullmatch(name):
+            raise ValueError(f"the index names a client {name!r}; allowed: lower-case letters, digits and hyphens")
+    return Index(float(document["keyGraceSeconds"]), dict(clients), document["tls"])

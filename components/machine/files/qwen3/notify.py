@@ -1,0 +1,16 @@
+"""systemd's notification protocol; see sd_notify(3)."""
+
+import os
+import socket
+
+
+def notify(message: str) -> None:
+    """Tell systemd something, for instance `READY=1`. Does nothing outside a unit of Type=notify."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.connect(address)
+        channel.sendall(message.encode())

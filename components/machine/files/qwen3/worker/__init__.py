@@ -1,0 +1,1 @@
+"""The worker: SGLang behind its door."""
