@@ -121,8 +121,9 @@ export async function attachAddress(instanceId: string, publicIp: string): Promi
   await run("ip", ["neighbour", "flush", "to", publicIp]);
 }
 
-export async function detachAddress(publicIp: string): Promise<void> {
-  for (const { namespace } of listInstances()) {
+/** Takes a public address from one machine, or from whichever has it. */
+export async function detachAddress(publicIp: string, instanceId?: string): Promise<void> {
+  for (const { namespace } of listInstances().filter((each) => !instanceId || each.instanceId === instanceId)) {
     await run("ip", ["-netns", namespace, "address", "delete", `${publicIp}/24`, "dev", "eth0"]).catch(() => undefined);
   }
 }

@@ -11,7 +11,7 @@ import { openStack } from "./workspace";
 export async function bringUp(environment: Environment): Promise<OutputMap> {
   announceDownloads();
   Object.assign(process.env, environment.env);
-  const stack = await openStack(environment, loadProgram());
+  const stack = await openStack(environment, runProgram);
   const stopFollowing = followMachines();
   try {
     const result = await stack.up({ onOutput: write, onError: write, color: process.stdout.isTTY ? "always" : "never" });
@@ -29,8 +29,9 @@ export async function bringUp(environment: Environment): Promise<OutputMap> {
 }
 
 /** The same file that the plain command line runs. */
-export function loadProgram(): () => Promise<Record<string, unknown>> {
-  return require("../index") as () => Promise<Record<string, unknown>>;
+export async function runProgram(): Promise<Record<string, unknown>> {
+  const { default: program } = await import("../index");
+  return program();
 }
 
 function write(text: string): void {

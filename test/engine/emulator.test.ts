@@ -77,8 +77,8 @@ describe("Secrets Manager", () => {
       new PutSecretValueCommand({ SecretId: "labels", SecretString: "three" }),
     );
     expect(await labels(ARN!)).toEqual({ [second!]: ["AWSPREVIOUS"], [third!]: ["AWSCURRENT"] });
-    expect(await valueOf(secrets, ARN!)).toBe("three");
-    expect(await valueOf(secrets, ARN!, "AWSPREVIOUS")).toBe("two");
+    expect(await readValue(secrets, ARN!)).toBe("three");
+    expect(await readValue(secrets, ARN!, "AWSPREVIOUS")).toBe("two");
   });
 
   it("takes the caller's token as the version's ID, once for each value", async () => {
@@ -95,7 +95,7 @@ describe("Secrets Manager", () => {
     await put("two", second);
     expect(await labels("tokens")).toEqual({ [first]: ["AWSPREVIOUS"], [second]: ["AWSCURRENT"] });
     await expect(put("three", second)).rejects.toMatchObject({ name: "ResourceExistsException" });
-    expect(await valueOf(secrets, "tokens")).toBe("two");
+    expect(await readValue(secrets, "tokens")).toBe("two");
   });
 
   it("keeps the date at which each version was made", async () => {
@@ -120,10 +120,10 @@ describe("Secrets Manager", () => {
       name: "InvalidRequestException",
       message: expect.stringContaining("scheduled for deletion"),
     });
-    await expect(valueOf(secrets, "reused")).rejects.toMatchObject({ name: "InvalidRequestException" });
+    await expect(readValue(secrets, "reused")).rejects.toMatchObject({ name: "InvalidRequestException" });
     await secrets.send(new DeleteSecretCommand({ SecretId: "reused", ForceDeleteWithoutRecovery: true }));
     await create();
-    expect(await valueOf(secrets, "reused")).toBe("one");
+    expect(await readValue(secrets, "reused")).toBe("one");
   });
 });
 
@@ -171,10 +171,10 @@ describe("the session of an instance profile", () => {
 
   it("reads its own secret, by ARN and by name, and no other", async () => {
     const secrets = secretsAs(await session());
-    expect(await valueOf(secrets, own)).toBe("key of this stack");
-    expect(await valueOf(secrets, "own")).toBe("key of this stack");
+    expect(await readValue(secrets, own)).toBe("key of this stack");
+    expect(await readValue(secrets, "own")).toBe("key of this stack");
     for (const id of [other, "other"]) {
-      await expect(valueOf(secrets, id)).rejects.toMatchObject({
+      await expect(readValue(secrets, id)).rejects.toMatchObject({
         name: "AccessDeniedException",
         message: expect.stringContaining(
           `is not authorized to perform: secretsmanager:GetSecretValue on resource: ${other}`,
@@ -188,7 +188,7 @@ describe("the session of an instance profile", () => {
     await expect(secretsAs(await session()).send(put)).rejects.toMatchObject({
       name: "AccessDeniedException",
     });
-    expect(await valueOf(secretsAs(), own)).toBe("key of this stack");
+    expect(await readValue(secretsAs(), own)).toBe("key of this stack");
   });
 
   it("reads its own object, lists below its own prefix, and nothing else", async () => {
@@ -219,7 +219,7 @@ describe("the session of an instance profile", () => {
   });
 
   it("leaves who did what in the log, and no value", async () => {
-    await valueOf(secretsAs(await session()), own);
+    await readValue(secretsAs(await session()), own);
     const log = readFileSync(join(state, "emulator.log"), "utf8");
     expect(log).toMatch(/assumed-role\/server\/\S+ .*secretsmanager:GetSecretValue/);
     expect(log).not.toContain("key of this stack");
@@ -255,7 +255,7 @@ describe("the session of an instance profile", () => {
         secretAccessKey: given.SecretAccessKey,
         sessionToken: given.Token,
       });
-      expect(await valueOf(secrets, own)).toBe("key of this stack");
+      expect(await readValue(secrets, own)).toBe("key of this stack");
     } finally {
       await metadata.stop();
     }
@@ -265,7 +265,7 @@ describe("the session of an instance profile", () => {
 describe("what is asked for by nobody, or is not emulated", () => {
   it("refuses a key ID that was never issued", async () => {
     const stranger = secretsAs({ accessKeyId: "AKIAIOSFODNN7EXAMPLE", secretAccessKey: "unknown" });
-    await expect(valueOf(stranger, "own")).rejects.toMatchObject({
+    await expect(readValue(stranger, "own")).rejects.toMatchObject({
       name: "UnrecognizedClientException",
       $metadata: { httpStatusCode: 403 },
     });
@@ -320,7 +320,7 @@ async function createSecret(name: string, value: string): Promise<string> {
   return (await secretsAs().send(new CreateSecretCommand({ Name: name, SecretString: value }))).ARN!;
 }
 
-async function valueOf(secrets: SecretsManagerClient, id: string, label?: string): Promise<string> {
+async function readValue(secrets: SecretsManagerClient, id: string, label?: string): Promise<string> {
   const command = new GetSecretValueCommand({ SecretId: id, VersionStage: label });
   return (await secrets.send(command)).SecretString!;
 }

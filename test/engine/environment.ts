@@ -5,7 +5,7 @@ import type { Stack } from "@pulumi/pulumi/automation";
 import { startEmulator } from "../../local/aws/emulator";
 import { prepareEngine } from "../../local/engine";
 import { publishModel } from "../../local/model";
-import { loadProgram } from "../../local/up";
+import { runProgram } from "../../local/up";
 import { createWorkspace, openStack } from "../../local/workspace";
 
 /** The real engine, the unchanged program, an AWS emulator; machines are recorded and not booted. */
@@ -46,7 +46,7 @@ export async function startEngineEnvironment(port: number): Promise<EngineEnviro
   });
   Object.assign(process.env, workspace.env);
   return {
-    stack: await openStack(workspace, loadProgram()),
+    stack: await openStack(workspace, runProgram),
     endpoint: emulator.url,
     backend: join(state, "pulumi"),
     verifications: () =>

@@ -1,0 +1,322 @@
+"""An emulator of the AWS services that this stack uses: moto behind a door that authenticates and authorises.
+
+The administrator may do everything that is emulated. A session of an instance profile may do what the policies of its
+role grant, action and resource; everything else is AccessDenied. An action that is not emulated is refused by name.
+State is in memory and ends with the process.
+
+DIR/emulator.json   {"url", "pid"}, written once it listens
+DIR/credentials.token   proves to /_local/credentials that the caller is the host's metadata service
+DIR/emulator.log    one line a request: who, what, the status; never a body
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import hmac
+import io
+import json
+import os
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+# Managed policies can be attached by their well-known ARNs.
+os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
+
+import corrections
+import operations
+import policies
+import signatures
+from moto.iam.exceptions import NotFoundException
+from moto.iam.models import IAMBackend, iam_backends
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3.models import s3_backends
+from moto.sts.models import sts_backends
+from operations import ACCOUNT, Operation
+from run_command import SystemsManager, SystemsManagerError
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+ADMINISTRATOR = ("AKIALOCALADMINISTRATOR", "local")
+SESSION_SECONDS = 3600
+# Without these the agent on the machine cannot register with Systems Manager.
+AGENT_ACTIONS = ("ssm:UpdateInstanceInformation", "ssmmessages:CreateControlChannel", "ssmmessages:OpenControlChannel")
+
+StartResponse = Callable[[str, list[tuple[str, str]]], object]
+
+
+class Refusal(Exception):
+    """An answer that the door gives itself."""
+
+    def __init__(self, status: str, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Principal:
+    arn: str
+    secret_access_key: str
+    token: str | None
+    # None for the administrator.
+    role: str | None
+
+
+class Emulator:
+    """The WSGI application."""
+
+    def __init__(self, state: Path, ami: str, region: str) -> None:
+        self.log = (state / "emulator.log").open("a", buffering=1)
+        self.region = region
+        self.host_token = secrets.token_urlsafe(32)
+        write_private(state / "credentials.token", self.host_token)
+        self.moto = DomainDispatcherApplication(create_backend_app)
+        self.systems_manager = SystemsManager(state, ami, self._agent_may_register)
+
+    def __call__(self, environ: dict, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/_local/credentials":
+            return self._hand_out_credentials(environ, start_response)
+        who, what = "-", f"{environ['REQUEST_METHOD']} {environ['PATH_INFO'] if environ['PATH_INFO'] == '/' else '/…'}"
+        body = read_body(environ)
+        signature = signatures.parse(environ.get("HTTP_AUTHORIZATION", ""))
+
+        def start(status: str, headers: list[tuple[str, str]], *rest: object) -> object:
+            stamp = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
+            self.log.write(f"{stamp} {status[:3]} {who} {what}\n")
+            return start_response(status, headers, *rest)
+
+        try:
+            principal = authenticate(signature, environ, body)
+            who = principal.arn
+            operation = operations.identify(signature.service, signature.region, environ, body)
+            what = f"{operation.action} {operation.resource}"
+            check_new_policy(operation, body)
+            self._authorise(principal, operation)
+            if operation.service == "ssm":
+                answer = self.systems_manager.answer(operation.name, operation.parameters, signature.region)
+                return respond_json("200 OK", answer, start)
+            return self.moto(environ, start)
+        except (operations.UnknownOperation, policies.UnknownPolicyElement) as error:
+            where = "local/aws/policies.py" if isinstance(error, policies.UnknownPolicyElement) else "local/aws/operations.py"
+            what = str(error)
+            refusal = Refusal("501 Not Implemented", "NotImplemented", f"not emulated: {error}. Add it to {where}")
+        except SystemsManagerError as error:
+            refusal = Refusal("400 Bad Request", error.code, str(error))
+        except Refusal as error:
+            refusal = error
+        return refuse(refusal, signature and signature.service, environ, start)
+
+    def _authorise(self, principal: Principal, operation: Operation) -> None:
+        """Raises Refusal unless the principal's policies grant the operation."""
+        if principal.role is None or operation.name == "GetCallerIdentity":
+            return
+        if not self._allowed(principal.role, operation):
+            raise access_denied(principal, operation)
+        if operation.action == "s3:GetObject" and not object_exists(operation):
+            # Who may not list a bucket does not learn which objects are missing.
+            listing = Operation("s3", "ListBucket", f"arn:aws:s3:::{operation.parameters['Bucket']}")
+            if not self._allowed(principal.role, listing):
+                raise access_denied(principal, listing)
+
+    def _allowed(self, role: str, operation: Operation) -> bool:
+        context = {
+            # The emulator speaks plain HTTP in place of AWS's endpoints, which speak TLS.
+            "aws:securetransport": "true",
+            "aws:requestedregion": self.region,
+            **operation.context,
+        }
+        granted = role_policies(role)
+        bucket_policy = policy_of_bucket(operation)
+        return policies.is_allowed(
+            [*granted, *([bucket_policy] if bucket_policy else [])], operation.action, operation.resource, context
+        )
+
+    def _agent_may_register(self, profile: str) -> bool:
+        role = role_of_profile(profile)
+        return role is not None and all(
+            self._allowed(role, Operation(*action.split(":"))) for action in AGENT_ACTIONS
+        )
+
+    def _hand_out_credentials(self, environ: dict, start_response: StartResponse) -> Iterable[bytes]:
+        """A session for the role of an instance profile: what EC2 gives the metadata service."""
+        body = read_body(environ)
+        if not hmac.compare_digest(environ.get("HTTP_X_LOCAL_TOKEN", ""), self.host_token):
+            return respond_json("403 Forbidden", {"message": "X-Local-Token is not the host's"}, start_response)
+        asked = json.loads(body)
+        role = role_of_profile(asked["instanceProfile"])
+        if role is None:
+            return respond_json("404 Not Found", {"message": f"no role in {asked['instanceProfile']}"}, start_response)
+        session = sts_backends[ACCOUNT]["aws"].assume_role(
+            region_name=self.region,
+            role_session_name=asked.get("instanceId", "local"),
+            role_arn=f"arn:aws:iam::{ACCOUNT}:role/{role}",
+            policy="",
+            duration=SESSION_SECONDS,
+            external_id="",
+        )
+        answer = {
+            "RoleName": role,
+            "InstanceProfileArn": f"arn:aws:iam::{ACCOUNT}:instance-profile/{asked['instanceProfile']}",
+            "AccessKeyId": session.access_key_id,
+            "SecretAccessKey": session.secret_access_key,
+            "Token": session.session_token,
+            "LastUpdated": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "Expiration": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + SESSION_SECONDS)),
+        }
+        return respond_json("200 OK", answer, start_response)
+
+
+def check_new_policy(operation: Operation, body: bytes) -> None:
+    """Refuses a policy that could not be evaluated when it is put, not only when it is first needed."""
+    if operation.name == "PutRolePolicy":
+        policies.check(operation.parameters["PolicyDocument"])
+    elif operation.name == "PutBucketPolicy":
+        policies.check(body.decode())
+
+
+def authenticate(signature: signatures.Signature | None, environ: dict, body: bytes) -> Principal:
+    """Whose request it is. Raises Refusal when it is nobody's."""
+    if signature is None:
+        raise Refusal("403 Forbidden", "MissingAuthenticationToken", "Request is missing Authentication Token")
+    principal = find_principal(signature.access_key_id)
+    if principal is None:
+        code = "InvalidAccessKeyId" if signature.service == "s3" else "UnrecognizedClientException"
+        raise Refusal("403 Forbidden", code, "The security token included in the request is invalid.")
+    if not signatures.fits(signature, principal.secret_access_key, environ, body):
+        raise Refusal("403 Forbidden", "SignatureDoesNotMatch", "The request signature does not match.")
+    if principal.token is not None and environ.get("HTTP_X_AMZ_SECURITY_TOKEN", "") != principal.token:
+        raise Refusal("403 Forbidden", "InvalidClientTokenId", "The security token included in the request is invalid.")
+    return principal
+
+
+def find_principal(access_key_id: str) -> Principal | None:
+    if access_key_id == ADMINISTRATOR[0]:
+        return Principal(f"arn:aws:iam::{ACCOUNT}:user/administrator", ADMINISTRATOR[1], None, None)
+    for session in sts_backends[ACCOUNT]["aws"].assumed_roles:
+        if session.access_key_id == access_key_id:
+            if session.expiration < datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None):
+                raise Refusal("403 Forbidden", "ExpiredToken", "The security token included in the request is expired")
+            return Principal(session.arn, session.secret_access_key, session.session_token, role_name(session.role_arn))
+    return None
+
+
+def role_name(arn: str) -> str:
+    return arn.split("/")[-1]
+
+
+def iam() -> IAMBackend:
+    return iam_backends[ACCOUNT]["aws"]
+
+
+def role_of_profile(profile: str) -> str | None:
+    try:
+        roles = iam().get_instance_profile(profile).roles
+    except NotFoundException:
+        return None
+    return roles[0].name if roles else None
+
+
+def role_policies(role: str) -> list[str]:
+    """The documents of the role's inline and attached policies; none for a role that is gone."""
+    try:
+        found = iam().get_role(role)
+    except NotFoundException:
+        return []
+    return [*found.policies.values(), *(policy.document for policy in found.managed_policies.values())]
+
+
+def policy_of_bucket(operation: Operation) -> str | None:
+    bucket = s3_backends[ACCOUNT]["aws"].buckets.get(operation.parameters.get("Bucket"))
+    return bucket.policy.decode() if bucket is not None and bucket.policy else None
+
+
+def object_exists(operation: Operation) -> bool:
+    bucket = s3_backends[ACCOUNT]["aws"].buckets.get(operation.parameters["Bucket"])
+    return bucket is not None and operation.parameters["Key"] in bucket.keys
+
+
+def access_denied(principal: Principal, operation: Operation) -> Refusal:
+    json_service = operation.service in ("secretsmanager", "ssm")
+    return Refusal(
+        "400 Bad Request" if json_service else "403 Forbidden",
+        "AccessDeniedException" if json_service else "AccessDenied",
+        f"User: {principal.arn} is not authorized to perform: {operation.action} on resource: {operation.resource} "
+        f"because no identity-based policy allows the {operation.action} action",
+    )
+
+
+def read_body(environ: dict) -> bytes:
+    """The request's body, left in place for moto to read again."""
+    stream = environ["wsgi.input"]
+    length = environ.get("CONTENT_LENGTH")
+    chunked = environ.get("wsgi.input_terminated", False)
+    body = stream.read() if chunked else stream.read(int(length)) if length else b""
+    environ["wsgi.input"] = io.BytesIO(body)
+    environ["CONTENT_LENGTH"] = str(len(body))
+    return body
+
+
+def respond_json(status: str, answer: dict, start_response: StartResponse) -> Iterable[bytes]:
+    start_response(status, [("Content-Type", "application/x-amz-json-1.1")])
+    return [json.dumps(answer).encode()]
+
+
+def refuse(refusal: Refusal, service: str | None, environ: dict, start_response: StartResponse) -> Iterable[bytes]:
+    """The refusal in the shape of the service that was asked."""
+    if "HTTP_X_AMZ_TARGET" in environ:
+        return respond_json(refusal.status, {"__type": refusal.code, "message": str(refusal)}, start_response)
+    error = f"<Code>{refusal.code}</Code><Message>{escape(str(refusal))}</Message>"
+    document = {
+        "s3": f"<Error>{error}</Error>",
+        "ec2": f"<Response><Errors><Error>{error}</Error></Errors></Response>",
+    }.get(service or "", f"<ErrorResponse><Error><Type>Sender</Type>{error}</Error></ErrorResponse>")
+    start_response(refusal.status, [("Content-Type", "application/xml")])
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [document.encode()]
+
+
+def write_private(path: Path, text: str) -> None:
+    """Writes a file that only its owner reads, whole or not at all."""
+    partial = path.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    partial.rename(path)
+
+
+class Handler(WSGIRequestHandler):
+    """Keeps connections open, and logs nothing: the emulator's own log says more and holds less."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log(self, *_: object) -> None:
+        pass
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--state", type=Path, required=True, help="folder DIR")
+    parser.add_argument("--host", required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--ami", required=True, help="image ID that the public AMI parameters answer")
+    parser.add_argument("--region", default="us-east-1")
+    arguments = parser.parse_args()
+    corrections.apply()
+    emulator = Emulator(arguments.state, arguments.ami, arguments.region)
+    server = make_server(arguments.host, arguments.port, emulator, threaded=True, request_handler=Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://{arguments.host}:{server.port}"
+    write_private(arguments.state / "emulator.json", json.dumps({"url": url, "pid": os.getpid()}))
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    ended.wait()
+
+
+if __name__ == "__main__":
+    main()

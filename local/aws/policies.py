@@ -1,0 +1,99 @@
+"""Evaluation of IAM policies: who may do which action on which resource.
+
+What a policy says and this does not understand is refused by name instead of being read loosely.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+ELEMENTS = {"Sid", "Effect", "Action", "Resource", "Principal", "Condition"}
+CONTEXT_KEYS = {"aws:securetransport", "aws:requestedregion", "s3:prefix", "secretsmanager:versionstage"}
+
+
+class UnknownPolicyElement(Exception):
+    """A policy uses something that is not emulated; the message names it."""
+
+
+def check(document: str) -> None:
+    """Raises UnknownPolicyElement when the policy uses anything that `is_allowed` does not know."""
+    for statement in _statements(document):
+        for name in statement:
+            if name not in ELEMENTS:
+                raise UnknownPolicyElement(f"policy element {name}")
+        if statement.get("Principal", "*") not in ("*", {"AWS": "*"}):
+            raise UnknownPolicyElement(f"Principal {json.dumps(statement['Principal'])}")
+        for operator, keys in statement.get("Condition", {}).items():
+            if operator not in OPERATORS:
+                raise UnknownPolicyElement(f"condition operator {operator}")
+            for key in keys:
+                if key.lower() not in CONTEXT_KEYS:
+                    raise UnknownPolicyElement(f"condition key {key}")
+
+
+def is_allowed(documents: Iterable[str], action: str, resource: str, context: Mapping[str, str]) -> bool:
+    """Whether the policies allow the action: some statement must, and none may deny it.
+
+    `action` is SERVICE:Name, `resource` an ARN or "*" for actions without one, `context` condition keys in lower case.
+    """
+    allowed = False
+    for document in documents:
+        check(document)
+        for statement in _statements(document):
+            if _applies(statement, action, resource, context):
+                if statement["Effect"] == "Deny":
+                    return False
+                allowed = True
+    return allowed
+
+
+def _statements(document: str) -> list[dict[str, Any]]:
+    return _as_list(json.loads(document)["Statement"])
+
+
+def _applies(statement: Mapping[str, Any], action: str, resource: str, context: Mapping[str, str]) -> bool:
+    return (
+        any(_like(action.lower(), pattern.lower()) for pattern in _as_list(statement["Action"]))
+        and any(_like(resource, pattern) for pattern in _as_list(statement["Resource"]))
+        and all(
+            _holds(operator, context.get(key.lower()), _as_list(wanted))
+            for operator, keys in statement.get("Condition", {}).items()
+            for key, wanted in keys.items()
+        )
+    )
+
+
+def _holds(operator: str, value: str | None, wanted: list[Any]) -> bool:
+    matches, negated = OPERATORS[operator]
+    found = value is not None and any(matches(value, _text(each)) for each in wanted)
+    return not found if negated else found
+
+
+def _like(value: str, pattern: str) -> bool:
+    expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.fullmatch(expression, value, re.DOTALL) is not None
+
+
+def _equal(value: str, wanted: str) -> bool:
+    return value == wanted
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+# Operator to its comparison, and whether it must not hold. A negated one holds when the key is missing, as in AWS.
+OPERATORS: dict[str, tuple[Callable[[str, str], bool], bool]] = {
+    "StringEquals": (_equal, False),
+    "StringNotEquals": (_equal, True),
+    "StringLike": (_like, False),
+    "StringNotLike": (_like, True),
+    "Bool": (_equal, False),
+}

@@ -1,0 +1,85 @@
+import {
+  AddRoleToInstanceProfileCommand,
+  CreateInstanceProfileCommand,
+  CreateRoleCommand,
+  DeleteInstanceProfileCommand,
+  DeleteRoleCommand,
+  DeleteRolePolicyCommand,
+  IAMClient,
+  PutRolePolicyCommand,
+  RemoveRoleFromInstanceProfileCommand,
+} from "@aws-sdk/client-iam";
+import { autoname, type Props, type ResourceDefinition } from "../framework";
+import { connection } from "./account";
+
+const client = () => new IAMClient(connection);
+
+const role: ResourceDefinition = {
+  inputs: ["name", "description", "assumeRolePolicy", "tags"],
+  // The others change in place at AWS; this stack never changes them.
+  replaceOn: ["name"],
+  check: (inputs, context) => autoname(inputs, "name", context),
+  create: async (inputs) => {
+    const name = inputs.name as string;
+    const { Role } = await client().send(
+      new CreateRoleCommand({
+        RoleName: name,
+        Description: inputs.description as string,
+        AssumeRolePolicyDocument: inputs.assumeRolePolicy as string,
+      }),
+    );
+    return { id: name, outputs: { arn: Role?.Arn } };
+  },
+  delete: async (id) => void (await client().send(new DeleteRoleCommand({ RoleName: id }))),
+};
+
+const rolePolicy: ResourceDefinition = {
+  inputs: ["name", "role", "policy"],
+  replaceOn: ["name", "role"],
+  check: (inputs, context) => autoname(inputs, "name", context),
+  create: async (inputs) => {
+    await putRolePolicy(inputs);
+    return { id: `${inputs.role}:${inputs.name}`, outputs: {} };
+  },
+  update: async (_id, _olds, news) => {
+    await putRolePolicy(news);
+    return {};
+  },
+  delete: async (_id, olds) =>
+    void (await client().send(
+      new DeleteRolePolicyCommand({ RoleName: olds.role as string, PolicyName: olds.name as string }),
+    )),
+};
+
+async function putRolePolicy(inputs: Props): Promise<void> {
+  await client().send(
+    new PutRolePolicyCommand({
+      RoleName: inputs.role as string,
+      PolicyName: inputs.name as string,
+      PolicyDocument: inputs.policy as string,
+    }),
+  );
+}
+
+const instanceProfile: ResourceDefinition = {
+  inputs: ["name", "role", "tags"],
+  replaceOn: ["name", "role"],
+  check: (inputs, context) => autoname(inputs, "name", context),
+  create: async (inputs) => {
+    const names = { InstanceProfileName: inputs.name as string, RoleName: inputs.role as string };
+    const { InstanceProfile } = await client().send(new CreateInstanceProfileCommand(names));
+    await client().send(new AddRoleToInstanceProfileCommand(names));
+    return { id: names.InstanceProfileName, outputs: { arn: InstanceProfile?.Arn } };
+  },
+  delete: async (id, olds) => {
+    const names = { InstanceProfileName: id, RoleName: olds.role as string };
+    await client().send(new RemoveRoleFromInstanceProfileCommand(names));
+    await client().send(new DeleteInstanceProfileCommand(names));
+  },
+};
+
+export const iam: Record<string, ResourceDefinition> = {
+  "aws:iam/role:Role": role,
+  "aws:iam/rolePolicy:RolePolicy": rolePolicy,
+  "aws:iam/instanceProfile:InstanceProfile": instanceProfile,
+};

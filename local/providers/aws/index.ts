@@ -1,0 +1,31 @@
+import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
+import { InputError, type Props, type ProviderDefinition } from "../framework";
+import { connection, REGION } from "./account";
+import { ec2, getInstanceTypeOfferings } from "./ec2";
+import { iam } from "./iam";
+import { network } from "./network";
+import { getObject, s3 } from "./s3";
+import { secretsmanager } from "./secretsmanager";
+
+/** The stand-in for AWS: what this stack uses and no more. docs/local.md says what is real in it. */
+export const aws: ProviderDefinition = {
+  name: "aws",
+  version: "7.48.0",
+  configInputs: ["region", "skipCredentialsValidation", "skipRegionValidation"],
+  configure: ({ region }) => {
+    if (region !== REGION) {
+      throw new InputError("region", `is ${String(region)}; the local stand-in has ${REGION} alone`);
+    }
+  },
+  resources: { ...network, ...ec2, ...iam, ...secretsmanager, ...s3 },
+  invokes: {
+    "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": getInstanceTypeOfferings,
+    "aws:ssm/getParameter:getParameter": getParameter,
+    "aws:s3/getObject:getObject": getObject,
+  },
+};
+
+async function getParameter(args: Props): Promise<Props> {
+  const { Parameter } = await new SSMClient(connection).send(new GetParameterCommand({ Name: args.name as string }));
+  return { ...args, id: args.name, value: Parameter?.Value, type: Parameter?.Type, arn: Parameter?.ARN };
+}

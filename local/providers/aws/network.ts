@@ -1,0 +1,55 @@
+import type { Props, ResourceDefinition } from "../framework";
+import { arn, ec2Id } from "./account";
+
+/**
+ * Networks are recorded and not emulated: a local machine is on its environment's bridge, which only its host
+ * reaches. What replaces a resource is as in the real provider.
+ */
+export const network: Record<string, ResourceDefinition> = {
+  "aws:ec2/vpc:Vpc": recorded("vpc", {
+    inputs: ["cidrBlock", "enableDnsHostnames", "enableDnsSupport", "instanceTenancy"],
+    replaceOn: ["cidrBlock"],
+  }),
+  "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": recorded("sg", {
+    inputs: ["vpcId", "ingress", "egress"],
+    replaceOn: ["vpcId"],
+  }),
+  "aws:ec2/internetGateway:InternetGateway": recorded("igw", { inputs: ["vpcId"] }),
+  "aws:ec2/routeTable:RouteTable": recorded("rtb", { inputs: ["vpcId", "routes"], replaceOn: ["vpcId"] }),
+  "aws:ec2/route:Route": recorded("r", {
+    inputs: ["routeTableId", "destinationCidrBlock", "gatewayId"],
+    replaceOn: ["routeTableId", "destinationCidrBlock"],
+  }),
+  "aws:ec2/routeTableAssociation:RouteTableAssociation": recorded("rtbassoc", {
+    inputs: ["subnetId", "routeTableId"],
+    replaceOn: ["subnetId"],
+  }),
+  "aws:ec2/subnet:Subnet": recorded("subnet", {
+    inputs: ["vpcId", "cidrBlock", "availabilityZone", "mapPublicIpOnLaunch"],
+    replaceOn: ["vpcId", "cidrBlock", "availabilityZone"],
+  }),
+  "aws:ec2/securityGroup:SecurityGroup": recorded("sg", {
+    inputs: ["vpcId", "name", "description"],
+    replaceOn: ["vpcId", "name", "description"],
+  }),
+  "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": recorded("sgr", {
+    inputs: ["securityGroupId", "cidrIpv4", "ipProtocol", "fromPort", "toPort", "description"],
+    replaceOn: ["securityGroupId"],
+  }),
+  "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": recorded("sgr", {
+    inputs: ["securityGroupId", "cidrIpv4", "ipProtocol", "fromPort", "toPort", "description"],
+    replaceOn: ["securityGroupId"],
+  }),
+};
+
+function recorded(prefix: string, fields: { inputs: string[]; replaceOn?: string[] }): ResourceDefinition {
+  return {
+    inputs: [...fields.inputs, "tags"],
+    replaceOn: fields.replaceOn ?? [],
+    create: async () => {
+      const id = ec2Id(prefix);
+      return { id, outputs: { arn: arn("ec2", `${prefix}/${id}`) } };
+    },
+    update: async (): Promise<Props> => ({}),
+  };
+}

@@ -1,0 +1,349 @@
+import { X509Certificate } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect, createServer } from "node:tls";
+import { local } from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import { type EngineEvent, LocalWorkspace, type Stack } from "@pulumi/pulumi/automation";
+import * as random from "@pulumi/random";
+import * as tls from "@pulumi/tls";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { prepareEngine } from "../../local/engine";
+import { ROOT } from "../../local/paths";
+
+/** The stand-ins for random, command and tls, by the real engine: what the program and its rotation rely on. */
+
+const state = mkdtempSync(join(tmpdir(), "qwen3-providers-"));
+const backend = join(state, "backend");
+let path = "";
+
+beforeAll(async () => {
+  mkdirSync(backend);
+  const engine = await prepareEngine(join(state, "providers"), () => undefined);
+  // The stand-ins are what is tested, wherever the real ones could be installed as well.
+  path = [join(ROOT, "local", "providers", "bin"), engine.path].join(":");
+  process.env.PATH = path;
+});
+
+afterAll(() => rmSync(state, { recursive: true, force: true }));
+
+type Program = () => Promise<Record<string, unknown>>;
+
+/** A stack whose program can be exchanged. */
+async function openStack(name: string, program: Program) {
+  const current = { program };
+  const stack = await LocalWorkspace.createOrSelectStack(
+    { stackName: name, projectName: "providers", program: async () => current.program() },
+    {
+      pulumiHome: join(state, "home"),
+      projectSettings: { name: "providers", runtime: "nodejs", backend: { url: `file://${backend}` } },
+      envVars: {
+        PATH: path,
+        PULUMI_CONFIG_PASSPHRASE: "only for this test",
+        PULUMI_SKIP_UPDATE_CHECK: "true",
+        PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
+      },
+    },
+  );
+  return { stack, current };
+}
+
+/** What the engine printed and every diagnostic that it showed. */
+async function up(stack: Stack, options: { replace?: string[] } = {}) {
+  const diagnostics: EngineEvent["diagnosticEvent"][] = [];
+  let output = "";
+  const result = await stack.up({
+    ...options,
+    onOutput: (text) => {
+      output += text;
+    },
+    onEvent: (event) => event.diagnosticEvent && diagnostics.push(event.diagnosticEvent),
+  });
+  const messages = diagnostics.map((diagnostic) => diagnostic?.message ?? "").join("");
+  return {
+    result,
+    outputs: result.outputs,
+    changes: result.summary.resourceChanges ?? {},
+    output,
+    messages,
+    diagnostics,
+  };
+}
+
+/** Everything that the backend has on disk. */
+function onDisk(): string {
+  return readdirSync(backend, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name), "utf8"))
+    .join("\n");
+}
+
+describe("random", () => {
+  test("makes, keeps and replaces passwords, which are secret everywhere", async () => {
+    const { stack } = await openStack("random", async () => {
+      const password = new random.RandomPassword("password", { length: 48, special: false });
+      const dependent = new random.RandomId("dependent", {
+        byteLength: 8,
+        keepers: { password: password.result },
+      });
+      const untouched = new random.RandomString("untouched", {
+        length: 12,
+        minSpecial: 2,
+        overrideSpecial: "_",
+      });
+      return {
+        urn: password.urn,
+        password: password.result,
+        dependent: dependent.hex,
+        untouched: untouched.result,
+      };
+    });
+    const first = await up(stack);
+    const password = first.outputs.password;
+    expect(password?.value).toMatch(/^[A-Za-z0-9]{48}$/);
+    expect(password?.secret).toBe(true);
+    expect(first.outputs.untouched).toMatchObject({
+      value: expect.stringMatching(/^[\w]{12}$/),
+      secret: false,
+    });
+    expect(onDisk()).not.toContain(password?.value);
+    expect(onDisk()).toContain('"untouched"');
+    expect(JSON.stringify(first.diagnostics) + first.output).not.toContain(password?.value);
+
+    expect((await stack.preview()).changeSummary).toEqual({ same: 4 });
+    expect((await up(stack)).changes).toEqual({ same: 4 });
+
+    const rotated = await up(stack, { replace: [first.outputs.urn?.value] });
+    expect(rotated.changes).toEqual({ same: 2, replace: 2 });
+    expect(rotated.outputs.password?.value).toMatch(/^[A-Za-z0-9]{48}$/);
+    expect(rotated.outputs.password?.value).not.toBe(password?.value);
+    expect(rotated.outputs.dependent?.value).not.toBe(first.outputs.dependent?.value);
+    expect(rotated.outputs.untouched?.value).toBe(first.outputs.untouched?.value);
+    expect(onDisk()).not.toContain(rotated.outputs.password?.value);
+
+    await stack.refresh();
+    expect((await up(stack)).changes).toEqual({ same: 4 });
+    await stack.destroy();
+  });
+});
+
+describe("tls", () => {
+  const address = { current: "127.0.0.1", early: 1 };
+
+  function program(algorithm: string): Program {
+    return async () => {
+      const caKey = new tls.PrivateKey("ca", { algorithm, ecdsaCurve: "P256" });
+      const ca = new tls.SelfSignedCert("ca", {
+        privateKeyPem: caKey.privateKeyPem,
+        subject: { commonName: "Test CA", organization: "providers, “test”" },
+        isCaCertificate: true,
+        setSubjectKeyId: true,
+        validityPeriodHours: 48,
+        allowedUses: ["cert_signing", "crl_signing"],
+      });
+      const key = new tls.PrivateKey("server", { algorithm, ecdsaCurve: "P256" });
+      const request = new tls.CertRequest("server", {
+        privateKeyPem: key.privateKeyPem,
+        subject: { commonName: "server" },
+        ipAddresses: [address.current, "::1"],
+        dnsNames: ["server.test"],
+      });
+      const certificate = new tls.LocallySignedCert("server", {
+        certRequestPem: request.certRequestPem,
+        caPrivateKeyPem: caKey.privateKeyPem,
+        caCertPem: ca.certPem,
+        validityPeriodHours: 24,
+        earlyRenewalHours: address.early,
+        allowedUses: ["digital_signature", "server_auth"],
+      });
+      return {
+        ca: ca.certPem,
+        key: key.privateKeyPem,
+        certificate: certificate.certPem,
+        ready: certificate.readyForRenewal,
+      };
+    };
+  }
+
+  /** The answer of a server with this certificate to a client that trusts the authority alone. */
+  function greet(ca: string, cert: string, key: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const server = createServer({ cert, key }, (socket) => socket.end("hello"));
+      server.listen(0, "127.0.0.1", () => {
+        const client = connect({ host: "127.0.0.1", port: (server.address() as AddressInfo).port, ca: [ca] });
+        client.once("data", (data) => resolve(String(data)));
+        client.once("error", reject);
+        client.once("close", () => server.close());
+      });
+    });
+  }
+
+  test.each(["ECDSA", "RSA", "ED25519"])("signs a chain for an address with %s", async (algorithm) => {
+    Object.assign(address, { current: "127.0.0.1", early: 1 });
+    const { stack } = await openStack(`tls-${algorithm.toLowerCase()}`, program(algorithm));
+    const { outputs } = await up(stack);
+    const { ca, key, certificate } = outputs;
+    expect([ca?.secret, key?.secret, certificate?.secret]).toEqual([false, true, false]);
+    expect(await greet(ca?.value, certificate?.value, key?.value)).toBe("hello");
+    expect(onDisk()).not.toContain("PRIVATE KEY");
+
+    const parsed = new X509Certificate(certificate?.value);
+    const authority = new X509Certificate(ca?.value);
+    expect(parsed.checkIssued(authority) && parsed.verify(authority.publicKey)).toBe(true);
+    expect(authority.ca).toBe(true);
+    expect(parsed.subjectAltName).toBe("DNS:server.test, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1");
+    expect(Date.parse(parsed.validTo) - Date.parse(parsed.validFrom)).toBe(24 * 3_600_000);
+    expect((await stack.preview()).changeSummary).toEqual({ same: 6 });
+
+    if (algorithm === "ECDSA") {
+      address.early = 2;
+      const early = await up(stack);
+      expect(early.changes).toEqual({ same: 5, update: 1 });
+      expect(early.outputs.certificate?.value).toBe(certificate?.value);
+
+      address.current = "127.0.0.2";
+      const moved = await up(stack);
+      expect(moved.changes).toEqual({ same: 4, replace: 2 });
+      const answer = greet(
+        moved.outputs.ca?.value,
+        moved.outputs.certificate?.value,
+        moved.outputs.key?.value,
+      );
+      await expect(answer).rejects.toThrow(/IP: 127.0.0.1 is not in the cert's list/);
+
+      address.early = 24;
+      expect((await up(stack)).changes).toEqual({ same: 5, replace: 1 });
+    }
+    await stack.destroy();
+  });
+});
+
+describe("command", () => {
+  const file = join(state, "deleted");
+  const command =
+    (args: local.CommandArgs, options?: pulumi.CustomResourceOptions): Program =>
+    async () => {
+      const { stdout, stderr } = new local.Command("command", args, options);
+      return { stdout, stderr };
+    };
+
+  test("runs on create, on a change, on a trigger and on delete", async () => {
+    const common = {
+      create: 'echo "created $WHO"; echo warned >&2',
+      update: 'echo "updated $WHO after $PULUMI_COMMAND_STDOUT"',
+      delete: `echo "$WHO" >> ${file}`,
+    };
+    const opened = await openStack(
+      "command",
+      command({ ...common, environment: { WHO: "one" }, triggers: [1] }),
+    );
+    const { stack, current } = opened;
+    const created = await up(stack);
+    expect(created.outputs).toMatchObject({
+      stdout: { value: "created one", secret: false },
+      stderr: { value: "warned" },
+    });
+    expect(created.messages).toContain("created one");
+    expect(created.messages).toContain("warned");
+    expect((await stack.preview()).changeSummary).toEqual({ same: 2 });
+
+    current.program = command({ ...common, environment: { WHO: "two" }, triggers: [1] });
+    const updated = await up(stack);
+    expect(updated.changes).toEqual({ same: 1, update: 1 });
+    expect(updated.outputs.stdout?.value).toBe("updated two after created one");
+    expect(existsSync(file)).toBe(false);
+
+    current.program = command({ ...common, environment: { WHO: "two" }, triggers: [2] });
+    const replaced = await up(stack);
+    expect(replaced.changes).toEqual({ same: 1, replace: 1 });
+    expect(replaced.outputs.stdout?.value).toBe("created two");
+    expect(readFileSync(file, "utf8")).toBe("two\n");
+
+    await stack.destroy();
+    expect(readFileSync(file, "utf8")).toBe("two\ntwo\n");
+  });
+
+  test("fails with what the command printed and is run again", async () => {
+    const failing = command({ create: 'echo seen; echo "the reason" >&2; exit 3', logging: "none" });
+    const { stack, current } = await openStack("failure", failing);
+    await expect(up(stack)).rejects.toThrow(/exit status 3: running[\s\S]*the reason/);
+    current.program = command({ create: "echo fine" });
+    expect((await up(stack)).outputs.stdout?.value).toBe("fine");
+
+    current.program = command({ create: "echo fine", update: "echo worse >&2; exit 4" });
+    await expect(up(stack)).rejects.toThrow(/exit status 4/);
+    await expect(up(stack)).rejects.toThrow(/exit status 4/);
+    await stack.destroy();
+  });
+
+  test.each([
+    ["none", false, false],
+    ["stdout", true, false],
+    ["stderr", false, true],
+    ["stdoutAndStderr", true, true],
+  ] as const)("logs %s", async (logging, out, error) => {
+    const args: local.CommandArgs = {
+      create: "echo sentinel-$A; echo sentinel-$B >&2",
+      environment: { A: "out", B: "err" },
+      logging,
+    };
+    const hidden = { additionalSecretOutputs: ["stdout", "stderr"] };
+    const { stack } = await openStack(`logging-${logging.toLowerCase()}`, command(args, hidden));
+    const { outputs, messages, output, diagnostics } = await up(stack);
+    expect(outputs.stdout).toEqual({ value: "sentinel-out", secret: true });
+    expect([messages.includes("sentinel-out"), messages.includes("sentinel-err")]).toEqual([out, error]);
+    expect(
+      diagnostics
+        .filter((item) => item?.message.includes("sentinel"))
+        .every((item) => item?.urn?.endsWith("::command")),
+    ).toBe(true);
+    if (logging === "none") {
+      expect(output).not.toContain("sentinel");
+      expect(onDisk()).not.toContain("sentinel-out");
+    }
+    await stack.destroy();
+  });
+
+  test("hides what it printed when any input was secret", async () => {
+    const secret = pulumi.secret("hush-hush");
+    const { stack } = await openStack(
+      "secret",
+      command({ create: 'echo "$S"', environment: { S: secret }, logging: "none" }),
+    );
+    const { outputs, output } = await up(stack);
+    expect(outputs.stdout).toEqual({ value: "hush-hush", secret: true });
+    expect(output + onDisk()).not.toContain("hush-hush");
+    expect((await up(stack)).changes).toEqual({ same: 2 });
+    await stack.destroy();
+  });
+});
+
+describe("what a stand-in does not know", () => {
+  test.each<[string, Program, RegExp]>([
+    [
+      "property",
+      async () => ({ command: new local.Command("c", { create: "true", assetPaths: ["*"] }) }),
+      /the local stand-in for command has no property assetPaths of command:local:Command \(local\/providers\)/,
+    ],
+    [
+      "type",
+      async () => ({ pet: new random.RandomPet("pet") }),
+      /the local stand-in for random has no random:index\/randomPet:RandomPet \(local\/providers\)/,
+    ],
+    [
+      "invoke",
+      async () => ({ key: await tls.getPublicKey({ privateKeyPem: "-" }) }),
+      /the local stand-in for tls has no tls:index\/getPublicKey:getPublicKey \(local\/providers\)/,
+    ],
+    [
+      "value",
+      async () => ({ password: new random.RandomPassword("p", { length: 2, minLower: 3 }) }),
+      /length.*is 2, less than the sum of the minima, 3/,
+    ],
+  ])("is refused by name: a %s", async (name, program, message) => {
+    const { stack } = await openStack(`unknown-${name}`, program);
+    await expect(up(stack)).rejects.toThrow(message);
+  });
+});
