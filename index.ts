@@ -32,7 +32,7 @@ export = async () => {
   const first = keys[0]!.key;
 
   const network = new Network(name, { zones, allowedCidrs: settings.allowedCidrs });
-  const endpoint = new Endpoint(name, { recoveryDays: settings.secretRecoveryDays });
+  const endpoint = new Endpoint(name, { recoveryDays: settings.secretRecoveryDays, protect: settings.protect });
   const artifacts = new Artifacts(name, {
     bundle,
     clients: byClient((key) => key.secretArn),
@@ -54,7 +54,6 @@ export = async () => {
       indexKey: artifacts.indexKey,
     },
     rootVolumeGib: settings.rootVolumeGib,
-    protect: settings.protect,
   });
   new Verification(
     name,

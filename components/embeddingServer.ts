@@ -21,8 +21,6 @@ export interface EmbeddingServerArgs {
   /** What the machine is; see {@link MachineConfig}. */
   machine: pulumi.Inputs & { [K in keyof MachineConfig]: pulumi.Input<MachineConfig[K]> };
   rootVolumeGib: number;
-  /** Refuse to end the instance by API. */
-  protect: boolean;
 }
 
 /**
@@ -87,7 +85,7 @@ export class EmbeddingServer extends pulumi.ComponentResource {
     return new ec2.Instance(
       name,
       {
-        ami: image.value,
+        ami: image.insecureValue,
         instanceType: args.instanceType,
         subnetId: args.subnetId,
         vpcSecurityGroupIds: [args.securityGroupId],
@@ -108,7 +106,6 @@ export class EmbeddingServer extends pulumi.ComponentResource {
           deleteOnTermination: true,
         },
         ebsOptimized: true,
-        disableApiTermination: args.protect,
         tags: { Name: name },
         volumeTags: { Name: name },
       },

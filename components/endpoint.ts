@@ -5,6 +5,8 @@ import { Certificate } from "./certificate";
 export interface EndpointArgs {
   /** Days for which the certificate's destroyed secret can be restored; 0 deletes at once. */
   recoveryDays: number;
+  /** Refuse to destroy the address that clients know. */
+  protect?: boolean;
 }
 
 /**
@@ -20,7 +22,7 @@ export class Endpoint extends pulumi.ComponentResource {
 
   constructor(name: string, args: EndpointArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qwen3-embedding-stack:index:Endpoint", name, {}, opts);
-    const address = new ec2.Eip(name, { domain: "vpc", tags: { Name: name } }, { parent: this });
+    const address = new ec2.Eip(name, { domain: "vpc", tags: { Name: name } }, { parent: this, protect: args.protect });
     this.certificate = new Certificate(
       name,
       { ipAddress: address.publicIp, recoveryDays: args.recoveryDays },

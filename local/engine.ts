@@ -107,7 +107,7 @@ async function standIns(found: Found, folder: string, onProgress: (line: string)
   );
   for (const name of ["aws", ...needed.flat()]) {
     const script = join(folder, `pulumi-resource-${name}`);
-    writeFileSync(script, `#!/bin/sh\nexec "${join(ROOT, "local", "providers", "bin", `pulumi-resource-${name}`)}" "$@"\n`);
+    writeFileSync(script, `#!/bin/sh\nexec "${join(ROOT, "local", "standins", "bin", `pulumi-resource-${name}`)}" "$@"\n`);
     chmodSync(script, 0o755);
   }
 }

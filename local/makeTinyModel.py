@@ -13,11 +13,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors import serialize_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 END = "<|endoftext|>"
-HIDDEN, INTERMEDIATE, LAYERS, HEADS, KV_HEADS, HEAD_SIZE, CONTEXT = 2560, 512, 1, 8, 2, 64, 40960
+HIDDEN, INTERMEDIATE, LAYERS, HEADS, KV_HEADS, HEAD_SIZE, CONTEXT = 2560, 256, 1, 2, 1, 128, 40960
 
 
 def main(folder: Path) -> None:
@@ -78,10 +78,10 @@ def write_weights(folder: Path, vocabulary: int) -> None:
     generator = np.random.Generator(np.random.PCG64(2560))
 
     def random(rows: int, columns: int, scale: float) -> np.ndarray:
-        return (generator.standard_normal((rows, columns), dtype=np.float32) * scale).astype(np.float16)
+        return generator.standard_normal((rows, columns), dtype=np.float32) * np.float32(scale)
 
     def ones(size: int) -> np.ndarray:
-        return np.ones(size, dtype=np.float16)
+        return np.ones(size, dtype=np.float32)
 
     weights = {"model.embed_tokens.weight": random(vocabulary, HIDDEN, 0.02), "model.norm.weight": ones(HIDDEN)}
     for layer in range(LAYERS):
@@ -99,7 +99,14 @@ def write_weights(folder: Path, vocabulary: int) -> None:
             name + "input_layernorm.weight": ones(HIDDEN),
             name + "post_attention_layernorm.weight": ones(HIDDEN),
         }
-    save_file(weights, str(folder / "model.safetensors"), metadata={"format": "pt"})
+    tensors = {name: {"dtype": "bfloat16", "shape": list(weight.shape), "data": bfloat16(weight)} for name, weight in weights.items()}
+    serialize_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    (folder / "model.safetensors").chmod(0o644)
+
+
+def bfloat16(weight: np.ndarray) -> bytes:
+    """The upper half of each float32, little-endian; numpy has no bfloat16."""
+    return (weight.view(np.uint32) >> 16).astype("<u2").tobytes()
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Stack } from "@pulumi/pulumi/automation";
-import { startEmulator } from "../../local/aws/emulator";
-import { prepareEngine } from "../../local/engine";
+import { type Emulator, startEmulator } from "../../local/aws/emulator";
+import { type Engine, prepareEngine } from "../../local/engine";
 import { publishModel } from "../../local/model";
 import { runProgram } from "../../local/up";
 import { createWorkspace, openStack } from "../../local/workspace";
@@ -16,20 +17,31 @@ export interface EngineEnvironment {
   backend: string;
   /** What Verification ran: one object of variables a run. */
   verifications: () => Record<string, string>[];
-  /** Removes the stack's configuration `name` or sets it. */
   stop: () => Promise<void>;
 }
 
-export async function startEngineEnvironment(port: number): Promise<EngineEnvironment> {
+export async function startEngineEnvironment(): Promise<EngineEnvironment> {
   const state = mkdtempSync(join(tmpdir(), "qwen3-engine-"));
   const engine = await prepareEngine(join(state, "providers"), () => undefined);
   const emulator = await startEmulator({
     stateDir: state,
     host: "127.0.0.1",
-    port,
+    port: await freePort(),
     ami: "ami-0123456789abcdef0",
-    onProgress: () => undefined,
   });
+  const stop = async () => {
+    await emulator.stop();
+    rmSync(state, { recursive: true, force: true });
+  };
+  try {
+    return { ...(await prepareStack(state, engine, emulator)), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function prepareStack(state: string, engine: Engine, emulator: Emulator): Promise<Omit<EngineEnvironment, "stop">> {
   const modelSha256 = await publishModel(emulator.url);
   const record = join(state, "verifications");
   const npm = recordingNpm(state, record);
@@ -56,11 +68,17 @@ export async function startEngineEnvironment(port: number): Promise<EngineEnviro
           return [line.slice(0, at), line.slice(at + 1)];
         }),
       )),
-    stop: async () => {
-      await emulator.stop();
-      rmSync(state, { recursive: true, force: true });
-    },
   };
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
 }
 
 /** A folder with an `npm` that notes its arguments and environment: there is no machine to verify at this layer. */

@@ -40,7 +40,7 @@ function steps(events: EngineEvent[]): string[] {
 
 describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () => {
   beforeAll(async () => {
-    environment = await startEngineEnvironment(4601);
+    environment = await startEngineEnvironment();
   });
   afterAll(async () => {
     await environment?.stop();

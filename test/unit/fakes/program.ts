@@ -48,7 +48,7 @@ const COMPUTED: Record<string, (name: string) => Record<string, unknown>> = {
 
 const CALLS: Record<string, (inputs: Record<string, unknown>) => Record<string, unknown>> = {
   "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": () => ({ locations: ["us-east-1d", "us-east-1a", "us-east-1b"] }),
-  "aws:ssm/getParameter:getParameter": () => ({ value: "ami-0123456789abcdef0" }),
+  "aws:ssm/getParameter:getParameter": () => ({ insecureValue: "ami-0123456789abcdef0" }),
   "aws:s3/getObject:getObject": () => ({ body: "" }),
 };
 

@@ -65,11 +65,13 @@ class Aws:
             if self._index and error.response["ResponseMetadata"]["HTTPStatusCode"] == 304:
                 return self._index[1]
             raise
-        self._index = (answer["ETag"], parse_index(answer["Body"].read()))
-        return self._index[1]
+        index = parse_index(answer["Body"].read())
+        self._index = (answer["ETag"], index)
+        return index
 
     def versions(self, arn: str) -> list[Version]:
         """The versions of a secret that carry a label, AWSCURRENT and AWSPREVIOUS among them."""
+        # By default without the deprecated versions, which carry no label.
         pages = self._secrets.get_paginator("list_secret_version_ids").paginate(SecretId=arn)
         return [
             Version(each["VersionId"], frozenset(each["VersionStages"]), each["CreatedDate"])
@@ -90,12 +92,20 @@ class Aws:
 
 
 def parse_index(body: bytes) -> Index:
-    """Read the index, or raise ValueError naming what is wrong with it."""
+    """Read the index. Raises ValueError naming what is wrong with it."""
     document = json.loads(body)
-    if document.get("version") != 1:
-        raise ValueError(f"the index has version {document.get('version')!r}; this machine reads version 1")
-    clients = document["clients"]
-    for name in clients:
+    if not isinstance(document, dict) or document.get("version") != 1:
+        raise ValueError("the index is not of version 1, the one that this machine reads")
+    grace, clients, tls = (document.get(name) for name in ("keyGraceSeconds", "clients", "tls"))
+    if isinstance(grace, bool) or not isinstance(grace, int | float) or not 0 <= grace < float("inf"):
+        raise ValueError(f"keyGraceSeconds in the index is {grace!r}; allowed: seconds, from 0")
+    if not isinstance(clients, dict):
+        raise ValueError("clients in the index is not an object of secret ARNs by client name")
+    for name, arn in clients.items():
         if not CLIENT_NAME.fullmatch(name):
             raise ValueError(f"the index names a client {name!r}; allowed: lower-case letters, digits and hyphens")
-    return Index(float(document["keyGraceSeconds"]), dict(clients), document["tls"])
+        if not isinstance(arn, str) or not arn:
+            raise ValueError(f"the index has no secret ARN for client {name}")
+    if not isinstance(tls, str) or not tls:
+        raise ValueError("the index has no secret ARN for tls")
+    return Index(float(grace), clients, tls)

@@ -3,48 +3,108 @@
 import json
 import os
 import shutil
+import ssl
 import subprocess
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from .digests import replace
 
-
-class Certificate:
-    """Keeps `certificate.pem` and `key.pem` of one folder equal to one version of the secret."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
-
-    def write(self, secret: str) -> bool:
-        """Write the pair; answer whether it changed. Raises ValueError, without the secret, when it is not a pair."""
-        try:
-            document = json.loads(secret)
-            certificate, key = document["certificate"], document["privateKey"]
-        except (ValueError, KeyError, TypeError):
-            raise ValueError('the certificate\'s secret is not {"certificate": PEM, "privateKey": PEM}') from None
-        if self._read("certificate.pem") == certificate and self._read("key.pem") == key:
-            return False
-        # The pair changes as one: nginx must never load a certificate with the other one's key.
-        following = self._folder / "following"
-        shutil.rmtree(following, ignore_errors=True)
-        following.mkdir(mode=0o700)
-        replace(following / "certificate.pem", certificate, 0o600, -1)
-        replace(following / "key.pem", key, 0o600, -1)
-        os.replace(following / "key.pem", self._folder / "key.pem")
-        os.replace(following / "certificate.pem", self._folder / "certificate.pem")
-        following.rmdir()
-        return True
-
-    def _read(self, name: str) -> str | None:
-        try:
-            return (self._folder / name).read_text()
-        except OSError:
-            return None
+PAIR = ("certificate.pem", "key.pem")
 
 
 def reload_nginx() -> None:
-    """Have nginx take a new certificate; a running master keeps its connections. Raises CalledProcessError."""
-    if subprocess.run(["systemctl", "is-active", "--quiet", "nginx"], check=False).returncode == 0:
-        subprocess.run(["systemctl", "reload", "nginx"], check=True, timeout=30)
+    """Have a running nginx take its new certificate; its connections stay. Raises OSError or SubprocessError.
+
+    Not waited for: nginx's start may itself be waiting for this unit.
+    """
+    subprocess.run(
+        ["systemctl", "--no-block", "try-reload-or-restart", "nginx.service"], check=True, timeout=30, capture_output=True
+    )
+
+
+class Certificate:
+    """Keeps `certificate.pem` and `key.pem` of one folder, root's alone, equal to the secret.
+
+    Both are links through `current`, so that the pair changes in one step and nginx never loads a certificate with
+    the other one's key.
+    """
+
+    def __init__(self, folder: Path, reload: Callable[[], None] = reload_nginx) -> None:
+        self._folder = folder
+        self._current = folder / "current"
+        self._served = folder / "served"
+        self._reload = reload
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+
+    @property
+    def present(self) -> bool:
+        return all((self._folder / name).is_file() for name in PAIR)
+
+    def follow(self, secret: str) -> None:
+        """Make the files hold this pair, and nginx use it.
+
+        Raises ValueError, without the secret, when it is not a certificate and its key: the last pair stands then.
+        Raises OSError or SubprocessError when a file or nginx cannot be changed: calling again goes on from there.
+        """
+        texts = parse_pair(secret)
+        if any(read(self._folder / name) != text for name, text in zip(PAIR, texts)):
+            self._install(texts)
+        # The mark survives this process: one that ended before the reload leaves it to the next.
+        pair = os.readlink(self._current)
+        if read(self._served) != pair:
+            self._reload()
+            replace(self._served, pair, 0o600, -1)
+
+    def _install(self, texts: tuple[str, str]) -> None:
+        pair = Path(tempfile.mkdtemp(prefix="pair-", dir=self._folder))
+        try:
+            for name, text in zip(PAIR, texts):
+                replace(pair / name, text, 0o600, -1)
+            check_pair(*(pair / name for name in PAIR))
+        except (OSError, ValueError):
+            shutil.rmtree(pair, ignore_errors=True)
+            raise
+        link(self._current, pair.name)
+        for name in PAIR:
+            link(self._folder / name, f"current/{name}")
+        for other in self._folder.glob("pair-*"):
+            if other != pair:
+                shutil.rmtree(other, ignore_errors=True)
+
+
+def parse_pair(secret: str) -> tuple[str, str]:
+    try:
+        document = json.loads(secret)
+        certificate, key = document["certificate"], document["privateKey"]
+    except (ValueError, KeyError, TypeError):
+        certificate = key = None
+    if not isinstance(certificate, str) or not isinstance(key, str):
+        raise ValueError('the certificate\'s secret is not {"certificate": PEM, "privateKey": PEM}')
+    return certificate, key
+
+
+def check_pair(certificate: Path, key: Path) -> None:
+    """Raises ValueError where nginx would refuse to start."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except ssl.SSLError as error:
+        reason = (error.reason or "unreadable").lower().replace("_", " ")
+        raise ValueError(f"the certificate and its private key cannot be used together ({reason})") from None
+
+
+def link(path: Path, target: str) -> None:
+    """Point a link elsewhere in one step."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.unlink(missing_ok=True)
+    partial.symlink_to(target)
+    os.replace(partial, path)
+
+
+def read(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError):
+        return None

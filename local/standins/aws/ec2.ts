@@ -18,7 +18,7 @@ const instance: ResourceDefinition = {
   inputs: [
     ...["ami", "instanceType", "subnetId", "vpcSecurityGroupIds", "associatePublicIpAddress", "iamInstanceProfile"],
     ...["userData", "userDataReplaceOnChange", "metadataOptions", "rootBlockDevice", "ebsOptimized"],
-    ...["disableApiTermination", "tags", "volumeTags"],
+    ...["tags", "volumeTags"],
   ],
   replaceOn: (olds, news) =>
     [
@@ -53,7 +53,7 @@ const instance: ResourceDefinition = {
     }
     return { id, outputs: { arn: arn("ec2", `instance/${id}`), privateIp, instanceState: "running" } };
   },
-  // Tags, termination protection and the flag change on a running instance; the rest stops it.
+  // Tags and the flag change on a running instance; the rest stops it.
   update: async (_id, olds, news) => {
     for (const name of ["userData", "instanceType", "rootBlockDevice", "metadataOptions", "iamInstanceProfile"]) {
       if (JSON.stringify(olds[name]) !== JSON.stringify(news[name])) {
@@ -63,9 +63,6 @@ const instance: ResourceDefinition = {
     return {};
   },
   delete: async (id, olds) => {
-    if (olds.disableApiTermination === true) {
-      throw new Error(`OperationNotPermitted: ${id} may not be terminated; disableApiTermination is true`);
-    }
     await machines()?.terminateInstance(id);
     releaseAddress("private", olds.privateIp as string);
   },

@@ -154,7 +154,7 @@ function handlers(definition: ProviderDefinition, host: Host): grpc.UntypedServi
   function missing(what: string): ServiceError {
     return new ServiceError(
       grpc.status.INVALID_ARGUMENT,
-      `the local stand-in for ${name} has no ${what} (local/providers)`,
+      `the local stand-in for ${name} has no ${what} (local/standins)`,
     );
   }
 

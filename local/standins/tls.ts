@@ -253,7 +253,7 @@ function checkNames(inputs: Props): Props {
     if (!SUBJECT.some(([property]) => property === part)) {
       throw new InputError(
         `subject.${part}`,
-        "the local stand-in for tls does not have it (local/providers)",
+        "the local stand-in for tls does not have it (local/standins)",
       );
     }
   }
