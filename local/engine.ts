@@ -37,8 +37,8 @@ interface Found {
 function onPath(): Found | undefined {
   for (const folder of (process.env.PATH ?? "").split(delimiter)) {
     const pulumi = join(folder, "pulumi");
-    // The project's own node_modules/.bin holds the lazy installer, which comes next.
-    if (!folder.startsWith(ROOT) && existsSync(pulumi)) {
+    // node_modules/.bin holds the lazy installer, which comes next.
+    if (!folder.includes("node_modules") && existsSync(pulumi)) {
       return { pulumi, origin: pulumi, built: false };
     }
   }

@@ -19,6 +19,8 @@ export interface Environment extends Workspace {
   network: LocalNetwork;
   emulatorPid: number;
   proxyPid: number;
+  /** Whether the preparation came to its end. */
+  prepared: boolean;
 }
 
 /** A step of the preparation, for whoever shows progress. */
@@ -33,8 +35,8 @@ export interface Step {
  */
 export function preparation(name: string): Step[] {
   const state = stateFolder(name);
-  const known: Partial<{ image: string; path: string; network: LocalNetwork; emulatorUrl: string; modelSha256: string }> = {};
-  const pids: Partial<Pick<Environment, "emulatorPid" | "proxyPid">> = {};
+  const known = { image: "", path: "", emulatorUrl: "" };
+  let environment: Environment;
   return [
     {
       title: "Pulumi's engine",
@@ -55,8 +57,11 @@ export function preparation(name: string): Step[] {
     {
       title: "Network, AWS emulator and package proxy",
       run: async (onProgress) => {
-        known.network = await createNetwork(name);
-        const { hostAddress } = known.network;
+        const network = await createNetwork(name);
+        const { hostAddress } = network;
+        environment = { ...NOTHING, name, state, network };
+        // From here on something runs: what ends it must know of it, whatever happens next.
+        writeEnvironment(environment);
         const emulator = await startEmulator({
           stateDir: state,
           host: hostAddress,
@@ -65,58 +70,58 @@ export function preparation(name: string): Step[] {
           onProgress,
         });
         known.emulatorUrl = emulator.url;
-        pids.emulatorPid = emulator.pid;
-        pids.proxyPid = startDetached(
+        environment.emulatorPid = emulator.pid;
+        environment.proxyPid = startDetached(
           join(ROOT, "node_modules", ".bin", "tsx"),
           [join(ROOT, "local", "proxy.ts"), hostAddress, String(PROXY_PORT)],
           join(state, "proxy.log"),
         );
+        writeEnvironment(environment);
         return emulator.url;
       },
     },
     {
       title: "A tiny random Qwen3 of 2560 dimensions in the emulator's S3",
       run: async () => {
-        known.modelSha256 = await publishModel(known.emulatorUrl!);
-        const environment = assemble(name, state, known as Required<typeof known>, pids as Required<typeof pids>);
-        writeFileSync(environmentPath(name), `${JSON.stringify(environment, null, 2)}\n`, { mode: 0o600 });
+        const modelSha256 = await publishModel(known.emulatorUrl);
+        writeEnvironment(assemble(environment, { ...known, modelSha256 }));
         return "s3://qwen3-local-models/tiny-qwen3";
       },
     },
   ];
 }
 
+/** Process 0 is nobody's. */
+const NOTHING = { stackName: "", workDir: "", env: {}, emulatorPid: 0, proxyPid: 0, prepared: false };
+
 function assemble(
-  name: string,
-  state: string,
-  known: { image: string; path: string; network: LocalNetwork; emulatorUrl: string; modelSha256: string },
-  pids: { emulatorPid: number; proxyPid: number },
+  environment: Environment,
+  known: { image: string; path: string; emulatorUrl: string; modelSha256: string },
 ): Environment {
+  const { name, state, network } = environment;
   const workspace = createWorkspace(state, name, {
     configuration: "Pulumi.local.yaml",
     path: known.path,
     awsEndpointUrl: known.emulatorUrl,
     values: {
       awsEndpointUrl: known.emulatorUrl,
-      httpsProxy: `http://${known.network.hostAddress}:${PROXY_PORT}`,
+      httpsProxy: `http://${network.hostAddress}:${PROXY_PORT}`,
       modelSha256: known.modelSha256,
     },
   });
   const store = join(CACHE, "store");
   mkdirSync(store, { recursive: true });
   return {
+    ...environment,
     ...workspace,
-    ...pids,
-    name,
-    state,
-    network: known.network,
+    prepared: true,
     env: {
       ...workspace.env,
       QWEN3_LOCAL_STATE: state,
       QWEN3_LOCAL_IMAGE: known.image,
       QWEN3_LOCAL_STORE: store,
-      QWEN3_LOCAL_BRIDGE: known.network.bridge,
-      QWEN3_LOCAL_SUBNET: known.network.subnet,
+      QWEN3_LOCAL_BRIDGE: network.bridge,
+      QWEN3_LOCAL_SUBNET: network.subnet,
     },
   };
 }
@@ -132,20 +137,27 @@ export function readEnvironment(name: string): Environment | undefined {
     : undefined;
 }
 
-/** Whether what the environment runs on still runs; after a reboot of the host it does not. */
-export function isRunning(environment: Environment): boolean {
-  return isAlive(environment.emulatorPid) && isAlive(environment.proxyPid);
+function writeEnvironment(environment: Environment): void {
+  writeFileSync(environmentPath(environment.name), `${JSON.stringify(environment, null, 2)}\n`, { mode: 0o600 });
+}
+
+/** Whether the environment was prepared and what it runs on still runs; after a reboot of the host it does not. */
+export function isUsable(environment: Environment): boolean {
+  return environment.prepared && isAlive(environment.emulatorPid) && isAlive(environment.proxyPid);
 }
 
 /** Ends every process of the environment and removes all that it keeps. The cache stays. */
 export async function removeEnvironment(environment: Environment): Promise<void> {
-  Object.assign(process.env, environment.env);
-  const { listInstances, terminateInstance } = await import("./sandbox");
-  for (const { instanceId } of listInstances()) {
-    await terminateInstance(instanceId);
+  if (environment.prepared) {
+    Object.assign(process.env, environment.env);
+    const { listInstances, terminateInstance } = await import("./sandbox");
+    for (const { instanceId } of listInstances()) {
+      await terminateInstance(instanceId);
+    }
   }
-  await endProcess(environment.proxyPid);
-  await endProcess(environment.emulatorPid);
+  for (const pid of [environment.proxyPid, environment.emulatorPid].filter((each) => each > 0)) {
+    await endProcess(pid);
+  }
   await deleteNetwork(environment.network.bridge);
   rmSync(environment.state, { recursive: true, force: true });
 }

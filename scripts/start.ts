@@ -1,6 +1,6 @@
 import type { OutputMap } from "@pulumi/pulumi/automation";
 import { Listr } from "listr2";
-import { isRunning, preparation, readEnvironment, removeEnvironment } from "../local/environment";
+import { isUsable, preparation, readEnvironment, removeEnvironment } from "../local/environment";
 import { installPrograms, unsupported } from "../local/preflight";
 import { bringUp } from "../local/up";
 
@@ -13,7 +13,7 @@ async function main(name: string): Promise<void> {
     return;
   }
   const existing = readEnvironment(name);
-  const stale = existing !== undefined && !isRunning(existing);
+  const stale = existing !== undefined && !isUsable(existing);
   await new Listr(
     [
       {

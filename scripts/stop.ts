@@ -11,6 +11,8 @@ async function main(name: string): Promise<void> {
   try {
     Object.assign(process.env, environment.env);
     const stack = await openStack(environment, async () => ({}));
+    // An update that is under way, or was killed, holds the stack's lock.
+    await stack.cancel().catch(() => undefined);
     await stack.destroy({ onOutput: (text) => process.stdout.write(text), remove: true });
   } catch (error) {
     console.error(`The engine could not destroy the stack: ${(error as Error).message}\nRemoving what it ran on all the same.`);
