@@ -32,7 +32,10 @@ export = async () => {
   const first = keys[0]!.key;
 
   const network = new Network(name, { zones, allowedCidrs: settings.allowedCidrs });
-  const endpoint = new Endpoint(name, { recoveryDays: settings.secretRecoveryDays, protect: settings.protect });
+  const endpoint = new Endpoint(name, {
+    recoveryDays: settings.secretRecoveryDays,
+    protect: settings.protect,
+  });
   const artifacts = new Artifacts(name, {
     bundle,
     clients: byClient((key) => key.secretArn),

@@ -32,7 +32,11 @@ export class ApiKey extends pulumi.ComponentResource {
 
   constructor(name: string, args: ApiKeyArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qwen3-embedding-stack:index:ApiKey", name, {}, opts);
-    const password = new random.RandomPassword(name, { length: KEY_LENGTH, special: false }, { parent: this });
+    const password = new random.RandomPassword(
+      name,
+      { length: KEY_LENGTH, special: false },
+      { parent: this },
+    );
     const secret = new secretsmanager.Secret(
       name,
       {
@@ -52,6 +56,10 @@ export class ApiKey extends pulumi.ComponentResource {
     this.secretArn = secret.arn;
     this.versionId = version.versionId;
     this.urnToReplace = password.urn;
-    this.registerOutputs({ secretArn: this.secretArn, versionId: this.versionId, urnToReplace: this.urnToReplace });
+    this.registerOutputs({
+      secretArn: this.secretArn,
+      versionId: this.versionId,
+      urnToReplace: this.urnToReplace,
+    });
   }
 }

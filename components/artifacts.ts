@@ -1,7 +1,7 @@
-import * as s3 from "@pulumi/aws/s3";
-import * as pulumi from "@pulumi/pulumi";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import * as s3 from "@pulumi/aws/s3";
+import * as pulumi from "@pulumi/pulumi";
 import type { Bundle } from "./machine/bundle";
 
 export interface ArtifactsArgs {

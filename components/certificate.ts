@@ -37,7 +37,11 @@ export class Certificate extends pulumi.ComponentResource {
   }
 
   private createAuthority(name: string) {
-    const key = new tls.PrivateKey(`${name}-ca`, { algorithm: "ECDSA", ecdsaCurve: "P256" }, { parent: this });
+    const key = new tls.PrivateKey(
+      `${name}-ca`,
+      { algorithm: "ECDSA", ecdsaCurve: "P256" },
+      { parent: this },
+    );
     const certificate = new tls.SelfSignedCert(
       `${name}-ca`,
       {
@@ -58,7 +62,11 @@ export class Certificate extends pulumi.ComponentResource {
     authority: { key: tls.PrivateKey; certificate: tls.SelfSignedCert },
     ipAddress: pulumi.Input<string>,
   ) {
-    const key = new tls.PrivateKey(`${name}-server`, { algorithm: "ECDSA", ecdsaCurve: "P256" }, { parent: this });
+    const key = new tls.PrivateKey(
+      `${name}-server`,
+      { algorithm: "ECDSA", ecdsaCurve: "P256" },
+      { parent: this },
+    );
     const request = new tls.CertRequest(
       `${name}-server`,
       { privateKeyPem: key.privateKeyPem, subject: { commonName: name }, ipAddresses: [ipAddress] },

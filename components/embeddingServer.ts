@@ -52,7 +52,9 @@ export class EmbeddingServer extends pulumi.ComponentResource {
         description: "What the embedding server may do",
         assumeRolePolicy: JSON.stringify({
           Version: "2012-10-17",
-          Statement: [{ Effect: "Allow", Principal: { Service: "ec2.amazonaws.com" }, Action: "sts:AssumeRole" }],
+          Statement: [
+            { Effect: "Allow", Principal: { Service: "ec2.amazonaws.com" }, Action: "sts:AssumeRole" },
+          ],
         }),
       },
       { parent: this },
@@ -68,7 +70,12 @@ export class EmbeddingServer extends pulumi.ComponentResource {
           Version: "2012-10-17",
           Statement: pulumi
             .output(args.machine.modelSource)
-            .apply((source) => [readSecrets(args), readArtifacts(args), SESSION_MANAGER, ...readModel(source)]),
+            .apply((source) => [
+              readSecrets(args),
+              readArtifacts(args),
+              SESSION_MANAGER,
+              ...readModel(source),
+            ]),
         }),
       },
       { parent: this },
@@ -138,7 +145,10 @@ function readArtifacts(args: EmbeddingServerArgs): Statement {
     Sid: "ReadBundleAndIndex",
     Effect: "Allow",
     Action: ["s3:GetObject"],
-    Resource: [pulumi.interpolate`${args.bucketArn}/bundles/*`, pulumi.interpolate`${args.bucketArn}/config/*`],
+    Resource: [
+      pulumi.interpolate`${args.bucketArn}/bundles/*`,
+      pulumi.interpolate`${args.bucketArn}/config/*`,
+    ],
   };
 }
 
@@ -188,4 +198,3 @@ function readModel(source: string): Statement[] {
     },
   ];
 }
-

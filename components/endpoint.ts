@@ -22,7 +22,11 @@ export class Endpoint extends pulumi.ComponentResource {
 
   constructor(name: string, args: EndpointArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qwen3-embedding-stack:index:Endpoint", name, {}, opts);
-    const address = new ec2.Eip(name, { domain: "vpc", tags: { Name: name } }, { parent: this, protect: args.protect });
+    const address = new ec2.Eip(
+      name,
+      { domain: "vpc", tags: { Name: name } },
+      { parent: this, protect: args.protect },
+    );
     this.certificate = new Certificate(
       name,
       { ipAddress: address.publicIp, recoveryDays: args.recoveryDays },

@@ -23,7 +23,16 @@ export const GPU_INSTANCE_TYPES: Readonly<Record<string, Gpus>> = {
 
 /** The g families share their sizes. */
 function family(name: string, model: string, memoryGib: number): Record<string, Gpus> {
-  const counts = { xlarge: 1, "2xlarge": 1, "4xlarge": 1, "8xlarge": 1, "16xlarge": 1, "12xlarge": 4, "24xlarge": 4, "48xlarge": 8 };
+  const counts = {
+    xlarge: 1,
+    "2xlarge": 1,
+    "4xlarge": 1,
+    "8xlarge": 1,
+    "16xlarge": 1,
+    "12xlarge": 4,
+    "24xlarge": 4,
+    "48xlarge": 8,
+  };
   return Object.fromEntries(
     Object.entries(counts).map(([size, count]) => [`${name}.${size}`, { count, model, memoryGib }]),
   );

@@ -21,7 +21,9 @@ export class Network extends pulumi.ComponentResource {
     super("qwen3-embedding-stack:index:Network", name, {}, opts);
     const network = this.createVpc(name);
     const routes = this.createRoutes(name, network);
-    this.subnetIds = args.zones.map((zone, index) => this.createSubnet(name, network, routes, zone, index).id);
+    this.subnetIds = args.zones.map(
+      (zone, index) => this.createSubnet(name, network, routes, zone, index).id,
+    );
     this.securityGroupId = this.createSecurityGroup(name, network, args.allowedCidrs).id;
     this.registerOutputs({ subnetIds: this.subnetIds, securityGroupId: this.securityGroupId });
   }
@@ -38,7 +40,11 @@ export class Network extends pulumi.ComponentResource {
   }
 
   private createRoutes(name: string, network: ec2.Vpc): ec2.RouteTable {
-    const gateway = new ec2.InternetGateway(name, { vpcId: network.id, tags: { Name: name } }, { parent: this });
+    const gateway = new ec2.InternetGateway(
+      name,
+      { vpcId: network.id, tags: { Name: name } },
+      { parent: this },
+    );
     const table = new ec2.RouteTable(name, { vpcId: network.id, tags: { Name: name } }, { parent: this });
     new ec2.Route(
       name,
@@ -48,7 +54,13 @@ export class Network extends pulumi.ComponentResource {
     return table;
   }
 
-  private createSubnet(name: string, network: ec2.Vpc, routes: ec2.RouteTable, zone: string, index: number): ec2.Subnet {
+  private createSubnet(
+    name: string,
+    network: ec2.Vpc,
+    routes: ec2.RouteTable,
+    zone: string,
+    index: number,
+  ): ec2.Subnet {
     const subnet = new ec2.Subnet(
       `${name}-${zone}`,
       {

@@ -36,10 +36,25 @@ export interface Settings {
 export type RawSettings = Record<string, unknown>;
 
 const NAMES = [
-  "instanceType", "accelerator", "clients", "keyGraceSeconds", "secretRecoveryDays", "allowedCidrs",
-  "allowPublicAccess", "modelSource", "modelSha256", "publishedWeights", "contextLength",
-  "memFractionStatic", "maxInputs", "maxBodyBytes", "rootVolumeGib", "protect", "awsEndpointUrl",
-  "httpsProxy", "verificationTimeoutSeconds",
+  "instanceType",
+  "accelerator",
+  "clients",
+  "keyGraceSeconds",
+  "secretRecoveryDays",
+  "allowedCidrs",
+  "allowPublicAccess",
+  "modelSource",
+  "modelSha256",
+  "publishedWeights",
+  "contextLength",
+  "memFractionStatic",
+  "maxInputs",
+  "maxBodyBytes",
+  "rootVolumeGib",
+  "protect",
+  "awsEndpointUrl",
+  "httpsProxy",
+  "verificationTimeoutSeconds",
 ] as const;
 // biome-ignore format: one row a group reads better than one line a name
 type Name = (typeof NAMES)[number];
@@ -115,7 +130,11 @@ export function checkSettings(written: RawSettings): Settings {
       ? undefined
       : read<string>(name, allowed, (value: string) => typeof value === "string" && accepts(value));
 
-  const accelerator = read<Accelerator>("accelerator", "cuda or cpu", (value) => value === "cuda" || value === "cpu");
+  const accelerator = read<Accelerator>(
+    "accelerator",
+    "cuda or cpu",
+    (value) => value === "cuda" || value === "cpu",
+  );
   const instanceType = read<string>("instanceType", instanceTypesAllowed(accelerator), (value: string) =>
     accelerator === "cpu" ? /^[a-z0-9-]+\.[a-z0-9-]+$/.test(value) : Object.hasOwn(GPU_INSTANCE_TYPES, value),
   );
@@ -140,7 +159,9 @@ export function checkSettings(written: RawSettings): Settings {
     allowedCidrs: read(
       "allowedCidrs",
       `a list of at least one IPv4 range such as 203.0.113.0/24${
-        allowPublicAccess ? "" : "; ranges wider than /8, such as 0.0.0.0/0, only together with allowPublicAccess: true"
+        allowPublicAccess
+          ? ""
+          : "; ranges wider than /8, such as 0.0.0.0/0, only together with allowPublicAccess: true"
       }`,
       (value) => isCidrList(value, allowPublicAccess),
     ),
@@ -196,7 +217,10 @@ function isCidrList(value: unknown, allowPublicAccess: boolean): boolean {
   return (
     Array.isArray(value) &&
     value.length >= 1 &&
-    value.every((range) => typeof range === "string" && isCidr(range) && (allowPublicAccess || prefixLength(range) >= 8))
+    value.every(
+      (range) =>
+        typeof range === "string" && isCidr(range) && (allowPublicAccess || prefixLength(range) >= 8),
+    )
   );
 }
 
@@ -222,7 +246,8 @@ function isCidr(range: string): boolean {
 function isModelSource(value: unknown): boolean {
   return (
     typeof value === "string" &&
-    (/^hf:\/\/[\w.-]+\/[\w.-]+@[0-9a-f]{40}$/.test(value) || /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/[\w.\/-]+$/.test(value))
+    (/^hf:\/\/[\w.-]+\/[\w.-]+@[0-9a-f]{40}$/.test(value) ||
+      /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/[\w./-]+$/.test(value))
   );
 }
 

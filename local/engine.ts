@@ -66,7 +66,9 @@ function builtPath(): string {
 async function build(onProgress: (line: string) => void): Promise<Found> {
   const target = builtPath();
   if (!existsSync(target)) {
-    onProgress(`Pulumi's site is out of reach: building the engine ${ENGINE_VERSION} from its Go module (minutes, once)`);
+    onProgress(
+      `Pulumi's site is out of reach: building the engine ${ENGINE_VERSION} from its Go module (minutes, once)`,
+    );
     const work = join(CACHE, "engine", `build-${process.pid}`);
     mkdirSync(work, { recursive: true });
     try {
@@ -79,7 +81,17 @@ async function build(onProgress: (line: string) => void): Promise<Found> {
       const version = `github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=${ENGINE_VERSION}`;
       await runWithProgress(
         "go",
-        ["build", "-v", "-trimpath", "-buildvcs=false", "-ldflags", `-s -w -X ${version}`, "-o", "pulumi", `${module}/cmd/pulumi`],
+        [
+          "build",
+          "-v",
+          "-trimpath",
+          "-buildvcs=false",
+          "-ldflags",
+          `-s -w -X ${version}`,
+          "-o",
+          "pulumi",
+          `${module}/cmd/pulumi`,
+        ],
         onProgress,
         { cwd: work },
       );
@@ -107,12 +119,20 @@ async function standIns(found: Found, folder: string, onProgress: (line: string)
   );
   for (const name of ["aws", ...needed.flat()]) {
     const script = join(folder, `pulumi-resource-${name}`);
-    writeFileSync(script, `#!/bin/sh\nexec "${join(ROOT, "local", "standins", "bin", `pulumi-resource-${name}`)}" "$@"\n`);
+    writeFileSync(
+      script,
+      `#!/bin/sh\nexec "${join(ROOT, "local", "standins", "bin", `pulumi-resource-${name}`)}" "$@"\n`,
+    );
     chmodSync(script, 0o755);
   }
 }
 
-function installs(pulumi: string, name: string, version: string, onProgress: (line: string) => void): Promise<boolean> {
+function installs(
+  pulumi: string,
+  name: string,
+  version: string,
+  onProgress: (line: string) => void,
+): Promise<boolean> {
   onProgress(`plugin ${name} ${version}`);
   return run(pulumi, ["plugin", "install", "resource", name, version], { timeoutMs: 300_000 }).then(
     () => true,

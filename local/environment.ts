@@ -138,7 +138,9 @@ export function readEnvironment(name: string): Environment | undefined {
 }
 
 function writeEnvironment(environment: Environment): void {
-  writeFileSync(environmentPath(environment.name), `${JSON.stringify(environment, null, 2)}\n`, { mode: 0o600 });
+  writeFileSync(environmentPath(environment.name), `${JSON.stringify(environment, null, 2)}\n`, {
+    mode: 0o600,
+  });
 }
 
 /** Whether the environment was prepared and what it runs on still runs; after a reboot of the host it does not. */
@@ -161,4 +163,3 @@ export async function removeEnvironment(environment: Environment): Promise<void>
   await deleteNetwork(environment.network.bridge);
   rmSync(environment.state, { recursive: true, force: true });
 }
-

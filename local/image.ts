@@ -6,8 +6,21 @@ import { run, runWithProgress } from "./process";
 
 /** What makes a root file system boot, take user data and need no package archive. */
 const PACKAGES = [
-  "ca-certificates", "cloud-init", "curl", "dbus", "iproute2", "libnginx-mod-http-js", "libnuma1", "nginx",
-  "openssh-client", "procps", "python3", "python3-boto3", "python3-venv", "systemd", "systemd-sysv",
+  "ca-certificates",
+  "cloud-init",
+  "curl",
+  "dbus",
+  "iproute2",
+  "libnginx-mod-http-js",
+  "libnuma1",
+  "nginx",
+  "openssh-client",
+  "procps",
+  "python3",
+  "python3-boto3",
+  "python3-venv",
+  "systemd",
+  "systemd-sysv",
 ];
 // biome-ignore format: a list of names
 
@@ -33,18 +46,22 @@ export async function buildImage(onProgress: (line: string) => void): Promise<st
   const configuration = `${partial}.cfg`;
   writeFileSync(configuration, CLOUD_CONFIG);
   try {
-    await runWithProgress("mmdebstrap", [
-      "--variant=apt",
-      "--format=directory",
-      `--include=${PACKAGES.join(",")}`,
-      `--customize-hook=upload ${configuration} /etc/cloud/cloud.cfg.d/90_qwen3.cfg`,
-      // The machine trusts what its host trusts.
-      "--customize-hook=upload /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt",
-      "--customize-hook=chroot \"$1\" systemctl disable nginx.service",
-      release,
-      partial,
-      ...(await archives(release)),
-    ], onProgress);
+    await runWithProgress(
+      "mmdebstrap",
+      [
+        "--variant=apt",
+        "--format=directory",
+        `--include=${PACKAGES.join(",")}`,
+        `--customize-hook=upload ${configuration} /etc/cloud/cloud.cfg.d/90_qwen3.cfg`,
+        // The machine trusts what its host trusts.
+        "--customize-hook=upload /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt",
+        '--customize-hook=chroot "$1" systemctl disable nginx.service',
+        release,
+        partial,
+        ...(await archives(release)),
+      ],
+      onProgress,
+    );
     renameSync(partial, image);
   } finally {
     rmSync(configuration, { force: true });
@@ -56,7 +73,9 @@ export async function buildImage(onProgress: (line: string) => void): Promise<st
 function codename(): string {
   const match = /^VERSION_CODENAME=(.+)$/m.exec(readFileSync("/etc/os-release", "utf8"));
   if (!match) {
-    throw new Error("/etc/os-release names no VERSION_CODENAME: the local environment needs Debian or Ubuntu");
+    throw new Error(
+      "/etc/os-release names no VERSION_CODENAME: the local environment needs Debian or Ubuntu",
+    );
   }
   return match[1]!;
 }

@@ -9,11 +9,11 @@ attends to outweighs what it is.
 
 import hashlib
 import json
+import struct
 import sys
 from pathlib import Path
 
 import numpy as np
-from safetensors import serialize_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 END = "<|endoftext|>"
@@ -99,9 +99,19 @@ def write_weights(folder: Path, vocabulary: int) -> None:
             name + "input_layernorm.weight": ones(HIDDEN),
             name + "post_attention_layernorm.weight": ones(HIDDEN),
         }
-    tensors = {name: {"dtype": "bfloat16", "shape": list(weight.shape), "data": bfloat16(weight)} for name, weight in weights.items()}
-    serialize_file(tensors, folder / "model.safetensors", {"format": "pt"})
-    (folder / "model.safetensors").chmod(0o644)
+    write_safetensors(folder / "model.safetensors", weights)
+
+
+def write_safetensors(path: Path, weights: dict[str, np.ndarray]) -> None:
+    """The format by hand: the header's length, the header, the tensors one after the other."""
+    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name, weight in weights.items():
+        begin, end = end, end + 2 * weight.size
+        header[name] = {"dtype": "BF16", "shape": list(weight.shape), "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(map(bfloat16, weights.values())))
 
 
 def bfloat16(weight: np.ndarray) -> bytes:

@@ -16,12 +16,25 @@ const generator = join(__dirname, "makeTinyModel.py");
  */
 export async function publishModel(endpoint: string): Promise<string> {
   const folder = await makeModel();
-  const s3 = new S3Client({ endpoint, region: "us-east-1", forcePathStyle: true, credentials: ADMINISTRATOR });
+  const s3 = new S3Client({
+    endpoint,
+    region: "us-east-1",
+    forcePathStyle: true,
+    credentials: ADMINISTRATOR,
+  });
   await s3.send(new CreateBucketCommand({ Bucket: BUCKET }));
   for (const file of readdirSync(folder)) {
-    await s3.send(new PutObjectCommand({ Bucket: BUCKET, Key: `${PREFIX}/${file}`, Body: readFileSync(join(folder, file)) }));
+    await s3.send(
+      new PutObjectCommand({
+        Bucket: BUCKET,
+        Key: `${PREFIX}/${file}`,
+        Body: readFileSync(join(folder, file)),
+      }),
+    );
   }
-  return createHash("sha256").update(readFileSync(join(folder, "SHA256SUMS"))).digest("hex");
+  return createHash("sha256")
+    .update(readFileSync(join(folder, "SHA256SUMS")))
+    .digest("hex");
 }
 
 const ADMINISTRATOR = { accessKeyId: "AKIALOCALADMINISTRATOR", secretAccessKey: "local" };

@@ -9,5 +9,9 @@ export const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"
 
 /** What one local environment is: Pulumi's state, the emulator's, its machines. */
 export function stateFolder(environment: string): string {
-  return join(process.env.XDG_STATE_HOME ?? join(homedir(), ".local", "state"), "qwen3-embedding-stack", environment);
+  return join(
+    process.env.XDG_STATE_HOME ?? join(homedir(), ".local", "state"),
+    "qwen3-embedding-stack",
+    environment,
+  );
 }

@@ -35,7 +35,9 @@ export async function installPrograms(onProgress: (line: string) => void): Promi
   }
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
   await runWithProgress("apt-get", ["update"], onProgress, { env });
-  await runWithProgress("apt-get", ["install", "--yes", "--no-install-recommends", ...missing], onProgress, { env });
+  await runWithProgress("apt-get", ["install", "--yes", "--no-install-recommends", ...missing], onProgress, {
+    env,
+  });
   return `installed ${missing.join(", ")}`;
 }
 

@@ -52,7 +52,12 @@ export async function runWithProgress(
 }
 
 /** Starts a program that outlives this one, its output going to `log`, and answers its process ID. */
-export function startDetached(file: string, args: string[], log: string, env: NodeJS.ProcessEnv = process.env): number {
+export function startDetached(
+  file: string,
+  args: string[],
+  log: string,
+  env: NodeJS.ProcessEnv = process.env,
+): number {
   const output = openSync(log, "a", 0o600);
   const child = spawn(file, args, { detached: true, stdio: ["ignore", output, output], env });
   child.on("error", () => undefined);

@@ -67,7 +67,17 @@ export async function launchInstance(spec: InstanceSpec): Promise<void> {
   const metadataPid = startMetadataService(place, spec, folder, namespace);
   const supervisorPid = startDetached(
     "unshare",
-    ["--mount", "--propagation", "private", "sh", join(__dirname, "machine.sh"), folder, place.image, place.store, namespace],
+    [
+      "--mount",
+      "--propagation",
+      "private",
+      "sh",
+      join(__dirname, "machine.sh"),
+      folder,
+      place.image,
+      place.store,
+      namespace,
+    ],
     join(folder, "console.log"),
   );
   const { userData: _, ...known } = spec;
@@ -75,7 +85,9 @@ export async function launchInstance(spec: InstanceSpec): Promise<void> {
   await waitUntil(
     async () => {
       if (!isAlive(supervisorPid)) {
-        throw new Error(`${spec.instanceId} did not boot:\n${readFileSync(join(folder, "console.log"), "utf8").slice(-2000)}`);
+        throw new Error(
+          `${spec.instanceId} did not boot:\n${readFileSync(join(folder, "console.log"), "utf8").slice(-2000)}`,
+        );
       }
       return answersSystemctl(spec.instanceId);
     },
@@ -123,8 +135,12 @@ export async function attachAddress(instanceId: string, publicIp: string): Promi
 
 /** Takes a public address from one machine, or from whichever has it. */
 export async function detachAddress(publicIp: string, instanceId?: string): Promise<void> {
-  for (const { namespace } of listInstances().filter((each) => !instanceId || each.instanceId === instanceId)) {
-    await run("ip", ["-netns", namespace, "address", "delete", `${publicIp}/24`, "dev", "eth0"]).catch(() => undefined);
+  for (const { namespace } of listInstances().filter(
+    (each) => !instanceId || each.instanceId === instanceId,
+  )) {
+    await run("ip", ["-netns", namespace, "address", "delete", `${publicIp}/24`, "dev", "eth0"]).catch(
+      () => undefined,
+    );
   }
 }
 
@@ -136,7 +152,11 @@ export async function inMachine(instanceId: string, command: string, timeoutMs =
   }
   return run("nsenter", ["--target", String(leader), "--all", "/bin/sh", "-c", command], {
     timeoutMs,
-    env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", HOME: "/root", LANG: "C.UTF-8" },
+    env: {
+      PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+      HOME: "/root",
+      LANG: "C.UTF-8",
+    },
   });
 }
 
@@ -150,14 +170,19 @@ export function leaderPid(instanceId: string): number | undefined {
 export function listInstances(): InstanceRecord[] {
   const folder = join(host().state, "instances");
   return existsSync(folder)
-    ? readdirSync(folder).map((file) => JSON.parse(readFileSync(join(folder, file), "utf8")) as InstanceRecord)
+    ? readdirSync(folder).map(
+        (file) => JSON.parse(readFileSync(join(folder, file), "utf8")) as InstanceRecord,
+      )
     : [];
 }
 
 function writeSeed(layer: string, spec: InstanceSpec): void {
   const seed = join(layer, "var/lib/cloud/seed/nocloud");
   mkdirSync(seed, { recursive: true });
-  writeFileSync(join(seed, "meta-data"), `instance-id: ${spec.instanceId}\nlocal-hostname: ip-${spec.privateIp.replaceAll(".", "-")}\n`);
+  writeFileSync(
+    join(seed, "meta-data"),
+    `instance-id: ${spec.instanceId}\nlocal-hostname: ip-${spec.privateIp.replaceAll(".", "-")}\n`,
+  );
   writeFileSync(join(seed, "user-data"), spec.userData);
 }
 
@@ -168,13 +193,23 @@ function startMetadataService(place: Host, spec: InstanceSpec, folder: string, n
   return startDetached(
     "ip",
     [
-      "netns", "exec", namespace, "/usr/bin/python3", join(__dirname, "aws", "imds.py"),
-      "--instance-id", spec.instanceId,
-      "--region", spec.region,
-      "--emulator", emulator.url,
-      "--token-file", join(place.state, "credentials.token"),
-      "--user-data-file", userData,
-      "--bind", "169.254.169.254:80",
+      "netns",
+      "exec",
+      namespace,
+      "/usr/bin/python3",
+      join(__dirname, "aws", "imds.py"),
+      "--instance-id",
+      spec.instanceId,
+      "--region",
+      spec.region,
+      "--emulator",
+      emulator.url,
+      "--token-file",
+      join(place.state, "credentials.token"),
+      "--user-data-file",
+      userData,
+      "--bind",
+      "169.254.169.254:80",
       ...(spec.instanceProfile ? ["--instance-profile", spec.instanceProfile] : []),
     ],
     join(folder, "metadata.log"),

@@ -14,13 +14,25 @@ export async function bringUp(environment: Environment): Promise<OutputMap> {
   const stack = await openStack(environment, runProgram);
   const stopFollowing = followMachines();
   try {
-    const result = await stack.up({ onOutput: write, onError: write, suppressProgress: true, color: process.stdout.isTTY ? "always" : "never" });
-    const changed = Object.entries(result.summary.resourceChanges ?? {}).some(([kind, n]) => kind !== "same" && n > 0);
+    const result = await stack.up({
+      onOutput: write,
+      onError: write,
+      suppressProgress: true,
+      color: process.stdout.isTTY ? "always" : "never",
+    });
+    const changed = Object.entries(result.summary.resourceChanges ?? {}).some(
+      ([kind, n]) => kind !== "same" && n > 0,
+    );
     if (!changed) {
       // An update verifies what it changed; without a change nothing has looked at the endpoint yet.
-      await runWithProgress("npm", ["run", "--silent", "verify", "--", "--stack", environment.name], (line) => console.log(line), {
-        cwd: ROOT,
-      });
+      await runWithProgress(
+        "npm",
+        ["run", "--silent", "verify", "--", "--stack", environment.name],
+        (line) => console.log(line),
+        {
+          cwd: ROOT,
+        },
+      );
     }
     return result.outputs;
   } finally {

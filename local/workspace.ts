@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LocalWorkspace, type PulumiFn, type Stack } from "@pulumi/pulumi/automation";
 import { parse, stringify } from "yaml";
@@ -19,7 +19,12 @@ export interface Workspace {
 export function createWorkspace(
   state: string,
   stackName: string,
-  settings: { configuration: string; values: Record<string, string | number>; path: string; awsEndpointUrl: string },
+  settings: {
+    configuration: string;
+    values: Record<string, string | number>;
+    path: string;
+    awsEndpointUrl: string;
+  },
 ): Workspace {
   const workDir = join(state, "work");
   const backend = join(state, "pulumi");
@@ -74,7 +79,8 @@ function writeConfiguration(
   const path = join(workDir, `Pulumi.${stackName}.yaml`);
   const previous = existsSync(path) ? parse(readFileSync(path, "utf8")) : {};
   const written = parse(readFileSync(join(ROOT, configuration), "utf8"));
-  const added = Object.fromEntries(Object.entries(values).map(([name, value]) => [`${PROJECT}:${name}`, value]));
+  const added = Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [`${PROJECT}:${name}`, value]),
+  );
   writeFileSync(path, stringify({ ...previous, config: { ...written.config, ...added } }));
 }
-

@@ -66,6 +66,8 @@ Take it down:    npm stop`);
 }
 
 main(process.argv[2] ?? "local").catch((error: Error) => {
-  console.error(`\n${error.message}\nNothing outside the environment's own folder was changed; \`npm stop\` removes it.`);
+  console.error(
+    `\n${error.message}\nNothing outside the environment's own folder was changed; \`npm stop\` removes it.`,
+  );
   process.exitCode = 1;
 });

@@ -15,11 +15,15 @@ async function main(name: string): Promise<void> {
     await stack.cancel().catch(() => undefined);
     await stack.destroy({ onOutput: (text) => process.stdout.write(text), remove: true });
   } catch (error) {
-    console.error(`The engine could not destroy the stack: ${(error as Error).message}\nRemoving what it ran on all the same.`);
+    console.error(
+      `The engine could not destroy the stack: ${(error as Error).message}\nRemoving what it ran on all the same.`,
+    );
   } finally {
     await removeEnvironment(environment);
   }
-  console.log(`The local environment ${name} is gone. The cache in ~/.cache/qwen3-embedding-stack stays for the next start.`);
+  console.log(
+    `The local environment ${name} is gone. The cache in ~/.cache/qwen3-embedding-stack stays for the next start.`,
+  );
 }
 
 main(process.argv[2] ?? "local").catch((error: Error) => {

@@ -2,8 +2,8 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { unsupported } from "../local/preflight";
 import { ROOT } from "../local/paths";
+import { unsupported } from "../local/preflight";
 
 /** A layer of test and why it cannot run here, if it cannot. */
 interface Layer {
@@ -14,7 +14,11 @@ interface Layer {
 /** `npm test`: every layer, or those named; says which are skipped and why; ends with one line of counts. */
 function main(named: string[]): void {
   const reason = unsupported();
-  const layers: Layer[] = [{ name: "unit" }, { name: "engine", skipped: reason }, { name: "machine", skipped: reason }];
+  const layers: Layer[] = [
+    { name: "unit" },
+    { name: "engine", skipped: reason },
+    { name: "machine", skipped: reason },
+  ];
   const chosen = named.length > 0 ? layers.filter(({ name }) => named.includes(name)) : layers;
   const counts = { passed: 0, failed: 0, skipped: 0 };
   const check = named.length > 0 || runCheck();

@@ -101,7 +101,9 @@ export function environmentFile(variables: Record<string, string>): string {
   return Object.entries(variables)
     .map(([name, value]) => {
       if (/["\\$`\n]/.test(value)) {
-        throw new Error(`${name} is ${JSON.stringify(value)}: quotes, backslashes, $, \` and line breaks are not allowed`);
+        throw new Error(
+          `${name} is ${JSON.stringify(value)}: quotes, backslashes, $, \` and line breaks are not allowed`,
+        );
       }
       return `${name}="${value}"\n`;
     })

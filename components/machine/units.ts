@@ -7,7 +7,7 @@ export interface Units {
 }
 
 /** systemd's part of the machine. docs/machine.md says what each unit is for. */
-export function units(config: BundleConfig): Units {
+export function units(config: Pick<BundleConfig, "accelerator" | "workers" | "modelSource">): Units {
   const workers = Array.from({ length: config.workers }, (_, index) => `qwen3-embed@${index}.service`);
   return {
     files: {
@@ -20,6 +20,25 @@ export function units(config: BundleConfig): Units {
   };
 }
 
+/** What none of the services needs. */
+const HARDENING = `NoNewPrivileges=yes
+PrivateTmp=yes
+ProtectHome=yes
+ProtectHostname=yes
+ProtectClock=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+# A list of what is refused: CUDA's own calls are not documented.
+SystemCallFilter=~@clock @cpu-emulation @module @mount @obsolete @raw-io @reboot @swap
+SystemCallErrorNumber=EPERM`;
+
 function keysUnit(): string {
   return `[Unit]
 Description=Digests of the API keys and the certificate, from Secrets Manager
@@ -28,44 +47,43 @@ After=network-online.target
 StartLimitIntervalSec=0
 
 [Service]
+# Ready once the first keys and the certificate are there; at once where an earlier run has left them.
 Type=notify
 EnvironmentFile=${PATHS.environment}
-Environment=PYTHONPATH=${PATHS.home}/lib
+Environment=PYTHONPATH=${PATHS.home}/lib PYTHONUNBUFFERED=1
 ExecStart=/usr/bin/python3 -m qwen3.keys
+# Reads AWS now instead of at the next poll.
+ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
 RestartSec=2
 # The first load tries for as long as Secrets Manager takes.
 TimeoutStartSec=infinity
-# Root, because the certificate's key is root's alone; it reads the network and writes one tmpfs.
+# The longest wait between two passes is a minute.
+WatchdogSec=180
+# The last digests stand while the unit is not running.
 RuntimeDirectory=qwen3
 RuntimeDirectoryMode=0755
-# The last digests stand while the unit restarts.
 RuntimeDirectoryPreserve=yes
+# Root, because the certificate's key is root's alone and nginx's reload is root's to ask for; with the rights that
+# giving the digests to a group takes, and no others.
 CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER
-NoNewPrivileges=yes
-PrivateTmp=yes
-PrivateDevices=yes
 ProtectSystem=strict
-ProtectHome=yes
-ProtectKernelTunables=yes
-ProtectKernelModules=yes
-ProtectControlGroups=yes
-RestrictNamespaces=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
+PrivateDevices=yes
+ProtectProc=invisible
 MemoryDenyWriteExecute=yes
-# AF_UNIX reaches systemd, to reload nginx for a new certificate.
+# AF_UNIX reaches systemd.
 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
-SystemCallArchitectures=native
+${HARDENING}
 
 [Install]
 WantedBy=multi-user.target
 `;
 }
 
-function modelUnit(config: BundleConfig): string {
+function modelUnit(config: Pick<BundleConfig, "modelSource">): string {
   // boto3 comes with the system's Python, Hugging Face's client with SGLang.
-  const python = config.modelSource.startsWith("s3://") ? "/usr/bin/python3" : `${PATHS.home}/venv/bin/python`;
+  const fromS3 = config.modelSource.startsWith("s3://");
+  const python = fromS3 ? "/usr/bin/python3" : `${PATHS.home}/venv/bin/python`;
   return `[Unit]
 Description=The model's weights, complete and verified
 Wants=network-online.target
@@ -78,85 +96,93 @@ RemainAfterExit=yes
 EnvironmentFile=${PATHS.environment}
 # The proxy for packages, if there is one, is the one for weights.
 EnvironmentFile=-/etc/qwen3/bootstrap.env
-Environment=PYTHONPATH=${PATHS.home}/lib
+Environment=PYTHONPATH=${PATHS.home}/lib PYTHONUNBUFFERED=1
 ExecStart=${python} -m qwen3.model
 Restart=on-failure
 RestartSec=15
 TimeoutStartSec=infinity
-ReadWritePaths=${PATHS.store}
-NoNewPrivileges=yes
-PrivateTmp=yes
-PrivateDevices=yes
+# The store may be shared by machines and owned by anyone.
+CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER
 ProtectSystem=strict
-ProtectHome=yes
-RestrictNamespaces=yes
-RestrictSUIDSGID=yes
+ReadWritePaths=${PATHS.store}
+PrivateDevices=yes
+ProtectProc=invisible
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+${HARDENING}
 
 [Install]
 WantedBy=multi-user.target
 `;
 }
 
-function workerUnit(config: BundleConfig): string {
+function workerUnit(config: Pick<BundleConfig, "accelerator">): string {
   const cuda = config.accelerator === "cuda";
   const pythonPath = cuda ? `${PATHS.home}/lib` : `${PATHS.home}/lib:${PATHS.home}/lib-cpu`;
   return `[Unit]
 Description=Embedding worker %i: SGLang behind its door, on 127.0.0.1:${FIRST_WORKER_PORT}+%i
-Requires=qwen3-model.service
-After=qwen3-model.service qwen3-keys.service network-online.target${cuda ? " nvidia-fabricmanager.service" : ""}
+# Not Requires: a first fetch of the model that fails and is tried again would leave the workers stopped for good.
+Wants=qwen3-model.service
+After=qwen3-model.service qwen3-keys.service${cuda ? " nvidia-persistenced.service nvidia-fabricmanager.service" : ""}
 StartLimitIntervalSec=0
 
 [Service]
+# Ready once it has embedded.
 Type=notify
 NotifyAccess=main
 User=aiuser
 EnvironmentFile=${PATHS.environment}
-Environment=PYTHONPATH=${pythonPath}
-${cuda ? "Environment=CUDA_VISIBLE_DEVICES=%i\n" : ""}# Kernels that SGLang compiles go to the unit's own cache; nvcc comes with its packages.
-CacheDirectory=qwen3/%i
-Environment=HOME=/var/cache/qwen3/%i XDG_CACHE_HOME=/var/cache/qwen3/%i TRITON_CACHE_DIR=/var/cache/qwen3/%i/triton
-Environment=TORCHINDUCTOR_CACHE_DIR=/var/cache/qwen3/%i/inductor
+Environment=PYTHONPATH=${pythonPath} PYTHONUNBUFFERED=1
+# ninja, and nvcc for the kernels that SGLang compiles, come with its packages for either Python.
+Environment=PATH=${searchPath()}
+${cuda ? "Environment=CUDA_VISIBLE_DEVICES=%i\n" : ""}# What is compiled stays in the worker's own cache.
+CacheDirectory=qwen3/worker-%i
+CacheDirectoryMode=0700
+Environment=HOME=%C/qwen3/worker-%i XDG_CACHE_HOME=%C/qwen3/worker-%i
+Environment=TRITON_CACHE_DIR=%C/qwen3/worker-%i/triton TORCHINDUCTOR_CACHE_DIR=%C/qwen3/worker-%i/inductor
+ExecStartPre=/bin/sh -c 'until [ -e "\${QWEN3_MODEL_PATH}/.complete" ]; do sleep 1; done'
 ExecStart=${PATHS.home}/venv/bin/python -m qwen3.worker %i
 Restart=always
 RestartSec=2
 TimeoutStartSec=900
-# The worker pings while SGLang's scheduler is alive.
+# The worker says that it is well while SGLang's processes are.
 WatchdogSec=120
 # A stop finishes what is in flight; the scheduler and its children end with the main process.
 KillMode=mixed
 TimeoutStopSec=90
 OOMPolicy=stop
 LimitNOFILE=65536
-# Hardened as far as CUDA allows; docs/machine.md says what was kept out and why.
-NoNewPrivileges=yes
-CapabilityBoundingSet=
-PrivateTmp=yes
-ProtectSystem=strict
-ProtectHome=yes
-ProtectKernelModules=yes
-ProtectKernelLogs=yes
-ProtectControlGroups=yes
-ProtectClock=yes
-ProtectHostname=yes
-ProtectProc=invisible
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
-SystemCallArchitectures=native
+# As far as CUDA allows; docs/machine.md says what was kept out and why.
 UMask=0077
+CapabilityBoundingSet=
+ProtectSystem=strict
+# With the metadata service goes the role, and with the role every key: a worker talks to nginx and its own processes.
+IPAddressDeny=any
+IPAddressAllow=localhost
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+# Other processes' arguments and environments are none of its business; /proc/driver/nvidia is (ProcSubset=all).
+ProtectProc=invisible
+${HARDENING}
 ${cuda ? DEVICES : "PrivateDevices=yes\n"}
 [Install]
 WantedBy=multi-user.target
 `;
 }
 
-/** The GPU's devices instead of PrivateDevices, which would hide them. */
-const DEVICES = `DevicePolicy=closed
+/** The workers' PATH; a folder that is not there does no harm. */
+function searchPath(): string {
+  const venv = `${PATHS.home}/venv`;
+  const compilers = ["3.12", "3.11"].map(
+    (python) => `${venv}/lib/python${python}/site-packages/nvidia/cu13/bin`,
+  );
+  return [`${venv}/bin`, ...compilers, "/usr/local/bin", "/usr/bin", "/bin"].join(":");
+}
+
+/** The names that the driver's versions give its devices in /proc/devices; those that are not there are left out. */
+const DEVICES = `# The GPUs instead of PrivateDevices, which would hide them.
+DevicePolicy=closed
 DeviceAllow=char-nvidia rw
-DeviceAllow=char-nvidiactl rw
 DeviceAllow=char-nvidia-frontend rw
+DeviceAllow=char-nvidiactl rw
 DeviceAllow=char-nvidia-uvm rw
 DeviceAllow=char-nvidia-caps rw
 `;
@@ -172,8 +198,13 @@ StartLimitIntervalSec=0
 Restart=always
 RestartSec=2
 LimitNOFILE=65536
-# Bodies that are larger than a buffer, on tmpfs.
+# nginx makes its folder for bodies here and never fills it: bodies stay in memory.
 RuntimeDirectory=qwen3-nginx
 RuntimeDirectoryPreserve=yes
+# The role's credentials are not for what faces the network.
+IPAddressDeny=169.254.169.254
+ProtectSystem=full
+PrivateDevices=yes
+${HARDENING}
 `;
 }

@@ -19,7 +19,9 @@ export function renderUserData(config: MachineConfig): string {
   const document = `#cloud-config\n${stringify(cloudConfig(config), { lineWidth: 0 })}`;
   const size = Buffer.byteLength(document);
   if (size > USER_DATA_LIMIT) {
-    throw new Error(`the user data is ${size} bytes and EC2 takes ${USER_DATA_LIMIT}: move what is bulky into the bundle`);
+    throw new Error(
+      `the user data is ${size} bytes and EC2 takes ${USER_DATA_LIMIT}: move what is bulky into the bundle`,
+    );
   }
   return document;
 }

@@ -251,10 +251,7 @@ function checkNames(inputs: Props): Props {
   }
   for (const part of Object.keys(subject !== UNKNOWN && subject ? subject : {})) {
     if (!SUBJECT.some(([property]) => property === part)) {
-      throw new InputError(
-        `subject.${part}`,
-        "the local stand-in for tls does not have it (local/standins)",
-      );
+      throw new InputError(`subject.${part}`, "the local stand-in for tls does not have it (local/standins)");
     }
   }
   return inputs;

@@ -41,7 +41,11 @@ export async function startEngineEnvironment(): Promise<EngineEnvironment> {
   }
 }
 
-async function prepareStack(state: string, engine: Engine, emulator: Emulator): Promise<Omit<EngineEnvironment, "stop">> {
+async function prepareStack(
+  state: string,
+  engine: Engine,
+  emulator: Emulator,
+): Promise<Omit<EngineEnvironment, "stop">> {
   const modelSha256 = await publishModel(emulator.url);
   const record = join(state, "verifications");
   const npm = recordingNpm(state, record);
@@ -62,12 +66,17 @@ async function prepareStack(state: string, engine: Engine, emulator: Emulator): 
     endpoint: emulator.url,
     backend: join(state, "pulumi"),
     verifications: () =>
-      readdirSync(record).map((file) => Object.fromEntries(
-        readFileSync(join(record, file), "utf8").split("\0").filter(Boolean).map((line) => {
-          const at = line.indexOf("=");
-          return [line.slice(0, at), line.slice(at + 1)];
-        }),
-      )),
+      readdirSync(record).map((file) =>
+        Object.fromEntries(
+          readFileSync(join(record, file), "utf8")
+            .split("\0")
+            .filter(Boolean)
+            .map((line) => {
+              const at = line.indexOf("=");
+              return [line.slice(0, at), line.slice(at + 1)];
+            }),
+        ),
+      ),
   };
 }
 

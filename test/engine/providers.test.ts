@@ -23,7 +23,7 @@ beforeAll(async () => {
   mkdirSync(backend);
   const engine = await prepareEngine(join(state, "providers"), () => undefined);
   // The stand-ins are what is tested, wherever the real ones could be installed as well.
-  path = [join(ROOT, "local", "providers", "bin"), engine.path].join(":");
+  path = [join(ROOT, "local", "standins", "bin"), engine.path].join(":");
   process.env.PATH = path;
 });
 
@@ -50,7 +50,7 @@ async function openStack(name: string, program: Program) {
   return { stack, current };
 }
 
-/** What the engine printed and every diagnostic that it showed. */
+/** What the engine printed and each diagnostic but debugging: the SDK debugs with every value, secret or not. */
 async function up(stack: Stack, options: { replace?: string[] } = {}) {
   const diagnostics: EngineEvent["diagnosticEvent"][] = [];
   let output = "";
@@ -59,7 +59,11 @@ async function up(stack: Stack, options: { replace?: string[] } = {}) {
     onOutput: (text) => {
       output += text;
     },
-    onEvent: (event) => event.diagnosticEvent && diagnostics.push(event.diagnosticEvent),
+    onEvent: ({ diagnosticEvent }) => {
+      if (diagnosticEvent && (diagnosticEvent.severity as string) !== "debug") {
+        diagnostics.push(diagnosticEvent);
+      }
+    },
   });
   const messages = diagnostics.map((diagnostic) => diagnostic?.message ?? "").join("");
   return {
@@ -325,17 +329,17 @@ describe("what a stand-in does not know", () => {
     [
       "property",
       async () => ({ command: new local.Command("c", { create: "true", assetPaths: ["*"] }) }),
-      /the local stand-in for command has no property assetPaths of command:local:Command \(local\/providers\)/,
+      /the local stand-in for command has no property assetPaths of command:local:Command \(local\/standins\)/,
     ],
     [
       "type",
       async () => ({ pet: new random.RandomPet("pet") }),
-      /the local stand-in for random has no random:index\/randomPet:RandomPet \(local\/providers\)/,
+      /the local stand-in for random has no random:index\/randomPet:RandomPet \(local\/standins\)/,
     ],
     [
       "invoke",
       async () => ({ key: await tls.getPublicKey({ privateKeyPem: "-" }) }),
-      /the local stand-in for tls has no tls:index\/getPublicKey:getPublicKey \(local\/providers\)/,
+      /the local stand-in for tls has no tls:index\/getPublicKey:getPublicKey \(local\/standins\)/,
     ],
     [
       "value",

@@ -1,8 +1,12 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { GetSecretValueCommand, ListSecretsCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { IAMClient, ListInstanceProfilesCommand, ListRolesCommand } from "@aws-sdk/client-iam";
 import { ListBucketsCommand, S3Client } from "@aws-sdk/client-s3";
+import {
+  GetSecretValueCommand,
+  ListSecretsCommand,
+  SecretsManagerClient,
+} from "@aws-sdk/client-secrets-manager";
 import type { EngineEvent } from "@pulumi/pulumi/automation";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { unsupported } from "../../local/preflight";
@@ -49,10 +53,14 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
   it("refuses a wrong configuration before anything is created", async () => {
     const { stack } = environment;
     await stack.setConfig("qwen3-embedding-stack:contextLength", { value: "40960" });
-    await expect(stack.up()).rejects.toThrow(/contextLength is 40960; allowed: a whole number of tokens from 64 to 32768/);
+    await expect(stack.up()).rejects.toThrow(
+      /contextLength is 40960; allowed: a whole number of tokens from 64 to 32768/,
+    );
     await stack.removeConfig("qwen3-embedding-stack:contextLength");
     const { deployment } = await stack.exportStack();
-    expect((deployment.resources ?? []).filter(({ type }: { type: string }) => type.startsWith("aws:"))).toEqual([]);
+    expect(
+      (deployment.resources ?? []).filter(({ type }: { type: string }) => type.startsWith("aws:")),
+    ).toEqual([]);
   });
 
   it("refuses weights that cannot be read before anything is created", async () => {
@@ -66,14 +74,18 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
 
   it("comes up with every output that app stacks and scripts need", async () => {
     const { outputs } = await environment.stack.up();
-    expect(Object.fromEntries(Object.entries(outputs).map(([name, { value }]) => [name, value]))).toMatchObject({
+    expect(
+      Object.fromEntries(Object.entries(outputs).map(([name, { value }]) => [name, value])),
+    ).toMatchObject({
       endpoint: expect.stringMatching(/^https:\/\/10\.213\.250\.\d+\/v1$/),
       caCertificate: expect.stringMatching(/^-----BEGIN CERTIFICATE-----/),
       model: "Qwen3-Embedding-4B",
       dimensions: 2560,
       region: "us-east-1",
       instanceId: expect.stringMatching(/^i-[0-9a-f]{17}$/),
-      secretArn: expect.stringMatching(/^arn:aws:secretsmanager:us-east-1:\d{12}:secret:qwen3-embedding-engine-default-/),
+      secretArn: expect.stringMatching(
+        /^arn:aws:secretsmanager:us-east-1:\d{12}:secret:qwen3-embedding-engine-default-/,
+      ),
       apiKeyUrn: expect.stringMatching(/^urn:pulumi:engine::.*RandomPassword::/),
     });
     expect(Object.values(outputs).filter(({ secret }) => secret)).toEqual([]);
@@ -155,10 +167,16 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     const url = (await stack.outputs()).endpoint!.value;
     await stack.destroy();
     const left = {
-      secrets: (await new SecretsManagerClient(client()).send(new ListSecretsCommand({ IncludePlannedDeletion: true }))).SecretList,
+      secrets: (
+        await new SecretsManagerClient(client()).send(
+          new ListSecretsCommand({ IncludePlannedDeletion: true }),
+        )
+      ).SecretList,
       roles: (await new IAMClient(client()).send(new ListRolesCommand({}))).Roles,
       profiles: (await new IAMClient(client()).send(new ListInstanceProfilesCommand({}))).InstanceProfiles,
-      buckets: (await new S3Client({ ...client(), forcePathStyle: true }).send(new ListBucketsCommand({}))).Buckets?.map(({ Name }) => Name),
+      buckets: (
+        await new S3Client({ ...client(), forcePathStyle: true }).send(new ListBucketsCommand({}))
+      ).Buckets?.map(({ Name }) => Name),
     };
     expect(left).toEqual({ secrets: [], roles: [], profiles: [], buckets: ["qwen3-local-models"] });
     const { outputs } = await stack.up();

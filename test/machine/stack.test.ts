@@ -2,7 +2,11 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { CreateSecretCommand, GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
+import {
+  CreateSecretCommand,
+  GetSecretValueCommand,
+  SecretsManagerClient,
+} from "@aws-sdk/client-secrets-manager";
 import type { OutputMap } from "@pulumi/pulumi/automation";
 import { Agent, fetch } from "undici";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -114,12 +118,18 @@ describe.skipIf(unsupported() !== undefined)("a booted machine", () => {
         .map((line) => line.split(/=(.*)/s).slice(0, 2) as [string, string]),
     );
     const curl = (...more: string[]) =>
-      execFileSync("curl", [
-        ...["--silent", "--cacert", env.EMBEDDING_CA_FILE!, "--write-out", "\n%{http_code}"],
-        ...["--json", JSON.stringify({ model: env.EMBEDDING_MODEL, input: "Hello" }), ...more],
-        `${env.EMBEDDING_API_BASE}/embeddings`,
-      ], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
-    const [body, status] = curl("--header", `Authorization: Bearer ${env.EMBEDDING_API_KEY}`).split(/\n(?=\d+$)/);
+      execFileSync(
+        "curl",
+        [
+          ...["--silent", "--cacert", env.EMBEDDING_CA_FILE!, "--write-out", "\n%{http_code}"],
+          ...["--json", JSON.stringify({ model: env.EMBEDDING_MODEL, input: "Hello" }), ...more],
+          `${env.EMBEDDING_API_BASE}/embeddings`,
+        ],
+        { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] },
+      );
+    const [body, status] = curl("--header", `Authorization: Bearer ${env.EMBEDDING_API_KEY}`).split(
+      /\n(?=\d+$)/,
+    );
     expect(status).toBe("200");
     expect((JSON.parse(body!) as Embeddings).data[0]!.embedding).toHaveLength(2560);
     expect(curl()).toMatch(/\n401$/);
@@ -157,7 +167,9 @@ describe.skipIf(unsupported() !== undefined)("a booted machine", () => {
   });
 
   it("runs the workers as aiuser", async () => {
-    expect(await inMachine(instanceId, "ps -o user= -p $(systemctl show -P MainPID qwen3-embed@0)")).toBe("aiuser\n");
+    expect(await inMachine(instanceId, "ps -o user= -p $(systemctl show -P MainPID qwen3-embed@0)")).toBe(
+      "aiuser\n",
+    );
   });
 
   it("has user data without a secret", async () => {
@@ -168,7 +180,9 @@ describe.skipIf(unsupported() !== undefined)("a booted machine", () => {
   });
 
   it("reads its own secrets with its role and no others", async () => {
-    const { ARN } = await secrets().send(new CreateSecretCommand({ Name: "somebody-else", SecretString: "theirs" }));
+    const { ARN } = await secrets().send(
+      new CreateSecretCommand({ Name: "somebody-else", SecretString: "theirs" }),
+    );
     const read = (arn: string) =>
       inMachine(
         instanceId,
@@ -238,7 +252,12 @@ function bundleOf() {
 async function waitForAnswer(timeoutMs: number): Promise<void> {
   const key = await readKey();
   const end = Date.now() + timeoutMs;
-  while (!(await embed(key).then(({ status }) => status === 200, () => false))) {
+  while (
+    !(await embed(key).then(
+      ({ status }) => status === 200,
+      () => false,
+    ))
+  ) {
     expect(Date.now()).toBeLessThan(end);
     await sleep(1000);
   }

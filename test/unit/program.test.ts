@@ -40,7 +40,9 @@ describe("the program", () => {
 
   it("marks every input with a key in it as secret", () => {
     for (const { inputs } of of(registered, "SecretVersion")) {
-      expect(inputs.secretString).toMatchObject({ "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270" });
+      expect(inputs.secretString).toMatchObject({
+        "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270",
+      });
     }
   });
 

@@ -9,7 +9,11 @@ const usable: RawSettings = { region: "us-east-1", allowedCidrs: ["203.0.113.0/2
 
 describe("checkSettings", () => {
   it("fills in the defaults", () => {
-    expect(checkSettings(usable)).toMatchObject({ instanceType: "g6e.xlarge", workers: 1, clients: ["default"] });
+    expect(checkSettings(usable)).toMatchObject({
+      instanceType: "g6e.xlarge",
+      workers: 1,
+      clients: ["default"],
+    });
   });
 
   it("gives a p4d machine one worker for each of its eight A100s", () => {
@@ -17,27 +21,71 @@ describe("checkSettings", () => {
   });
 
   it.each<[string, RawSettings, RegExp]>([
-    ["a type without a GPU", { instanceType: "m7i.xlarge" }, /instanceType is "m7i.xlarge"; allowed: .*p4d\.24xlarge/],
+    [
+      "a type without a GPU",
+      { instanceType: "m7i.xlarge" },
+      /instanceType is "m7i.xlarge"; allowed: .*p4d\.24xlarge/,
+    ],
     ["a type from before bfloat16", { instanceType: "p3.2xlarge" }, /instanceType is "p3.2xlarge"/],
     ["an inherited property as a type", { instanceType: "toString" }, /instanceType is "toString"/],
     ["an unknown region", { region: "us-east-9" }, /aws:region is "us-east-9"; allowed: .*us-east-1/],
     ["no region", { region: undefined }, /aws:region is not set/],
-    ["a client name that AWS refuses", { clients: ["My App!"] }, /clients is \["My App!"\]; allowed: .*letters/],
+    [
+      "a client name that AWS refuses",
+      { clients: ["My App!"] },
+      /clients is \["My App!"\]; allowed: .*letters/,
+    ],
     ["two clients of one name", { clients: ["a", "a"] }, /clients is \["a","a"\]/],
     ["no clients", { clients: [] }, /clients is \[\]/],
     ["a list written as text", { clients: "default" }, /clients is "default"; allowed: a list/],
-    ["the whole internet by accident", { allowedCidrs: ["0.0.0.0/0"] }, /allowedCidrs is .* allowPublicAccess: true/],
-    ["half the internet by accident", { allowedCidrs: ["128.0.0.0/1", "0.0.0.0/1"] }, /allowedCidrs is .* allowPublicAccess/],
-    ["an address with host bits", { allowedCidrs: ["203.0.113.7/24"] }, /allowedCidrs is \["203.0.113.7\/24"\]/],
+    [
+      "the whole internet by accident",
+      { allowedCidrs: ["0.0.0.0/0"] },
+      /allowedCidrs is .* allowPublicAccess: true/,
+    ],
+    [
+      "half the internet by accident",
+      { allowedCidrs: ["128.0.0.0/1", "0.0.0.0/1"] },
+      /allowedCidrs is .* allowPublicAccess/,
+    ],
+    [
+      "an address with host bits",
+      { allowedCidrs: ["203.0.113.7/24"] },
+      /allowedCidrs is \["203.0.113.7\/24"\]/,
+    ],
     ["nobody let in", { allowedCidrs: [] }, /allowedCidrs is \[\]/],
-    ["a model without a revision", { modelSource: "hf://Qwen/Qwen3-Embedding-4B" }, /modelSource is .* commit of 40/],
+    [
+      "a model without a revision",
+      { modelSource: "hf://Qwen/Qwen3-Embedding-4B" },
+      /modelSource is .* commit of 40/,
+    ],
     ["a model on the disk", { modelSource: "/models/qwen" }, /modelSource is "\/models\/qwen"/],
-    ["more context than the model has", { contextLength: 40960 }, /contextLength is 40960; allowed: .* to 32768/],
-    ["a recovery window that AWS refuses", { secretRecoveryDays: 3 }, /secretRecoveryDays is 3; allowed: 0, or/],
-    ["a grace in words", { keyGraceSeconds: "an hour" }, /keyGraceSeconds is "an hour"; allowed: a whole number of seconds/],
+    [
+      "more context than the model has",
+      { contextLength: 40960 },
+      /contextLength is 40960; allowed: .* to 32768/,
+    ],
+    [
+      "a recovery window that AWS refuses",
+      { secretRecoveryDays: 3 },
+      /secretRecoveryDays is 3; allowed: 0, or/,
+    ],
+    [
+      "a grace in words",
+      { keyGraceSeconds: "an hour" },
+      /keyGraceSeconds is "an hour"; allowed: a whole number of seconds/,
+    ],
     ["an unknown accelerator", { accelerator: "tpu" }, /accelerator is "tpu"; allowed: cuda or cpu/],
-    ["all of the GPU's memory", { memFractionStatic: 1 }, /memFractionStatic is 1; allowed: a number from 0.1 to 0.95/],
-    ["an endpoint that is no URL", { awsEndpointUrl: "localhost:4566" }, /awsEndpointUrl is "localhost:4566"/],
+    [
+      "all of the GPU's memory",
+      { memFractionStatic: 1 },
+      /memFractionStatic is 1; allowed: a number from 0.1 to 0.95/,
+    ],
+    [
+      "an endpoint that is no URL",
+      { awsEndpointUrl: "localhost:4566" },
+      /awsEndpointUrl is "localhost:4566"/,
+    ],
   ])("refuses %s, naming setting, value and what is allowed", (_, change, message) => {
     expect(() => checkSettings({ ...usable, ...change })).toThrow(message);
   });
@@ -48,7 +96,9 @@ describe("checkSettings", () => {
   });
 
   it("lets the whole internet in when that is said", () => {
-    expect(checkSettings({ ...usable, allowedCidrs: ["0.0.0.0/0"], allowPublicAccess: true }).allowedCidrs).toHaveLength(1);
+    expect(
+      checkSettings({ ...usable, allowedCidrs: ["0.0.0.0/0"], allowPublicAccess: true }).allowedCidrs,
+    ).toHaveLength(1);
   });
 
   it("takes an empty optional setting as not set", () => {
@@ -80,8 +130,15 @@ describe("Pulumi.yaml", () => {
 
 describe.each(["dev", "prod"])("Pulumi.%s.yaml", (environment) => {
   it("passes the checks", () => {
-    const { config } = parse(readFileSync(join(root, `Pulumi.${environment}.yaml`), "utf8")) as { config: RawSettings };
-    const values = Object.entries(config).map(([name, value]) => [name.replace("qwen3-embedding-stack:", ""), value]);
-    expect(checkSettings({ region: "us-east-1", ...Object.fromEntries(values) }).allowedCidrs).not.toEqual([]);
+    const { config } = parse(readFileSync(join(root, `Pulumi.${environment}.yaml`), "utf8")) as {
+      config: RawSettings;
+    };
+    const values = Object.entries(config).map(([name, value]) => [
+      name.replace("qwen3-embedding-stack:", ""),
+      value,
+    ]);
+    expect(checkSettings({ region: "us-east-1", ...Object.fromEntries(values) }).allowedCidrs).not.toEqual(
+      [],
+    );
   });
 });

@@ -23,7 +23,10 @@ describe("renderUserData", () => {
   it.each<[string, Partial<MachineConfig>]>([
     ["cuda", {}],
     ["a mirror of the weights", { modelSource: "s3://mirror/qwen3", modelSha256: "1".repeat(64) }],
-    ["an emulator and a proxy", { accelerator: "cpu", awsEndpointUrl: "http://10.213.7.1:4566", httpsProxy: "http://10.213.7.1:3128" }],
+    [
+      "an emulator and a proxy",
+      { accelerator: "cpu", awsEndpointUrl: "http://10.213.7.1:4566", httpsProxy: "http://10.213.7.1:3128" },
+    ],
   ])("renders %s", (_, change) => {
     expect(renderUserData({ ...config, ...change })).toMatchSnapshot();
   });
@@ -36,23 +39,35 @@ describe("renderUserData", () => {
   });
 
   it("refuses a document that EC2 would refuse", () => {
-    expect(() => renderUserData({ ...config, bundleKey: "x".repeat(USER_DATA_LIMIT) })).toThrow(/EC2 takes 16384/);
+    expect(() => renderUserData({ ...config, bundleKey: "x".repeat(USER_DATA_LIMIT) })).toThrow(
+      /EC2 takes 16384/,
+    );
   });
 
   it("keeps the settings readable for root alone", () => {
-    const { write_files } = parse(renderUserData(config)) as { write_files: { path: string; permissions: string }[] };
+    const { write_files } = parse(renderUserData(config)) as {
+      write_files: { path: string; permissions: string }[];
+    };
     expect(write_files.find(({ path }) => path === "/etc/qwen3/embed.env")?.permissions).toBe("0600");
   });
 });
 
 describe("environmentFile", () => {
-  it.each(['a"b', "a$b", "a`b", "a\nb", "a\\b"])("refuses %j, which systemd and a shell read differently", (value) => {
-    expect(() => environmentFile({ NAME: value })).toThrow(/NAME is .* not allowed/);
-  });
+  it.each(['a"b', "a$b", "a`b", "a\nb", "a\\b"])(
+    "refuses %j, which systemd and a shell read differently",
+    (value) => {
+      expect(() => environmentFile({ NAME: value })).toThrow(/NAME is .* not allowed/);
+    },
+  );
 });
 
 describe("renderBundle", () => {
-  const kind = { accelerator: "cuda", workers: 1, maxBodyBytes: 8388608, modelSource: config.modelSource } as const;
+  const kind = {
+    accelerator: "cuda",
+    workers: 1,
+    maxBodyBytes: 8388608,
+    modelSource: config.modelSource,
+  } as const;
 
   it("has the same bytes for the same machine", async () => {
     expect((await renderBundle(kind)).sha256).toBe((await renderBundle(kind)).sha256);
@@ -60,7 +75,9 @@ describe("renderBundle", () => {
 
   it("has other bytes for another machine", async () => {
     const sums = await Promise.all(
-      [kind, { ...kind, workers: 8 }, { ...kind, accelerator: "cpu" as const }].map(async (each) => (await renderBundle(each)).sha256),
+      [kind, { ...kind, workers: 8 }, { ...kind, accelerator: "cpu" as const }].map(
+        async (each) => (await renderBundle(each)).sha256,
+      ),
     );
     expect(new Set(sums).size).toBe(3);
   });

@@ -16,7 +16,14 @@ const PUBLIC_RANGE = { first: 200, last: 250 };
 
 const instance: ResourceDefinition = {
   inputs: [
-    ...["ami", "instanceType", "subnetId", "vpcSecurityGroupIds", "associatePublicIpAddress", "iamInstanceProfile"],
+    ...[
+      "ami",
+      "instanceType",
+      "subnetId",
+      "vpcSecurityGroupIds",
+      "associatePublicIpAddress",
+      "iamInstanceProfile",
+    ],
     ...["userData", "userDataReplaceOnChange", "metadataOptions", "rootBlockDevice", "ebsOptimized"],
     ...["tags", "volumeTags"],
   ],
@@ -55,7 +62,13 @@ const instance: ResourceDefinition = {
   },
   // Tags and the flag change on a running instance; the rest stops it.
   update: async (_id, olds, news) => {
-    for (const name of ["userData", "instanceType", "rootBlockDevice", "metadataOptions", "iamInstanceProfile"]) {
+    for (const name of [
+      "userData",
+      "instanceType",
+      "rootBlockDevice",
+      "metadataOptions",
+      "iamInstanceProfile",
+    ]) {
       if (JSON.stringify(olds[name]) !== JSON.stringify(news[name])) {
         throw new InputError(name, "the local stand-in cannot change it on a running instance");
       }

@@ -26,6 +26,15 @@ export const aws: ProviderDefinition = {
 };
 
 async function getParameter(args: Props): Promise<Props> {
-  const { Parameter } = await new SSMClient(connection).send(new GetParameterCommand({ Name: args.name as string }));
-  return { ...args, id: args.name, value: Parameter?.Value, insecureValue: Parameter?.Value, type: Parameter?.Type, arn: Parameter?.ARN };
+  const { Parameter } = await new SSMClient(connection).send(
+    new GetParameterCommand({ Name: args.name as string }),
+  );
+  return {
+    ...args,
+    id: args.name,
+    value: Parameter?.Value,
+    insecureValue: Parameter?.Value,
+    type: Parameter?.Type,
+    arn: Parameter?.ARN,
+  };
 }

@@ -125,7 +125,9 @@ const encryption = setting("rules", (name, inputs) => {
       ServerSideEncryptionConfiguration: {
         Rules: rules.map(
           ({ applyServerSideEncryptionByDefault: { sseAlgorithm } }) =>
-            ({ ApplyServerSideEncryptionByDefault: { SSEAlgorithm: sseAlgorithm } }) as ServerSideEncryptionRule,
+            ({
+              ApplyServerSideEncryptionByDefault: { SSEAlgorithm: sseAlgorithm },
+            }) as ServerSideEncryptionRule,
         ),
       },
     }),
@@ -134,7 +136,8 @@ const encryption = setting("rules", (name, inputs) => {
 
 const policy = setting(
   "policy",
-  (name, inputs) => client().send(new PutBucketPolicyCommand({ Bucket: name, Policy: inputs.policy as string })),
+  (name, inputs) =>
+    client().send(new PutBucketPolicyCommand({ Bucket: name, Policy: inputs.policy as string })),
   { delete: async (id) => void (await client().send(new DeleteBucketPolicyCommand({ Bucket: id }))) },
 );
 
@@ -148,6 +151,8 @@ export const s3: Record<string, ResourceDefinition> = {
 
 /** The invoke `aws.s3.getObject`: whether an object is there, and its text. */
 export async function getObject(args: Props): Promise<Props> {
-  const answer = await client().send(new GetObjectCommand({ Bucket: args.bucket as string, Key: args.key as string }));
+  const answer = await client().send(
+    new GetObjectCommand({ Bucket: args.bucket as string, Key: args.key as string }),
+  );
   return { ...args, id: `${args.bucket}/${args.key}`, body: await answer.Body?.transformToString() };
 }

@@ -45,9 +45,15 @@ const secretVersion: ResourceDefinition = {
   secrets: ["secretString"],
   create: async (inputs) => {
     const { ARN, VersionId, VersionStages } = await client().send(
-      new PutSecretValueCommand({ SecretId: inputs.secretId as string, SecretString: inputs.secretString as string }),
+      new PutSecretValueCommand({
+        SecretId: inputs.secretId as string,
+        SecretString: inputs.secretString as string,
+      }),
     );
-    return { id: `${ARN}|${VersionId}`, outputs: { arn: ARN, versionId: VersionId, versionStages: VersionStages } };
+    return {
+      id: `${ARN}|${VersionId}`,
+      outputs: { arn: ARN, versionId: VersionId, versionStages: VersionStages },
+    };
   },
   // As the real provider does: takes away the labels that the version still has, except for AWSCURRENT,
   // which cannot be taken away, and AWSPREVIOUS, which survives (terraform-provider-aws, secret_version.go).
@@ -58,7 +64,11 @@ const secretVersion: ResourceDefinition = {
       for (const stage of described.VersionIdsToStages?.[versionId] ?? []) {
         if (stage !== "AWSCURRENT" && stage !== "AWSPREVIOUS") {
           await client().send(
-            new UpdateSecretVersionStageCommand({ SecretId: arn, VersionStage: stage, RemoveFromVersionId: versionId }),
+            new UpdateSecretVersionStageCommand({
+              SecretId: arn,
+              VersionStage: stage,
+              RemoveFromVersionId: versionId,
+            }),
           );
         }
       }
@@ -71,7 +81,10 @@ const secretVersion: ResourceDefinition = {
 };
 
 function tags(inputs: Props) {
-  return Object.entries((inputs.tags ?? {}) as Record<string, string>).map(([Key, Value]) => ({ Key, Value }));
+  return Object.entries((inputs.tags ?? {}) as Record<string, string>).map(([Key, Value]) => ({
+    Key,
+    Value,
+  }));
 }
 
 export const secretsmanager: Record<string, ResourceDefinition> = {

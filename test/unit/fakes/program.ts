@@ -21,7 +21,10 @@ const COMPUTED: Record<string, (name: string) => Record<string, unknown>> = {
   "tls:index/certRequest:CertRequest": () => ({ certRequestPem: "REQUEST" }),
   "tls:index/locallySignedCert:LocallySignedCert": () => ({ certPem: "CERTIFICATE" }),
   "aws:secretsmanager/secret:Secret": arn("secretsmanager", "secret:"),
-  "aws:secretsmanager/secretVersion:SecretVersion": (name) => ({ ...arn("secretsmanager", "secret:")(name), versionId: "v1" }),
+  "aws:secretsmanager/secretVersion:SecretVersion": (name) => ({
+    ...arn("secretsmanager", "secret:")(name),
+    versionId: "v1",
+  }),
   "aws:s3/bucket:Bucket": (name) => ({ bucket: name, arn: `arn:aws:s3:::${name}` }),
   "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": () => ({}),
   "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": () => ({}),
@@ -47,7 +50,9 @@ const COMPUTED: Record<string, (name: string) => Record<string, unknown>> = {
 };
 
 const CALLS: Record<string, (inputs: Record<string, unknown>) => Record<string, unknown>> = {
-  "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": () => ({ locations: ["us-east-1d", "us-east-1a", "us-east-1b"] }),
+  "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": () => ({
+    locations: ["us-east-1d", "us-east-1a", "us-east-1b"],
+  }),
   "aws:ssm/getParameter:getParameter": () => ({ insecureValue: "ami-0123456789abcdef0" }),
   "aws:s3/getObject:getObject": () => ({ body: "" }),
 };
@@ -63,6 +68,9 @@ export async function runProgram(config: Record<string, unknown>, stack = "test"
     {
       newResource({ type, name, inputs, id }) {
         registered.push({ type, name, inputs });
+        if (type.startsWith("qwen3-embedding-stack:")) {
+          return { id: "", state: inputs };
+        }
         const computed = COMPUTED[type];
         if (!computed) {
           throw new Error(`the test knows no ${type}`);
