@@ -122,7 +122,7 @@ function workerUnit(config: Pick<BundleConfig, "accelerator">): string {
 Description=Embedding worker %i: SGLang behind its door, on 127.0.0.1:${FIRST_WORKER_PORT}+%i
 # Not Requires: a first fetch of the model that fails and is tried again would leave the workers stopped for good.
 Wants=qwen3-model.service
-After=qwen3-model.service qwen3-keys.service${cuda ? " nvidia-persistenced.service nvidia-fabricmanager.service" : ""}
+After=qwen3-model.service qwen3-keys.service nvidia-persistenced.service nvidia-fabricmanager.service
 StartLimitIntervalSec=0
 
 [Service]

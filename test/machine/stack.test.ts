@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { cpSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -194,6 +194,25 @@ print('read')"`,
       ).catch((error: Error) => error.message);
     expect(await read(output("secretArn"))).toBe("read\n");
     expect(await read(ARN!)).toMatch(/AccessDenied/);
+  });
+
+  it("passes its own programs' tests: the key agent's and the worker's", async () => {
+    const checkout = `/proc/${leaderPid(instanceId)}/root/root/checkout`;
+    for (const part of ["components/machine/files", "local/makeTinyModel.py", "test/machine/python"]) {
+      cpSync(join(ROOT, part), join(checkout, part), { recursive: true });
+    }
+    const inCheckout = (python: string, tests: string) =>
+      inMachine(
+        instanceId,
+        `cd /root/checkout/test/machine/python &&
+          export PYTHONPATH=/root/checkout/components/machine/files:/root/checkout/components/machine/files/cpu &&
+          export PYTHONDONTWRITEBYTECODE=1 && ${python} -m unittest ${tests} 2>&1`,
+        8 * 60_000,
+      );
+    expect(await inCheckout("/usr/bin/python3", "test_keys")).toMatch(/^OK$/m);
+    expect(await inCheckout("/opt/qwen3/venv/bin/python -W ignore", "test_worker test_worker_parts")).toMatch(
+      /^OK$/m,
+    );
   });
 
   it("takes a rotated key within 15 seconds, honours the old one, and restarts nothing", async () => {

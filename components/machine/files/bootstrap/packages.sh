@@ -12,6 +12,9 @@ done
 [ -n "$missing" ] || exit 0
 echo "installing packages:$missing"
 export DEBIAN_FRONTEND=noninteractive
+# Debian's nginx starts with a page on port 80; ours starts once its configuration is there.
+systemctl mask --quiet nginx.service
+trap 'systemctl unmask --quiet nginx.service' EXIT
 # cloud images may still be refreshing their own package lists
 apt-get -o DPkg::Lock::Timeout=600 update
 # shellcheck disable=SC2086 # a list of words

@@ -1,76 +1,119 @@
 """qwen3-audit: searches this machine for its own API keys and its certificate's private key.
 
 It reads the keys with the machine's role, looks everywhere they must not be, and prints one JSON document:
-{"checks": [{"name", "ok", "evidence"}]}. Places are named, keys never. Exits with 1 when something was found.
+{"checks": [{"name", "ok", "evidence"}]}. Places are named, keys never. Exits with 1 when something was found, or
+when a search could not be made.
+
+Left out are this process's own memory, and what was installed by digest before the first key was read: SGLang's
+packages and the model's weights.
 """
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from .aws import Aws
 
 FOLDERS = (
-    *("/etc", "/opt/qwen3", "/var/lib/qwen3", "/var/lib/cloud", "/var/log", "/var/cache/qwen3"),
-    *("/run", "/tmp", "/home", "/root", "/dev/shm"),
+    *("/etc", "/opt/qwen3", "/var/lib/qwen3", "/var/lib/cloud", "/var/lib/systemd", "/var/lib/nginx"),
+    *("/var/cache/qwen3", "/var/crash", "/var/log", "/var/spool", "/var/tmp"),
+    *("/run", "/tmp", "/dev/shm", "/home", "/root"),
 )
-PACKAGES = ("/var/lib/qwen3/venvs", "/var/lib/qwen3/uv")
-"""Left out: installed from the lock by hash, before the first key was read."""
-CERTIFICATE_FOLDER = "/run/qwen3/tls"
+INSTALLED = ("/var/lib/qwen3/venvs", "/var/lib/qwen3/uv", "/var/lib/qwen3/models")
+CERTIFICATE_FOLDER = "/run/qwen3/tls/"
+JOURNAL = ["journalctl", "--no-pager", "--output=cat", "--all"]
+UNITS = ["systemctl", "show", "--all", "qwen3-*.service", "nginx.service"]
 OVERLAP = 8192
+"""Bytes, more than the longest key."""
 CHUNK = 1 << 22
-
-
-class Needles:
-    """What is searched for: each key, and one line of the private key's body."""
-
-    def __init__(self, keys: list[str], private_key: str) -> None:
-        self.keys = [key.encode() for key in keys]
-        body = [line for line in private_key.splitlines() if line and not line.startswith("-")]
-        self.tls = body[0].encode()
-
-    def key_in(self, data: bytes) -> bool:
-        return any(key in data for key in self.keys)
-
-
-def main() -> None:
-    needles = load()
-    checks = [
-        look("no key in a process argument", process_files("cmdline"), needles.key_in),
-        look("no key in an environment", process_files("environ"), needles.key_in),
-        look("no key in the journal", command(["journalctl", "--no-pager", "--output=cat"]), needles.key_in),
-        look("no key in a unit's properties", command(["systemctl", "show", "qwen3-*", "nginx"]), needles.key_in),
-        look("no key in a file", files(()), needles.key_in),
-        look("no private key in a file but nginx's", files((CERTIFICATE_FOLDER,)), lambda data: needles.tls in data),
-    ]
-    print(json.dumps({"checks": checks}))
-    sys.exit(0 if all(check["ok"] for check in checks) else 1)
-
-
-def load() -> Needles:
-    """The keys that count and the one before, of every client."""
-    aws = Aws()
-    index = aws.index()
-    keys = [aws.value(arn, version.id) for arn in index.clients.values() for version in aws.versions(arn)]
-    current = next(version for version in aws.versions(index.tls) if "AWSCURRENT" in version.stages)
-    return Needles(keys, json.loads(aws.value(index.tls, current.id))["privateKey"])
-
 
 Place = tuple[str, Iterable[bytes]]
 """Where, and what is there, in pieces that overlap."""
 
 
-def look(name: str, places: Iterable[Place], found) -> dict[str, object]:
-    count, hits = 0, []
-    for where, pieces in places:
-        count += 1
-        if any(found(piece) for piece in pieces):
-            hits.append(where)
-    evidence = f"searched {count}, found in {', '.join(hits[:5])}" if hits else f"searched {count}, found in none"
-    return {"name": name, "ok": not hits and count > 0, "evidence": evidence}
+def main() -> None:
+    try:
+        keys, private_key = load()
+    except (BotoCoreError, ClientError, ValueError, KeyError) as error:
+        # Named by its kind alone: what was being read is secret.
+        report([{"name": "the keys to search for", "ok": False, "evidence": f"cannot be read: {type(error).__name__}"}])
+    needles = {"key": pattern(keys), "private key": pattern([private_key])}
+    report(
+        [
+            *search("process arguments", process_files("cmdline"), needles),
+            *search("process environments", process_files("environ"), needles),
+            *search("the journal", output(JOURNAL), needles),
+            *search("the units' properties", output(UNITS), needles),
+            *search("files, packages and weights apart", files(), needles),
+        ]
+    )
+
+
+def report(checks: list[dict[str, object]]) -> None:
+    """Print the document and exit."""
+    print(json.dumps({"checks": checks}))
+    sys.exit(0 if all(check["ok"] for check in checks) else 1)
+
+
+def load() -> tuple[list[str], str]:
+    """Every labelled version of every client's key, and one line of the private key's body."""
+    aws = Aws()
+    index = aws.index()
+    keys = [aws.value(arn, version.id) for arn in index.clients.values() for version in aws.versions(arn)]
+    current = next((version for version in aws.versions(index.tls) if "AWSCURRENT" in version.stages), None)
+    if not keys or current is None:
+        raise ValueError("no version carries a label")
+    return keys, secret_line(json.loads(aws.value(index.tls, current.id))["privateKey"])
+
+
+def secret_line(pem: str) -> str:
+    """The middle line of a PEM's body: the first one of an RSA key is mostly public."""
+    body = [line for line in pem.splitlines() if line and not line.startswith("-")]
+    return body[len(body) // 2]
+
+
+def pattern(secrets: list[str]) -> re.Pattern[bytes]:
+    return re.compile(b"|".join(re.escape(secret.encode()) for secret in secrets))
+
+
+def search(where: str, places: Iterator[Place], needles: dict[str, re.Pattern[bytes]]) -> list[dict[str, object]]:
+    """One check for each kind of secret, in one pass over the places."""
+    begin, count, size = time.monotonic(), 0, 0
+    hits: dict[str, list[str]] = {kind: [] for kind in needles}
+    problem = None
+    try:
+        for name, pieces in places:
+            count += 1
+            for piece in pieces:
+                size += len(piece)
+                for kind, needle in needles.items():
+                    if name not in hits[kind] and needle.search(piece) and not expected(kind, name):
+                        hits[kind].append(name)
+    except (OSError, subprocess.SubprocessError) as error:
+        problem = f"could not be searched: {error}"
+    if count == 0 or size == 0:
+        problem = problem or "could not be searched: nothing is there"
+    extent = f"{count} searched, {size / 1e6:.1f} MB, {time.monotonic() - begin:.1f} s"
+    return [
+        {
+            "name": f"no {kind} in {where}",
+            "ok": not found and problem is None,
+            "evidence": problem or f"{extent}, {len(found)} hits{': ' + ', '.join(found[:5]) if found else ''}",
+        }
+        for kind, found in hits.items()
+    ]
+
+
+def expected(kind: str, name: str) -> bool:
+    """nginx reads its private key there."""
+    return kind == "private key" and name.startswith(CERTIFICATE_FOLDER)
 
 
 def process_files(file: str) -> Iterator[Place]:
@@ -79,28 +122,32 @@ def process_files(file: str) -> Iterator[Place]:
             try:
                 yield f"process {folder.name}", [(folder / file).read_bytes()]
             except OSError:
-                continue  # it ended meanwhile
+                continue  # it has ended
 
 
-def command(arguments: list[str]) -> Iterator[Place]:
+def output(arguments: list[str]) -> Iterator[Place]:
+    """What a command prints. Raises SubprocessError when it fails: nothing found is then nothing proved."""
     with subprocess.Popen(arguments, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        yield " ".join(arguments), overlapping(process.stdout)
+        yield arguments[0], overlapping(process.stdout)
+    if process.returncode != 0:
+        raise subprocess.CalledProcessError(process.returncode, arguments[0])
 
 
-def files(without: tuple[str, ...]) -> Iterator[Place]:
+def files() -> Iterator[Place]:
     for top in FOLDERS:
         for folder, folders, names in os.walk(top):
-            folders[:] = [each for each in folders if os.path.join(folder, each) not in PACKAGES + without]
+            folders[:] = [each for each in folders if os.path.join(folder, each) not in INSTALLED]
             for name in names:
                 path = os.path.join(folder, name)
-                try:
-                    # Sockets, pipes and links are not files.
-                    if not os.path.islink(path) and os.path.isfile(path):
-                        with open(path, "rb") as file:
-                            yield path, overlapping(file)
-                except OSError:
+                # Links lead to files that are searched where they are; sockets and pipes hold nothing.
+                if os.path.islink(path) or not os.path.isfile(path):
                     continue
+                try:
+                    with open(path, "rb", buffering=0) as file:
+                        yield path, overlapping(file)
+                except OSError:
+                    continue  # it is gone
 
 
 def overlapping(stream) -> Iterator[bytes]:
@@ -109,9 +156,9 @@ def overlapping(stream) -> Iterator[bytes]:
     try:
         while piece := stream.read(CHUNK):
             yield tail + piece
-            tail = piece[-OVERLAP:]
+            tail = (tail + piece)[-OVERLAP:]
     except OSError:
-        return  # files in /run may refuse to be read
+        return  # some files in /run refuse to be read
 
 
 if __name__ == "__main__":

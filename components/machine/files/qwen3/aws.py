@@ -71,14 +71,19 @@ class Aws:
 
     def versions(self, arn: str) -> list[Version]:
         """The versions of a secret that carry a label, AWSCURRENT and AWSPREVIOUS among them."""
-        # By default without the deprecated versions, which carry no label.
-        pages = self._secrets.get_paginator("list_secret_version_ids").paginate(SecretId=arn)
-        return [
-            Version(each["VersionId"], frozenset(each["VersionStages"]), each["CreatedDate"])
-            for page in pages
-            for each in page["Versions"]
-            if each.get("VersionStages")
-        ]
+        # By default without the deprecated versions, which carry no label. Debian 12's boto3 cannot page this call.
+        found: list[Version] = []
+        page: dict[str, str] = {}
+        while True:
+            answer = self._secrets.list_secret_version_ids(SecretId=arn, MaxResults=100, **page)
+            found += [
+                Version(each["VersionId"], frozenset(each["VersionStages"]), each["CreatedDate"])
+                for each in answer.get("Versions", [])
+                if each.get("VersionStages")
+            ]
+            if not answer.get("NextToken"):
+                return found
+            page = {"NextToken": answer["NextToken"]}
 
     def value(self, arn: str, version_id: str) -> str:
         """The text of one version of a secret.

@@ -36,9 +36,13 @@ def main() -> None:
         partial.mkdir(exist_ok=True)
         print(f"fetching {source}", flush=True)
         fetch(source, partial)
+        make_readable(partial)
+        # On the disk before the mark: a machine that loses power must not believe half a file.
+        os.sync()
         (partial / ".complete").touch()
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
+        os.sync()
         print(f"{target} is complete: every file as its digest says")
 
 
@@ -77,19 +81,31 @@ def fetch_from_s3(bucket: str, prefix: str, folder: Path) -> None:
     sums = read_sums(folder / "SHA256SUMS", os.environ.get("QWEN3_MODEL_SHA256"))
     if missing := sorted(set(sums) - set(sizes)):
         sys.exit(f"s3://{bucket}/{prefix} lacks {', '.join(missing)}, which SHA256SUMS names: upload them")
+    if extra := sorted(set(sizes) - set(sums) - {"SHA256SUMS"}):
+        sys.exit(f"s3://{bucket}/{prefix} holds {', '.join(extra)}, which SHA256SUMS does not name: remove or add them")
+    remove_others(folder, {*sums, "SHA256SUMS"})
+    # What an earlier try has fetched whole stays.
+    wanted = [name for name in sums if sha256(folder / name) != sums[name]]
+    progress.skip(sum(sizes[name] for name in sums if name not in wanted))
     with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
-        # Only what SHA256SUMS names: a file that nothing vouches for is never installed.
-        list(pool.map(download, sums))
+        list(pool.map(download, wanted))
     verify(folder, sums)
 
 
 def fetch_from_hugging_face(repository: str, revision: str, folder: Path) -> None:
+    # Its own bookkeeping goes with the folder; root's home is closed to this unit.
+    os.environ.setdefault("HF_HOME", str(folder / ".cache"))
     from huggingface_hub import HfApi, snapshot_download
 
     snapshot_download(repository, revision=revision, local_dir=folder, token=False, max_workers=PARALLEL_DOWNLOADS)
     files = HfApi(token=False).model_info(repository, revision=revision, files_metadata=True).siblings or []
-    verify(folder, {each.rfilename: each.lfs.sha256 for each in files if each.lfs is not None})
     shutil.rmtree(folder / ".cache", ignore_errors=True)
+    remove_others(folder, {each.rfilename for each in files})
+    sums = {each.rfilename: each.lfs.sha256 for each in files if each.lfs is not None}
+    if not sums:
+        sys.exit(f"the Hub names no digest for any file of {repository} at {revision}: refusing these weights")
+    verify(folder, sums)
+    print(f"{len(sums)} large files as their digests say; {len(files) - len(sums)} small ones as the commit has them")
 
 
 def read_sums(path: Path, expected: str | None) -> dict[str, str]:
@@ -110,14 +126,31 @@ def verify(folder: Path, sums: dict[str, str]) -> None:
         actual = dict(zip(sums, pool.map(lambda name: sha256(folder / name), sums)))
     wrong = sorted(name for name, expected in sums.items() if actual[name] != expected)
     for name in wrong:
-        (folder / name).unlink()
+        (folder / name).unlink(missing_ok=True)
     if wrong:
         sys.exit(f"not what their digests say: {', '.join(wrong)}; they were removed and are fetched again")
 
 
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def sha256(path: Path) -> str | None:
+    """Hexadecimal digest of a file; None where there is none."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return None
+
+
+def remove_others(folder: Path, wanted: set[str]) -> None:
+    """Remove what nothing vouches for: SGLang would load it."""
+    for path in folder.rglob("*"):
+        if not path.is_dir() and str(path.relative_to(folder)) not in wanted:
+            path.unlink()
+
+
+def make_readable(folder: Path) -> None:
+    """The workers' user reads the weights and owns none of them."""
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 class Progress:
@@ -128,6 +161,10 @@ class Progress:
         self._begin = self._last = time.monotonic()
         self._lock = threading.Lock()
 
+    def skip(self, count: int) -> None:
+        """Count bytes that were here already."""
+        self._total -= count
+
     def add(self, count: int) -> None:
         with self._lock:
             self._done += count
@@ -136,7 +173,7 @@ class Progress:
                 return
             self._last = now
             rate = self._done / (now - self._begin) / 1e6
-            print(f"{100 * self._done / self._total:.0f} % of {self._total / 1e9:.1f} GB, {rate:.0f} MB/s", flush=True)
+            print(f"{100 * self._done / max(self._total, 1):.0f} % of {self._total / 1e9:.1f} GB, {rate:.0f} MB/s", flush=True)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """systemd's notification protocol; see sd_notify(3)."""
 
+import contextlib
 import os
 import socket
 
@@ -13,4 +14,6 @@ def notify(message: str) -> None:
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         channel.connect(address)
-        channel.sendall(message.encode())
+        # systemd that does not read for a while must not hold up whoever tells it something.
+        with contextlib.suppress(BlockingIOError):
+            channel.send(message.encode(), socket.MSG_DONTWAIT)

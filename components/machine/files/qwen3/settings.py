@@ -1,4 +1,4 @@
-"""The worker's settings, from the environment that /etc/qwen3/embed.env gives it."""
+"""What a worker is told, as one frozen record of the environment that /etc/qwen3/embed.env gives it."""
 
 import os
 from dataclasses import dataclass
@@ -7,68 +7,82 @@ from pathlib import Path
 from .environment import required
 
 FIRST_PORT = 30000
-"""Worker N listens on 127.0.0.1, port FIRST_PORT + N."""
+LARGEST_CONTEXT = 32768
+SHORTEST_VECTOR = 32
+"""The fewest dimensions that the model was trained to be cut to."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Sizes in tokens, items, bytes or requests, as the names say."""
+    """A worker's settings; docs/machine.md says what each one means."""
 
-    index: int
     served_model: str
+    """The name that answers carry."""
     model_id: str
+    """The name on Hugging Face, which requests may use as well."""
     model_path: Path
     accelerator: str
-    dimensions: int
+    """`cuda` or `cpu`."""
     context_length: int
-    """The longest input in tokens, the end-of-text token included."""
+    """Longest input in tokens, the appended end-of-text token included."""
+    dimensions: int
     mem_fraction_static: float
+    """Share of the GPU's memory for weights and KV pool."""
+    max_total_tokens: int | None
+    """Size of the KV pool in tokens; SGLang measures it where this is None."""
     max_inputs: int
     max_body_bytes: int
-    max_waiting_requests: int
-    """Requests beyond those being computed; one more is told to come again."""
-    max_batch_tokens: int
-    """What is given to SGLang at once; a larger request is computed in parts."""
+    max_queued_requests: int
+    """Requests that one worker holds at a time, waiting or computing."""
     keys: Path
-
-    @property
-    def port(self) -> int:
-        return FIRST_PORT + self.index
+    """Where qwen3-keys keeps the digests."""
 
     @property
     def model_names(self) -> tuple[str, str]:
-        """What a request may call the model."""
         return self.served_model, self.model_id
 
 
-def read_settings(index: int) -> Settings:
-    """Settings of worker `index`; exits and names the variable when one is not set or not usable."""
+def read_settings() -> Settings:
+    """Exits with the variable, its value and what is allowed when one is wrong."""
+    context_length = whole("QWEN3_CONTEXT_LENGTH", LARGEST_CONTEXT, 16, LARGEST_CONTEXT)
     return Settings(
-        index=index,
         served_model=required("QWEN3_SERVED_MODEL"),
         model_id=required("QWEN3_MODEL_ID"),
         model_path=Path(required("QWEN3_MODEL_PATH")),
-        accelerator=choice("QWEN3_ACCELERATOR", ("cuda", "cpu")),
-        dimensions=integer("QWEN3_DIMENSIONS"),
-        context_length=integer("QWEN3_CONTEXT_LENGTH"),
-        mem_fraction_static=float(required("QWEN3_MEM_FRACTION_STATIC")),
-        max_inputs=integer("QWEN3_MAX_INPUTS"),
-        max_body_bytes=integer("QWEN3_MAX_BODY_BYTES"),
-        max_waiting_requests=integer("QWEN3_MAX_WAITING_REQUESTS", 256),
-        max_batch_tokens=integer("QWEN3_MAX_BATCH_TOKENS", 131072),
-        keys=Path(os.environ.get("QWEN3_KEYS_DIR", "/run/qwen3/keys")),
+        accelerator=one_of("QWEN3_ACCELERATOR", "cuda", ("cuda", "cpu")),
+        context_length=context_length,
+        dimensions=whole("QWEN3_DIMENSIONS", 2560, SHORTEST_VECTOR, 1 << 16),
+        mem_fraction_static=fraction("QWEN3_MEM_FRACTION_STATIC", 0.85, 0.1, 0.95),
+        max_total_tokens=whole("QWEN3_MAX_TOTAL_TOKENS", 0, context_length + 8, 1 << 30) or None,
+        max_inputs=whole("QWEN3_MAX_INPUTS", 2048, 1, 8192),
+        max_body_bytes=whole("QWEN3_MAX_BODY_BYTES", 8 << 20, 1024, 64 << 20),
+        max_queued_requests=whole("QWEN3_MAX_QUEUED_REQUESTS", 256, 1, 1 << 16),
+        keys=Path(os.environ.get("QWEN3_KEYS_DIR") or "/run/qwen3/keys"),
     )
 
 
-def integer(name: str, default: int | None = None) -> int:
-    text = required(name) if default is None else os.environ.get(name) or str(default)
-    if not text.isdecimal() or int(text) < 1:
-        raise SystemExit(f"{name} is {text!r}; allowed: a whole number from 1")
+def whole(name: str, default: int, least: int, most: int) -> int:
+    text = os.environ.get(name)
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 12 and least <= int(text) <= most):
+        raise SystemExit(f"{name} is {text!r}; allowed: a whole number from {least} to {most}")
     return int(text)
 
 
-def choice(name: str, allowed: tuple[str, ...]) -> str:
-    text = required(name)
-    if text not in allowed:
-        raise SystemExit(f"{name} is {text!r}; allowed: {', '.join(allowed)}")
-    return text
+def fraction(name: str, default: float, least: float, most: float) -> float:
+    text = os.environ.get(name)
+    try:
+        value = float(text) if text else default
+    except ValueError:
+        value = float("nan")
+    if not least <= value <= most:
+        raise SystemExit(f"{name} is {text!r}; allowed: a number from {least} to {most}")
+    return value
+
+
+def one_of(name: str, default: str, allowed: tuple[str, ...]) -> str:
+    value = os.environ.get(name) or default
+    if value not in allowed:
+        raise SystemExit(f"{name} is {value!r}; allowed: {', '.join(allowed)}")
+    return value

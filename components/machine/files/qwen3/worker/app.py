@@ -1,176 +1,262 @@
-"""The worker's three routes."""
+"""The routes, and one line of log a request."""
 
 import asyncio
-import base64
 import json
+import logging
+import re
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import uuid
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
-import numpy as np
 import orjson
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from ..settings import Settings
+from .admission import Admission, Reservation
+from .answer import PIECE, pieces, shorten
 from .door import Door
-from .engine import EmbeddingEngine
-from .errors import ApiError, busy, unavailable
-from .requests import EmbeddingRequest, parse_request
+from .engine import Engine
+from .errors import ApiError
+from .request import EmbeddingRequest, read_request
+from .tokens import Tokeniser
+
+log = logging.getLogger(__name__)
+
+HELD_BYTES = 1 << 30
+"""Memory for requests in progress."""
+PARSED = 6
+"""Memory of a request while it is read, in multiples of its body: token IDs are the worst case."""
+BODY_SECONDS = 30.0
+ANSWER_SECONDS = 300.0
+"""For a reader to take a whole answer; nginx gives up sooner on one that stalls."""
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+NONE: Mapping[str, str] = {}
+
+T = TypeVar("T")
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 
 
-def create_app(settings: Settings, engine: EmbeddingEngine) -> Starlette:
-    """The application of one worker whose engine is ready."""
-    worker = Worker(settings, engine)
-    return Starlette(
-        routes=[
-            Route("/v1/embeddings", worker.embeddings, methods=["POST"]),
-            Route("/v1/models", worker.models, methods=["GET"]),
-            Route("/health", worker.health, methods=["GET"]),
-        ],
-        exception_handlers={ApiError: answer_api_error, HTTPException: answer_http_exception, Exception: answer_bug},
-    )
+@dataclass(eq=False)
+class Exchange:
+    """One request and what is logged of it: no header, no body, no key."""
+
+    scope: Message
+    receive: Receive
+    send: Send
+    request_id: str
+    client: str | None = None
+    status: int = 500
+    items: int | None = None
+    tokens: int | None = None
+    param: str | None = None
+
+    def header(self, name: bytes) -> str | None:
+        return next((value.decode("latin-1") for key, value in self.scope["headers"] if key == name), None)
 
 
-class Worker:
-    """Handlers, and the queue that bounds what waits."""
+class App:
+    """POST /v1/embeddings, GET /v1/models, GET /health, and nothing else, by exact path."""
 
-    def __init__(self, settings: Settings, engine: EmbeddingEngine) -> None:
+    def __init__(self, settings: Settings, engine: Engine, tokeniser: Tokeniser) -> None:
+        self.draining = False
         self._settings = settings
         self._engine = engine
+        self._tokeniser = tokeniser
         self._door = Door(settings.keys)
-        self._waiting = 0
-        self._started = int(time.time())
-
-    async def embeddings(self, request: Request) -> Response:
-        begin = time.monotonic()
-        client = self._door.client(authorization(request))
-        entry = {"client": client, "request_id": request.headers.get("x-request-id"), "status": 200}
-        try:
-            async with self._place():
-                response = await self._embed(request, entry)
-        except ApiError as error:
-            entry["status"] = error.status
-            raise
-        except ClientDisconnect:
-            entry["status"] = 499
-            return Response(status_code=499)
-        finally:
-            entry["seconds"] = round(time.monotonic() - begin, 4)
-            print(json.dumps(entry), file=sys.stdout, flush=True)
-        return response
-
-    async def _embed(self, request: Request, entry: dict) -> Response:
-        check_headers(request)
-        wanted = parse_request(await self._body(request), self._settings, self._engine.vocabulary)
-        items = await self._engine.tokenize(wanted)
-        tokens = sum(len(ids) for ids in items)
-        entry |= {"items": len(items), "tokens": tokens}
-        vectors = await until_disconnected(request, self._engine.embed(items, wanted.dimensions))
-        return Response(self._answer(wanted, vectors, tokens), media_type="application/json")
-
-    def _answer(self, wanted: EmbeddingRequest, vectors: np.ndarray, tokens: int) -> bytes:
-        if wanted.base64:
-            little_endian = vectors.astype("<f4")
-            embeddings = [base64.b64encode(row.tobytes()).decode() for row in little_endian]
-        else:
-            embeddings = list(vectors)
-        return orjson.dumps(
-            {
-                "object": "list",
-                "data": [
-                    {"object": "embedding", "index": index, "embedding": embedding}
-                    for index, embedding in enumerate(embeddings)
-                ],
-                "model": self._settings.served_model,
-                "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
-            },
-            option=orjson.OPT_SERIALIZE_NUMPY,
-        )
-
-    async def models(self, request: Request) -> Response:
-        self._door.client(authorization(request))
-        model = {
-            "id": self._settings.served_model,
-            "object": "model",
-            "created": self._started,
-            "owned_by": "Qwen",
+        self._admission = Admission(settings.max_queued_requests, HELD_BYTES)
+        self._models = models(settings)
+        self._routes: dict[bytes, tuple[str, Callable[[Exchange], Awaitable[None]]]] = {
+            b"/v1/embeddings": ("POST", self._embeddings),
+            b"/v1/models": ("GET", self._list_models),
+            b"/health": ("GET", self._health),
         }
-        return Response(orjson.dumps({"object": "list", "data": [model]}), media_type="application/json")
 
-    async def health(self, request: Request) -> Response:
-        if not self._engine.is_alive():
-            raise unavailable("The engine is not running.")
-        return Response(b'{"status":"ready"}', media_type="application/json")
-
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        if self._waiting >= self._settings.max_waiting_requests:
-            raise busy()
-        self._waiting += 1
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        begin = time.monotonic()
+        exchange = Exchange(scope, receive, send, "")
+        given = exchange.header(b"x-request-id") or ""
+        exchange.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         try:
-            yield
+            await self._route(exchange)
+        except ApiError as error:
+            exchange.param = error.param
+            await self._respond(exchange, error.status, error.body(), error.headers)
+        except Gone:
+            exchange.status = 499
+        except Exception:
+            # The traceback names lines, not what was sent.
+            log.exception("request %s failed", exchange.request_id)
+            failure = ApiError(500, "The server had an error while processing the request.", "server_error")
+            await self._respond(exchange, failure.status, failure.body())
         finally:
-            self._waiting -= 1
+            self._log(exchange, time.monotonic() - begin)
 
-    async def _body(self, request: Request) -> bytes:
-        limit = self._settings.max_body_bytes
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
-                raise ApiError(413, f"The request body is larger than {limit} bytes.", code="request_too_large")
-        return bytes(body)
+    async def _route(self, exchange: Exchange) -> None:
+        # The path as sent: decoding would give one route several names.
+        route = self._routes.get(exchange.scope["raw_path"])
+        if route is None:
+            raise ApiError(
+                404,
+                "There is no such route. This server has POST /v1/embeddings, GET /v1/models and GET /health.",
+                code="not_found",
+            )
+        method, handler = route
+        if exchange.scope["method"] != method:
+            raise ApiError(405, f"This route takes {method}.", code="method_not_allowed", headers={"Allow": method})
+        await handler(exchange)
+
+    async def _health(self, exchange: Exchange) -> None:
+        """The worker listens once it has embedded; it is ready until it drains."""
+        status, word = (503, b"stopping") if self.draining else (200, b"ready")
+        await self._respond(exchange, status, b'{"status":"%b"}' % word)
+
+    async def _list_models(self, exchange: Exchange) -> None:
+        exchange.client = self._door.client(exchange.scope["headers"])
+        await self._respond(exchange, 200, self._models)
+
+    async def _embeddings(self, exchange: Exchange) -> None:
+        exchange.client = client = self._door.client(exchange.scope["headers"])
+        check_headers(exchange)
+        length = body_length(exchange, self._settings.max_body_bytes)
+        with self._admission.admit(client, PARSED * length) as reservation:
+            body = await read_body(exchange, self._settings.max_body_bytes)
+            request = read_request(body, self._settings)
+            del body
+            answer = await while_connected(exchange, self._embed(exchange, request, reservation))
+            if request.count <= PIECE:
+                await self._respond(exchange, 200, b"".join(answer))
+            else:
+                await self._stream(exchange, answer)
+
+    async def _embed(self, exchange: Exchange, request: EmbeddingRequest, reservation: Reservation) -> Iterator[bytes]:
+        exchange.items = request.count
+        items = await self._tokeniser.tokens(request)
+        exchange.tokens = tokens = sum(map(len, items))
+        vector = 4 * (self._settings.dimensions + request.dimensions)
+        reservation.resize(4 * tokens + vector * len(items))
+        vectors = await self._engine.embed(str(exchange.client), items, exchange)
+        return pieces(shorten(vectors, request.dimensions), request.base64, self._settings.served_model, tokens)
+
+    async def _respond(self, exchange: Exchange, status: int, body: bytes, headers: Mapping[str, str] = NONE) -> None:
+        exchange.status = status
+        lines = self._headers(status, {"Content-Length": str(len(body)), **headers})
+        await exchange.send({"type": "http.response.start", "status": status, "headers": lines})
+        await exchange.send({"type": "http.response.body", "body": body})
+
+    async def _stream(self, exchange: Exchange, body: Iterator[bytes]) -> None:
+        """Sends a long body in pieces, at the reader's pace. Raises Gone for a reader that takes too long."""
+        exchange.status = 200
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await exchange.send({"type": "http.response.start", "status": 200, "headers": self._headers(200, NONE)})
+                for piece in body:
+                    await exchange.send({"type": "http.response.body", "body": piece, "more_body": True})
+                    # Between pieces others are served.
+                    await asyncio.sleep(0)
+                await exchange.send({"type": "http.response.body", "body": b""})
+        except TimeoutError:
+            raise Gone from None
+
+    def _headers(self, status: int, more: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+        headers = {"Content-Type": "application/json", **more}
+        if self.draining or status in (408, 413):
+            # nginx then takes another worker, and nobody goes on sending a body that nobody reads.
+            headers["Connection"] = "close"
+        return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+    def _log(self, exchange: Exchange, seconds: float) -> None:
+        path = exchange.scope["raw_path"]
+        if path == b"/health" and exchange.status == 200:
+            return
+        line = {
+            "request_id": exchange.request_id,
+            "client": exchange.client,
+            "method": exchange.scope["method"][:16],
+            "path": path.decode() if path in self._routes else None,
+            "status": exchange.status,
+            "param": exchange.param,
+            "items": exchange.items,
+            "tokens": exchange.tokens,
+            "ms": round(1000 * seconds, 1),
+        }
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
 
 
-def authorization(request: Request) -> bytes | None:
-    return next((value for name, value in request.headers.raw if name == b"authorization"), None)
+class Gone(Exception):
+    """The client hung up."""
 
 
-def check_headers(request: Request) -> None:
-    content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if content_type != "application/json":
-        raise ApiError(415, "The header Content-Type must be application/json.", code="unsupported_media_type")
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise ApiError(415, "The header Content-Encoding must be absent: the body is plain.", code="unsupported_media_type")
+def models(settings: Settings) -> bytes:
+    model = {
+        "id": settings.served_model,
+        "object": "model",
+        "created": int((settings.model_path / "config.json").stat().st_mtime),
+        "owned_by": settings.model_id.partition("/")[0],
+        "max_model_len": settings.context_length,
+    }
+    return orjson.dumps({"object": "list", "data": [model]})
 
 
-async def until_disconnected(request: Request, work):
-    """The result of `work`, which is given up when the client hangs up. Raises ClientDisconnect then."""
-    task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(disconnected(request))
+def check_headers(exchange: Exchange) -> None:
+    kind, _, parameters = (exchange.header(b"content-type") or "").partition(";")
+    charset = parameters.strip().lower().replace('"', "")
+    if kind.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
+        raise ApiError(415, "The header Content-Type must be application/json, in UTF-8.")
+    if (exchange.header(b"content-encoding") or "identity").strip().lower() != "identity":
+        raise ApiError(415, "The header Content-Encoding must be identity or absent.")
+
+
+def body_length(exchange: Exchange, most: int) -> int:
+    """What the body may take in bytes, before it is read."""
+    length = exchange.header(b"content-length")
+    if length is None:
+        return most
+    if int(length) > most:
+        raise too_large(most)
+    return int(length)
+
+
+async def read_body(exchange: Exchange, most: int) -> bytes:
+    body = bytearray()
     try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientDisconnect
-        return task.result()
+        async with asyncio.timeout(BODY_SECONDS):
+            while True:
+                message = await exchange.receive()
+                if message["type"] == "http.disconnect":
+                    raise Gone
+                body += message.get("body", b"")
+                if len(body) > most:
+                    raise too_large(most)
+                if not message.get("more_body"):
+                    return bytes(body)
+    except TimeoutError:
+        raise ApiError(408, "The request took too long to arrive.") from None
+
+
+def too_large(most: int) -> ApiError:
+    return ApiError(413, f"The request body is larger than {most} bytes.", code="request_too_large")
+
+
+async def while_connected(exchange: Exchange, work: Coroutine[Any, Any, T]) -> T:
+    """The work's result. Raises Gone, with the work cancelled, when the client hangs up before."""
+    tasks = working, gone = asyncio.create_task(work), asyncio.create_task(disconnected(exchange))
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise Gone
+        return working.result()
     finally:
-        gone.cancel()
-        task.cancel()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+async def disconnected(exchange: Exchange) -> None:
+    while (await exchange.receive())["type"] != "http.disconnect":
         pass
-
-
-async def answer_api_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ApiError)
-    return error.response()
-
-
-async def answer_http_exception(request: Request, error: Exception) -> Response:
-    """Starlette's own: no such route, or another method."""
-    assert isinstance(error, HTTPException)
-    messages = {404: "There is no such route.", 405: "This route takes another method; see the header Allow."}
-    message = messages.get(error.status_code, "The request could not be read.")
-    return ApiError(error.status_code, message, headers=error.headers).response()
-
-
-async def answer_bug(request: Request, error: Exception) -> Response:
-    """Whatever was not thought of: its place goes to the journal (by Starlette), nothing of it to the client."""
-    return ApiError(500, "The server failed to answer; its log says why.", type="server_error").response()

@@ -1,47 +1,59 @@
-"""Who is asking: the worker's own check of the key, behind nginx's."""
+"""Who is asking: looks the SHA-256 of the bearer token up among the digests on tmpfs, as nginx has done before."""
 
 import hashlib
 import json
+import logging
 import re
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
+from ..digests import DOOR_LINGERS_SECONDS
 from .errors import ApiError, unavailable
 
-LINGER_SECONDS = 10.0
-"""As qwen3.digests: the door takes a key a little longer than nginx does."""
+log = logging.getLogger(__name__)
 
-# As in nginx/edge.js.
-BEARER = re.compile(rb"bearer +([\x21-\x7e]{1,512})", re.IGNORECASE)
+BEARER = re.compile(rb"(?i:bearer) +([\x21-\x7e]{1,512})")
+REALM = 'Bearer realm="qwen3-embedding"'
 
 
 class Door:
-    """Looks a token's SHA-256 up among the digests that qwen3-keys keeps, one file each."""
+    """Answers the client's name for a request's Authorization header."""
 
     def __init__(self, keys: Path) -> None:
         self._digests = keys / "door"
         self._loaded = keys / "loaded"
+        self._complained: set[str] = set()
 
-    def client(self, authorization: bytes | None) -> str:
-        """The client whose key the header carries. Raises ApiError 401, or 503 before the first keys are there."""
-        if not authorization:
-            raise self._refusal("You did not provide an API key. Send it as Authorization: Bearer KEY.", None)
-        match = BEARER.fullmatch(authorization)
-        entry = match and self._entry(hashlib.sha256(match[1]).hexdigest())
-        if not entry:
-            raise self._refusal("The API key is not valid.", "invalid_api_key")
-        return entry["client"]
+    def client(self, headers: Iterable[tuple[bytes, bytes]]) -> str:
+        """Raises ApiError: 401 for a missing or wrong key, 503 while nobody can know."""
+        values = [value for name, value in headers if name == b"authorization"]
+        if not values or values == [b""]:
+            message = "You did not provide an API key. Send it as Authorization: Bearer KEY."
+            raise ApiError(401, message, headers={"WWW-Authenticate": REALM})
+        match = BEARER.fullmatch(values[0]) if len(values) == 1 else None
+        client = self._lookup(hashlib.sha256(match[1]).hexdigest()) if match else None
+        if client is not None:
+            return client
+        if not self._loaded.exists():
+            raise unavailable("The API keys are not loaded yet. Try again.", 2)
+        challenge = {"WWW-Authenticate": f'{REALM}, error="invalid_token"'}
+        raise ApiError(401, "The API key is not valid.", code="invalid_api_key", headers=challenge)
 
-    def _entry(self, digest: str) -> dict | None:
+    def _lookup(self, digest: str) -> str | None:
         try:
             entry = json.loads((self._digests / digest).read_bytes())
-            end = entry["notAfter"]
-            return entry if end is None or time.time() < end + LINGER_SECONDS else None
-        except (OSError, ValueError, KeyError, TypeError):
+            client, end = str(entry["client"]), entry["notAfter"]
+            # Longer than at the edge: what nginx has just let in is let in here.
+            return client if end is None or time.time() < end + DOOR_LINGERS_SECONDS else None
+        except FileNotFoundError:
             return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            self._complain(digest, error)
+            raise unavailable("The API key cannot be checked at the moment. Try again.", 2) from None
 
-    def _refusal(self, message: str, code: str | None) -> ApiError:
-        if not self._loaded.exists():
-            return unavailable("The server does not know its API keys yet. Try again.")
-        challenge = 'Bearer realm="qwen3-embedding"' + (', error="invalid_token"' if code else "")
-        return ApiError(401, message, code=code, headers={"WWW-Authenticate": challenge})
+    def _complain(self, digest: str, error: Exception) -> None:
+        """Once a file, not once a request."""
+        if digest not in self._complained:
+            self._complained.add(digest)
+            log.error("%s cannot be read: %s", self._digests / digest, error)

@@ -1,124 +1,189 @@
-"""SGLang's engine in this process: token IDs in, unit vectors out. None of SGLang's own HTTP routes exist here."""
+"""SGLang's engine: its arguments, and embeddings from token IDs."""
 
 import asyncio
-import contextlib
 import os
+import signal
+import time
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..settings import Settings
-from .requests import EmbeddingRequest, check_length
+from .admission import Turns
+from .answer import Vectors
+from .tokens import Tokens
 
-RESERVED_TOKENS = 8
-"""SGLang refuses an input as long as its context; ours may be that long. The model itself has 40,960 positions."""
-CPU_TOKENS = 65536
-"""The KV pool on a CPU, where there is no GPU memory to measure."""
+CONTEXT_MARGIN = 7
+"""SGLang takes inputs of up to its context length less 7 tokens (TpModelWorker.get_worker_info, validate_input_length)."""
+PASS_COST = 4096
+"""Tokens of one pass: a large batch goes to the engine in parts, so that others have their turn in between."""
+ENGINE_COST = 32768
+"""Tokens in the engine at a time: two of SGLang's prefill batches, one computing and one waiting."""
+ITEM_COST = 64
+"""Tokens that an item counts for at least: its vector costs SGLang a list of 2,560 Python floats."""
 
-Vectors = np.ndarray
-"""float32, shape (items, dimensions), each row of length 1."""
 
-
-def engine_arguments(settings: Settings) -> dict[str, Any]:
-    """SGLang's server arguments. docs/machine.md says why each is there."""
-    arguments: dict[str, Any] = {
+def arguments(settings: Settings) -> dict[str, Any]:
+    """What sglang.Engine is started with; everything else is SGLang's default."""
+    shared = {
         "model_path": str(settings.model_path),
         "served_model_name": settings.served_model,
         "is_embedding": True,
-        "context_length": settings.context_length + RESERVED_TOKENS,
-        "mem_fraction_static": settings.mem_fraction_static,
         "trust_remote_code": False,
+        "context_length": settings.context_length + CONTEXT_MARGIN,
+        "mem_fraction_static": settings.mem_fraction_static,
+        "max_total_tokens": settings.max_total_tokens,
+        # The worker tokenises, so vectors come straight from the scheduler and not by way of the detokenizer.
+        "skip_tokenizer_init": True,
+        # An embedding is never continued: nothing is gained by keeping prefixes, and nobody learns by time what others sent.
+        "disable_radix_cache": True,
+        # An idle scheduler would spin on a core.
+        "sleep_on_idle": True,
         "random_seed": 0,
         "log_level": "warning",
-        # The worker tokenizes, so that it can check lengths before SGLang sees an input.
-        "skip_tokenizer_init": False,
     }
-    if settings.accelerator == "cpu":
-        arguments |= {
-            "device": "cpu",
-            "attention_backend": "torch_native",
-            "max_total_tokens": max(CPU_TOKENS, settings.context_length + RESERVED_TOKENS),
-        }
-    return arguments
+    return shared | (cpu_arguments(settings) if settings.accelerator == "cpu" else {"device": "cuda"})
 
 
-class EmbeddingEngine:
-    """Starts SGLang's processes and embeds; blocks until the weights are loaded."""
+def cpu_arguments(settings: Settings) -> dict[str, Any]:
+    """For trying the stack out without a GPU."""
+    return {
+        "device": "cpu",
+        "attention_backend": "torch_native",
+        # Most CPUs compute bfloat16 several times slower.
+        "dtype": "float32",
+        # SGLang would take its share of the machine's whole memory.
+        "max_total_tokens": settings.max_total_tokens or 2 * (settings.context_length + CONTEXT_MARGIN),
+    }
+
+
+def prepare_environment() -> None:
+    """Before SGLang is imported; its child processes inherit it."""
+    # The weights are on disk and verified: nothing may come from elsewhere.
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["TRANSFORMERS_OFFLINE"] = "1"
+    # Set, because the tokenizer turns its threads off in a process that has forked.
+    os.environ["TOKENIZERS_PARALLELISM"] = "true"
+    os.environ.setdefault("RAYON_NUM_THREADS", str(min(8, os.cpu_count() or 1)))
+
+
+class Engine:
+    """The engine in this process and its scheduler in another. Made in the main thread: SGLang sets signal handlers."""
 
     def __init__(self, settings: Settings) -> None:
-        # Weights are on the disk, complete; nothing is looked up elsewhere.
-        os.environ["HF_HUB_OFFLINE"] = "1"
-        from sglang.srt.entrypoints.engine import Engine
+        """Returns when the weights are loaded. Exits where the model or its memory do not fit the settings."""
+        prepare_environment()
+        from sglang.srt.entrypoints.engine import Engine as SGLang
 
-        self._settings = settings
-        self._engine = Engine(**engine_arguments(settings))
-        self._manager = self._engine.tokenizer_manager
-        self._tokenizer = self._manager.tokenizer
-        self.vocabulary: int = self._manager.model_config.vocab_size
-        self._end: int = self._tokenizer("a")["input_ids"][-1]
-        if self._end not in self._tokenizer.all_special_ids:
-            raise SystemExit("the tokenizer appends no end-of-text token, which the model pools on: these are other weights")
+        self._sglang = SGLang(**arguments(settings))
+        self._manager = self._sglang.tokenizer_manager
+        self._turns = Turns(ENGINE_COST)
+        self._dimensions = settings.dimensions
+        self.loop: asyncio.AbstractEventLoop = self._sglang.loop
+        self._check(settings)
+
+    def _check(self, settings: Settings) -> None:
+        hidden = self._manager.model_config.hidden_size
+        if hidden != settings.dimensions:
+            raise SystemExit(
+                f"QWEN3_DIMENSIONS is {settings.dimensions}; allowed: {hidden}, which the model in {settings.model_path} has"
+            )
+        longest = self._manager.max_req_input_len - 1
+        if longest < settings.context_length:
+            raise SystemExit(
+                f"QWEN3_CONTEXT_LENGTH is {settings.context_length}; allowed: up to {longest}, for which the KV pool has room; "
+                "QWEN3_MEM_FRACTION_STATIC and QWEN3_MAX_TOTAL_TOKENS set its size"
+            )
 
     @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        return self._engine.loop
+    def vocabulary(self) -> int:
+        """Rows of the model's embedding: token IDs are below it."""
+        return self._manager.model_config.vocab_size
 
-    def is_alive(self) -> bool:
-        """Whether SGLang's processes are there."""
-        return all(process_exists(pid) for pid in self._engine.get_all_child_pids())
+    async def embed(self, client: str, items: Sequence[Tokens], request: Hashable) -> Vectors:
+        """
+        Vectors of full length for checked items, shape [items, dimensions], in their order. Cancelled, it takes what
+        is not computed yet back out of the engine.
+        """
+        vectors = np.empty((len(items), self._dimensions), dtype=np.float32)
+        async with asyncio.TaskGroup() as group:
+            for rows, cost in passes(items):
+                group.create_task(self._pass(client, request, items, rows, cost, vectors))
+        return vectors
 
-    async def tokenize(self, request: EmbeddingRequest) -> list[list[int]]:
-        """Token IDs of each input, ending in the token that the model pools on. Raises ApiError for one too long."""
-        if isinstance(request.inputs[0], str):
-            # The tokenizer is Rust and lets go of the interpreter's lock.
-            encoded = await asyncio.to_thread(self._tokenizer, request.inputs)
-            items = encoded["input_ids"]
-        else:
-            items = request.inputs
-        items = [ids if ids[-1] == self._end else [*ids, self._end] for ids in items]
-        for index, ids in enumerate(items):
-            check_length(len(ids), request.param(index), self._settings)
-        return items
+    async def _pass(
+        self, client: str, request: Hashable, items: Sequence[Tokens], rows: slice, cost: int, vectors: Vectors
+    ) -> None:
+        async with self._turns.turn(client, request, cost):
+            vectors[rows] = await self._compute(items[rows])
 
-    async def embed(self, items: list[list[int]], dimensions: int) -> Vectors:
-        """Embed in parts that SGLang takes at once, in order."""
-        parts = [await self._embed_part(part) for part in self._parts(items)]
-        vectors = np.concatenate(parts)[:, :dimensions]
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-    def _parts(self, items: list[list[int]]) -> list[list[list[int]]]:
-        parts: list[list[list[int]]] = [[]]
-        tokens = 0
-        for ids in items:
-            if parts[-1] and tokens + len(ids) > self._settings.max_batch_tokens:
-                parts.append([])
-                tokens = 0
-            parts[-1].append(ids)
-            tokens += len(ids)
-        return parts
-
-    async def _embed_part(self, items: list[list[int]]) -> Vectors:
+    async def _compute(self, items: Sequence[Tokens]) -> Vectors:
+        """Unit vectors by way of SGLang, shape [items, dimensions]."""
         from sglang.srt.managers.io_struct import EmbeddingReqInput
 
-        request = EmbeddingReqInput(input_ids=items)
+        # SGLang names the parts itself: it aborts by the beginning of a name, so a client's names could abort others'.
+        asked = EmbeddingReqInput(input_ids=[item.tolist() for item in items])
+        answers: AsyncGenerator[list[dict[str, Any]], None] = self._manager.generate_request(asked, None)
+        outputs = await anext(answers)
+        await answers.aclose()
+        for output in outputs:
+            reason = output["meta_info"].get("finish_reason") or {}
+            if reason.get("type") == "abort" or len(output.get("embedding", ())) != self._dimensions:
+                raise RuntimeError(f"SGLang gave no vector: {reason.get('type')} {reason.get('status_code')}")
+        vectors = np.array([output["embedding"] for output in outputs], dtype=np.float32)
+        # SGLang normalises in the model's precision: in bfloat16 to within 0.4 %.
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        if not (np.isfinite(lengths).all() and (lengths > 0).all()):
+            raise RuntimeError("SGLang gave a vector that is no direction")
+        return vectors / lengths
+
+    async def probe(self, item: Tokens) -> None:
+        """One embedding, ahead of everybody's turn. Raises RuntimeError when what comes is no vector."""
+        await self._compute([item])
+
+    async def responds(self, item: Tokens, seconds: float) -> bool:
+        """Whether anything has come out of SGLang lately, or comes now."""
+        # SGLang's clock for this is the time of day; a jump costs one probe.
+        if 0 <= time.time() - self._manager.last_receive_tstamp < seconds:
+            return True
         try:
-            answer = await anext(self._manager.generate_request(request, None))
-        except asyncio.CancelledError:
-            # The client is gone: nobody waits for these any more.
-            with contextlib.suppress(Exception):
-                for rid in request.rid:
-                    self._manager.abort_request(rid)
-            raise
-        return np.array([each["embedding"] for each in answer], dtype=np.float32)
+            async with asyncio.timeout(seconds):
+                await self.probe(item)
+            return True
+        except (TimeoutError, RuntimeError):
+            return False
+
+    def watch(self, ended: Callable[[str], None]) -> None:
+        """
+        Takes SGLang's signal handlers away, which drain and exit by themselves, and calls `ended` with a reason as
+        soon as one of its processes ends or reports an error. After the first embedding, which sets the handlers.
+        """
+        self.loop.remove_signal_handler(signal.SIGTERM)
+        self.loop.add_signal_handler(signal.SIGQUIT, ended, "one of SGLang's processes reported an error")
+        for pid in self._sglang.get_all_child_pids():
+            self.loop.add_reader(os.pidfd_open(pid), ended, f"SGLang's process {pid} ended")
+
+    def kill(self) -> None:
+        """Ends SGLang's processes at once, for a worker that cannot go on."""
+        for pid in self._sglang.get_all_child_pids():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
 
     def shutdown(self) -> None:
-        self._engine.shutdown()
+        """Ends SGLang's processes and waits for them to give the GPU back."""
+        self._sglang.shutdown()
 
 
-def process_exists(pid: int) -> bool:
-    """Whether a child runs; a child that has ended and was not waited for does not."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except OSError:
-        return False
+def passes(items: Sequence[Tokens]) -> Iterator[tuple[slice, int]]:
+    """Items in order, cut into parts of a bounded cost in tokens; an item that costs more stands alone."""
+    begin, total = 0, 0
+    for index, item in enumerate(items):
+        cost = max(len(item), ITEM_COST)
+        if index > begin and total + cost > PASS_COST:
+            yield slice(begin, index), total
+            begin, total = index, 0
+        total += cost
+    yield slice(begin, len(items)), total

@@ -1,50 +1,36 @@
-"""Errors as OpenAI's clients understand them: {"error": {"message", "type", "param", "code"}}."""
+"""Errors in the shape that OpenAI's clients understand."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import orjson
-from starlette.responses import Response
 
 
+@dataclass
 class ApiError(Exception):
-    """What a request is refused with. The message never repeats the input."""
+    """A refusal. `message` and `param` name the field at fault and never hold what was sent in it."""
 
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        *,
-        param: str | None = None,
-        code: str | None = None,
-        type: str = "invalid_request_error",
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self._error = {"message": message, "type": type, "param": param, "code": code}
-        self._headers = headers
+    status: int
+    message: str
+    type: str = "invalid_request_error"
+    param: str | None = None
+    code: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
-    def response(self) -> Response:
-        body = orjson.dumps({"error": self._error})
-        return Response(body, self.status, self._headers, media_type="application/json")
+    def body(self) -> bytes:
+        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        return orjson.dumps({"error": error})
 
 
-def invalid(param: str | None, message: str, code: str | None = None) -> ApiError:
-    """400: a field is not what it may be."""
-    return ApiError(400, message, param=param, code=code)
+def invalid(param: str | None, message: str) -> ApiError:
+    return ApiError(400, message, param=param)
 
 
-def busy() -> ApiError:
-    """429: as many requests wait as may wait."""
-    return ApiError(
-        429,
-        "Too many requests are waiting on this server. Try again.",
-        type="requests",
-        code="rate_limit_exceeded",
-        headers={"Retry-After": "1"},
-    )
+def unavailable(message: str, retry_after: int = 1) -> ApiError:
+    """The server's own state, not the request, is in the way: worth trying again."""
+    headers = {"Retry-After": str(retry_after)}
+    return ApiError(503, message, "server_error", code="service_unavailable", headers=headers)
 
 
-def unavailable(message: str) -> ApiError:
-    """503: the server cannot answer now, and the request is not to blame."""
-    return ApiError(503, message, type="server_error", code="service_unavailable", headers={"Retry-After": "2"})
+def rate_limited(message: str) -> ApiError:
+    return ApiError(429, message, "requests", code="rate_limit_exceeded", headers={"Retry-After": "1"})

@@ -1,0 +1,38 @@
+"""Vectors to a response in OpenAI's shape."""
+
+import base64
+from collections.abc import Iterator
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+PIECE = 16
+"""Vectors written at a time: a large answer never stands in memory as text."""
+
+Vectors = NDArray[np.float32]
+"""Shape [items, dimensions]; every row of length 1."""
+
+
+def shorten(vectors: Vectors, dimensions: int) -> Vectors:
+    """The first dimensions of each row, of length 1 again: what a Matryoshka embedding is made for."""
+    cut = vectors[:, :dimensions]
+    return np.ascontiguousarray(cut / np.linalg.norm(cut, axis=1, keepdims=True), dtype="<f4")
+
+
+def pieces(vectors: Vectors, as_base64: bool, model: str, tokens: int) -> Iterator[bytes]:
+    """The response's body, piece by piece."""
+    usage = orjson.dumps({"prompt_tokens": tokens, "total_tokens": tokens})
+    opening, closing = b'{"object":"list","data":[', b'],"model":%b,"usage":%b}' % (orjson.dumps(model), usage)
+    for begin in range(0, len(vectors), PIECE):
+        rows = range(begin, min(begin + PIECE, len(vectors)))
+        yield opening + b",".join(item(index, vectors[index], as_base64) for index in rows)
+        opening = b","
+    yield closing
+
+
+def item(index: int, vector: NDArray[np.float32], as_base64: bool) -> bytes:
+    embedding = base64.b64encode(vector.data).decode() if as_base64 else vector
+    return orjson.dumps(
+        {"object": "embedding", "index": index, "embedding": embedding}, option=orjson.OPT_SERIALIZE_NUMPY
+    )

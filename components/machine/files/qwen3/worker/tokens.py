@@ -1,0 +1,129 @@
+"""Texts and token IDs to what the model reads: token IDs that end in the end-of-text token, checked."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from .errors import ApiError, invalid
+from .request import EmbeddingRequest
+
+INLINE_CHARACTERS = 4096
+"""Up to here a hop to a thread costs more than tokenising."""
+SLICE_CHARACTERS = 1 << 18
+"""Tokenised in one call: bounds the tokenizer's own records, about 100 bytes a token."""
+PREFIX_CHARACTERS = 1 << 20
+THREADS = 2
+
+Tokens = NDArray[np.int32]
+"""One item's token IDs, shape [tokens]."""
+
+
+class Tokeniser:
+    """The model's own tokenizer and the two things it does not check: the vocabulary's end and the length."""
+
+    def __init__(self, folder: Path, vocabulary: int, limit: int) -> None:
+        """
+        folder: the model's. vocabulary: rows of its embedding. limit: most tokens of an item, end-of-text included.
+        Exits when the tokenizer does not append the token that the model pools on.
+        """
+        self._tokenizer, self.dropped = load(folder, vocabulary)
+        self._vocabulary = vocabulary
+        self._limit = limit
+        self._end = end_of_text(self._tokenizer, folder)
+        self._threads = asyncio.Semaphore(THREADS)
+
+    async def tokens(self, request: EmbeddingRequest) -> list[Tokens]:
+        """Every item's tokens, in order. Raises ApiError that names the item at fault."""
+        if request.texts is None:
+            return [self._checked(ids, request.name(i)) for i, ids in enumerate(request.token_ids or ())]
+        items: list[Tokens] = []
+        for texts in slices(request.texts):
+            items += await self._encode(texts, request, len(items))
+        return items
+
+    async def _encode(self, texts: list[str], request: EmbeddingRequest, first: int) -> list[Tokens]:
+        if sum(map(len, texts)) <= INLINE_CHARACTERS:
+            return self._encode_now(texts, request, first)
+        async with self._threads:
+            return await asyncio.to_thread(self._encode_now, texts, request, first)
+
+    def _encode_now(self, texts: list[str], request: EmbeddingRequest, first: int) -> list[Tokens]:
+        if len(texts) == 1 and len(texts[0]) > PREFIX_CHARACTERS:
+            self._check_prefix(texts[0], request.name(first))
+        encodings = self._tokenizer.encode_batch_fast(texts)
+        items = [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
+        for index, item in enumerate(items, first):
+            self._check_length(len(item), request.name(index))
+        return items
+
+    def _check_prefix(self, text: str, name: str) -> None:
+        """Refuse a text that is far too long by its beginning: tokenising megabytes takes gigabytes."""
+        if len(self._tokenizer.encode(text[:PREFIX_CHARACTERS]).ids) > 2 * self._limit:
+            raise self._too_long(name)
+
+    def _checked(self, ids: list[int], name: str) -> Tokens:
+        """Token IDs as sent, with the end-of-text token where it is missing."""
+        if min(ids) < 0 or max(ids) >= self._vocabulary:
+            wrong = next(i for i, token in enumerate(ids) if not 0 <= token < self._vocabulary)
+            raise invalid(name, f"{name} holds a token ID outside 0 to {self._vocabulary - 1} at position {wrong}.")
+        if ids[-1] != self._end:
+            ids = [*ids, self._end]
+        self._check_length(len(ids), name)
+        return np.array(ids, dtype=np.int32)
+
+    def _check_length(self, count: int, name: str) -> None:
+        if count > self._limit:
+            raise self._too_long(name, count)
+
+    def _too_long(self, name: str, count: int | None = None) -> ApiError:
+        has = "has" if count is None else f"has {count} tokens,"
+        message = f"{name} {has} more than the limit of {self._limit} tokens, the appended end-of-text token included."
+        error = invalid(name, message)
+        error.code = "context_length_exceeded"
+        return error
+
+
+def load(folder: Path, vocabulary: int) -> tuple[Tokenizer, list[str]]:
+    """
+    The tokenizer without tokens that the model has no embedding for, and those tokens. Qwen3-Embedding's knows
+    <think> and three more beyond its 151,665 rows: as plain text they mean what they say, as IDs they end SGLang.
+    """
+    definition = json.loads((folder / "tokenizer.json").read_text())
+    added = definition["added_tokens"]
+    definition["added_tokens"] = [token for token in added if token["id"] < vocabulary]
+    tokenizer = Tokenizer.from_str(json.dumps(definition))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    if max(tokenizer.get_vocab().values()) >= vocabulary:
+        raise SystemExit(
+            f"{folder}/tokenizer.json has tokens beyond the model's {vocabulary}: they belong to different models"
+        )
+    return tokenizer, [token["content"] for token in added if token["id"] >= vocabulary]
+
+
+def end_of_text(tokenizer: Tokenizer, folder: Path) -> int:
+    plain = tokenizer.encode("a", add_special_tokens=False).ids
+    ids = tokenizer.encode("a").ids
+    if ids[:-1] != plain:
+        raise SystemExit(
+            f"{folder}/tokenizer.json appends no end-of-text token, which the model pools on: it is not this model's"
+        )
+    return ids[-1]
+
+
+def slices(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Texts in order, in lists of a bounded number of characters; a longer text stands alone."""
+    batch: list[str] = []
+    characters = 0
+    for text in texts:
+        if batch and characters + len(text) > SLICE_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+        batch.append(text)
+        characters += len(text)
+    yield batch

@@ -1,0 +1,541 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import { connect as connectHttp2 } from "node:http2";
+import { type AddressInfo, connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { connect as connectTls } from "node:tls";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { nginxConf } from "../../components/machine/nginx";
+import { buildImage } from "../../local/image";
+import { unsupported } from "../../local/preflight";
+
+const MAX_BODY = 1_000_000;
+const KEY = "qwe3_".padEnd(54, "k");
+/** fail_timeout of one second, which nginx counts in whole seconds. */
+const RECOVERY_MS = 2100;
+const NOT_FOUND = { status: 404, code: "not_found" };
+
+interface Reply {
+  status: number;
+  headers: Record<string, string>;
+  text: string;
+}
+
+/** A worker that records what reaches it, and does as it is told. */
+class FakeWorker {
+  readonly seen: IncomingMessage[] = [];
+  behave: "answer" | "reset" | "hang" = "answer";
+  #server: Server | undefined;
+
+  async start(port = 0): Promise<number> {
+    const server = createServer((request, reply) => {
+      this.seen.push(request);
+      let size = 0;
+      request.on("data", (chunk: Buffer) => {
+        size += chunk.length;
+      });
+      request.on("end", () => {
+        if (this.behave === "reset") {
+          request.socket.resetAndDestroy();
+        } else if (this.behave === "answer") {
+          reply.setHeader("content-type", "application/json").end(JSON.stringify({ size }));
+        }
+      });
+    });
+    this.#server = server;
+    await new Promise<void>((done) => server.listen(port, "127.0.0.1", done));
+    return (server.address() as AddressInfo).port;
+  }
+
+  async stop(): Promise<void> {
+    this.#server?.closeAllConnections();
+    await new Promise((done) => this.#server?.close(done));
+  }
+}
+
+/** The image's own nginx and libraries, run from the host, which need not have any. */
+function imagesNginx(image: string): string[] {
+  const libraries = `${image}/usr/lib/x86_64-linux-gnu:${image}/lib/x86_64-linux-gnu`;
+  return [`${image}/lib64/ld-linux-x86-64.so.2`, "--library-path", libraries, `${image}/usr/sbin/nginx`];
+}
+
+/** The rendered nginx.conf, unchanged but for paths, ports and the user, on loopback. */
+class Edge {
+  readonly folder = mkdtempSync(join(tmpdir(), "qwen3-edge-"));
+  port = 0;
+  #process: ChildProcess | undefined;
+
+  async start(workerPorts: number[]): Promise<void> {
+    const image = await buildImage(() => undefined);
+    this.port = await freePort();
+    for (const folder of ["qwen3/keys/edge", "qwen3/tls", "qwen3-nginx", "js"]) {
+      mkdirSync(join(this.folder, folder), { recursive: true });
+    }
+    const tls = join(this.folder, "qwen3/tls");
+    execFileSync(
+      "openssl",
+      `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost -keyout ${tls}/key.pem -out ${tls}/certificate.pem`.split(
+        " ",
+      ),
+      { stdio: "ignore" },
+    );
+    const script = readFileSync(join(__dirname, "../../components/machine/files/nginx/edge.js"), "utf8");
+    writeFileSync(join(this.folder, "js/edge.js"), script.replace("/run/qwen3/keys", this.keys));
+    const config = join(this.folder, "nginx.conf");
+    writeFileSync(
+      config,
+      this.#moved(image, nginxConf({ workers: workerPorts.length, maxBodyBytes: MAX_BODY }), workerPorts),
+    );
+    const [loader, ...nginx] = imagesNginx(image);
+    execFileSync(loader!, [...nginx, "-t", "-q", "-c", config], { stdio: "inherit" });
+    this.#process = spawn(loader!, [...nginx, "-c", config, "-g", "daemon off;"], { stdio: "inherit" });
+    await untilListening(this.port);
+  }
+
+  #moved(image: string, config: string, workerPorts: number[]): string {
+    const temporary = ["proxy", "fastcgi", "uwsgi", "scgi"]
+      .map((name) => `${name}_temp_path ${this.folder}/${name};`)
+      .join("\n    ");
+    const moved = config
+      .replace("http {", `http {\n    ${temporary}`)
+      .replace(
+        "include /etc/nginx/modules-enabled/*.conf;",
+        `load_module ${image}/usr/lib/nginx/modules/ngx_http_js_module.so;`,
+      )
+      .replace("user www-data;", "user root;")
+      .replace("pid /run/nginx.pid", `pid ${this.folder}/nginx.pid`)
+      .replace(
+        "error_log syslog:server=unix:/dev/log,tag=qwen3_edge,nohostname",
+        `error_log ${this.folder}/error.log`,
+      )
+      .replace(
+        "access_log syslog:server=unix:/dev/log,tag=qwen3_edge,nohostname",
+        `access_log ${this.folder}/access.log`,
+      )
+      .replace("js_path /etc/nginx/qwen3/", `js_path ${this.folder}/js/`)
+      .replace("listen 443", `listen 127.0.0.1:${this.port}`)
+      .replaceAll("/run/qwen3", `${this.folder}/qwen3`);
+    return workerPorts.reduce(
+      (text, port, index) => text.replace(`127.0.0.1:${30000 + index} `, `127.0.0.1:${port} `),
+      moved,
+    );
+  }
+
+  get keys(): string {
+    return join(this.folder, "qwen3/keys");
+  }
+
+  /** Lines of the access log so far. */
+  get log(): Record<string, unknown>[] {
+    return readFileSync(join(this.folder, "access.log"), "utf8")
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => JSON.parse(line));
+  }
+
+  honour(key: string, notAfter: number | null = null): void {
+    const digest = createHash("sha256").update(key).digest("hex");
+    writeFileSync(join(this.keys, "edge", digest), JSON.stringify({ client: "default", notAfter }));
+  }
+
+  async stop(): Promise<void> {
+    const ended = new Promise((done) => this.#process?.on("exit", done));
+    this.#process?.kill("SIGTERM");
+    await ended;
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** Sends bytes as they are over TLS and reads the first answer; a request line alone gets the usual headers. */
+  async send(
+    line: string,
+    {
+      key = KEY as string | null,
+      headers = [] as string[],
+      body = "" as string | Buffer,
+      address = "127.0.0.1",
+    } = {},
+  ): Promise<Reply> {
+    // TLS over a socket of one's own: only that chooses the address from which it comes.
+    const socket = connectTls({
+      socket: connect({ host: "127.0.0.1", port: this.port, localAddress: address }),
+      rejectUnauthorized: false,
+      ALPNProtocols: ["http/1.1"],
+    });
+    const lines = [`${line} HTTP/1.1`, "Host: edge", "Connection: close", ...headers];
+    socket.setTimeout(10_000, () => socket.destroy());
+    if (key !== null) {
+      lines.push(`Authorization: Bearer ${key}`);
+    }
+    if (body.length > 0) {
+      lines.push(`Content-Length: ${body.length}`, "Content-Type: application/json");
+    }
+    socket.write(`${lines.join("\r\n")}\r\n\r\n`, "latin1");
+    socket.write(body);
+    return readReply(socket);
+  }
+}
+
+async function readReply(socket: Socket): Promise<Reply> {
+  const chunks: Buffer[] = [];
+  socket.on("data", (chunk) => chunks.push(chunk));
+  await new Promise<void>((done) => {
+    socket.on("close", () => done());
+    socket.on("error", () => done());
+  });
+  const [head = "", ...rest] = Buffer.concat(chunks).toString().split("\r\n\r\n");
+  const [status = "", ...lines] = head.split("\r\n");
+  const headers = Object.fromEntries(
+    lines.map((line) => [line.split(":")[0]?.toLowerCase(), line.slice(line.indexOf(":") + 2)]),
+  );
+  return { status: Number(status.split(" ")[1]), headers, text: rest.join("\r\n\r\n") };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((done) => server.close(done));
+  return port;
+}
+
+async function untilListening(port: number): Promise<void> {
+  for (let tries = 0; tries < 100; tries++) {
+    const open = await new Promise<boolean>((done) => {
+      const socket = connect(port, "127.0.0.1", () => done(true));
+      socket.on("error", () => done(false));
+      socket.on("connect", () => socket.destroy());
+    });
+    if (open) {
+      return;
+    }
+    await sleep(50);
+  }
+  throw new Error(`nothing listens on ${port}`);
+}
+
+function expectError(reply: Reply, { status, code }: { status: number; code: string | null }): void {
+  expect(reply.status, reply.text).toBe(status);
+  expect(reply.headers["content-type"]).toBe("application/json");
+  expect(reply.headers["x-request-id"]).toMatch(/^[0-9a-f]{32}$/);
+  const { error } = JSON.parse(reply.text);
+  expect(error).toEqual({ message: expect.any(String), type: expect.any(String), param: null, code });
+}
+
+describe.skipIf(unsupported() !== undefined)("nginx's edge", () => {
+  const workers = [new FakeWorker(), new FakeWorker()] as const;
+  const ports: number[] = [];
+  const edge = new Edge();
+
+  beforeAll(async () => {
+    for (const worker of workers) {
+      ports.push(await worker.start());
+    }
+    await edge.start(ports);
+  });
+  afterAll(async () => {
+    await edge.stop();
+    await Promise.all(workers.map((worker) => worker.stop()));
+  });
+  beforeEach(async () => {
+    writeFileSync(join(edge.keys, "loaded"), "");
+    edge.honour(KEY);
+    for (const worker of workers) {
+      worker.seen.length = 0;
+      worker.behave = "answer";
+    }
+  });
+  const seen = () => workers.flatMap((worker) => worker.seen);
+
+  describe("keys", () => {
+    it.each(["POST /v1/embeddings", "GET /v1/models"])("%s needs one", async (line) => {
+      const missing = await edge.send(line, { key: null });
+      expectError(missing, { status: 401, code: null });
+      expect(missing.headers["www-authenticate"]).toBe('Bearer realm="qwen3-embedding"');
+      const wrong = await edge.send(line, { key: `${KEY}x` });
+      expectError(wrong, { status: 401, code: "invalid_api_key" });
+      expect(wrong.headers["www-authenticate"]).toBe('Bearer realm="qwen3-embedding", error="invalid_token"');
+      expect(seen()).toHaveLength(0);
+      expect((await edge.send(line)).status).toBe(200);
+    });
+
+    it.each([
+      ["another scheme", `Basic ${KEY}`],
+      ["no token", "Bearer"],
+      ["two tokens", `Bearer ${KEY} ${KEY}`],
+      ["more than 512 characters", `Bearer ${"k".repeat(513)}`],
+      ["bytes beyond ASCII", `Bearer ${KEY}\xe9`],
+      ["a path", "Bearer ../../loaded"],
+      ["a digest", `Bearer ${createHash("sha256").update(KEY).digest("hex")}`],
+    ])("%s is refused", async (_, header) => {
+      const reply = await edge.send("GET /v1/models", { key: null, headers: [`Authorization: ${header}`] });
+      expectError(reply, { status: 401, code: "invalid_api_key" });
+      expect(seen()).toHaveLength(0);
+    });
+
+    it("takes the scheme in any case and more than one space", async () => {
+      const headers = [`authorization: bEARER   ${KEY}`];
+      expect((await edge.send("GET /v1/models", { key: null, headers })).status).toBe(200);
+    });
+
+    it("passes Authorization on, sets Host and gives the request's ID to both sides", async () => {
+      const reply = await edge.send("GET /v1/models", { headers: ["X-Request-Id: mine"] });
+      const headers = seen()[0]?.headers;
+      expect(headers).toMatchObject({ authorization: `Bearer ${KEY}`, host: "edge" });
+      expect(headers?.["x-request-id"]).toBe(reply.headers["x-request-id"]);
+      expect(headers?.["x-request-id"]).toMatch(/^[0-9a-f]{32}$/);
+    });
+
+    it("honours a deadline to the second, without a reload", async () => {
+      edge.honour(KEY, Date.now() / 1000 + 1);
+      expect((await edge.send("GET /v1/models")).status).toBe(200);
+      await sleep(1100);
+      expectError(await edge.send("GET /v1/models"), { status: 401, code: "invalid_api_key" });
+    });
+
+    it("says 503, not 401, while it cannot know", async () => {
+      rmSync(join(edge.keys, "loaded"));
+      const unknown = await edge.send("GET /v1/models", { key: `${KEY}x` });
+      expectError(unknown, { status: 503, code: "service_unavailable" });
+      expect(unknown.headers["retry-after"]).toBe("2");
+      writeFileSync(join(edge.keys, "loaded"), "");
+      const digest = createHash("sha256").update(KEY).digest("hex");
+      writeFileSync(join(edge.keys, "edge", digest), '{"client":');
+      expectError(await edge.send("GET /v1/models"), { status: 503, code: "service_unavailable" });
+    });
+  });
+
+  describe("routes", () => {
+    it.each([
+      "GET /",
+      "GET /v1",
+      "GET /v1/models/",
+      "GET /v1/models/Qwen3-Embedding-4B",
+      "POST /v1/embeddings/",
+      "POST //v1/embeddings",
+      "POST /v1//embeddings",
+      "POST /v1/%65mbeddings",
+      "POST /v1/x/../embeddings",
+      "POST /v1/./embeddings",
+      "POST /v1/embeddings;x",
+      "POST /V1/EMBEDDINGS",
+      "POST /generate",
+      "GET /server_info",
+      "GET /healthz",
+      "GET /health/",
+      "GET /health_generate",
+      "GET /metrics",
+      "GET /refuse/unauthorized",
+      "GET /refuse/not_found",
+      "GET /.well-known/x",
+    ])("%s is not found", async (line) => {
+      expectError(await edge.send(line), NOT_FOUND);
+      expect(seen()).toHaveLength(0);
+    });
+
+    it.each([
+      ["GET /v1/embeddings", "POST"],
+      ["PUT /v1/embeddings", "POST"],
+      ["DELETE /v1/models", "GET"],
+      ["POST /v1/models", "GET"],
+      ["POST /health", "GET"],
+      ["OPTIONS /v1/embeddings", "POST"],
+      ["TRACE /health", "GET"],
+    ])("%s is 405 with Allow: %s", async (line, allow) => {
+      const reply = await edge.send(line);
+      expectError(reply, { status: 405, code: "method_not_allowed" });
+      expect(reply.headers.allow).toBe(allow);
+      expect(seen()).toHaveLength(0);
+    });
+
+    it("answers HEAD without a body", async () => {
+      const reply = await edge.send("HEAD /v1/models");
+      expect(reply).toMatchObject({ status: 405, text: "" });
+    });
+
+    it("takes a query and an absolute form as the same route", async () => {
+      expect((await edge.send("GET /v1/models?x=1")).status).toBe(200);
+      expect((await edge.send("GET https://edge/v1/models")).status).toBe(200);
+      expectError(await edge.send("GET https://edge/server_info"), NOT_FOUND);
+    });
+
+    it("asks no key for /health", async () => {
+      expect((await edge.send("GET /health", { key: null })).status).toBe(200);
+    });
+
+    it("speaks HTTP/2", async () => {
+      const session = connectHttp2(`https://127.0.0.1:${edge.port}`, { rejectUnauthorized: false });
+      const stream = session.request({
+        ":path": "/v1/embeddings",
+        ":method": "POST",
+        authorization: `Bearer ${KEY}`,
+      });
+      stream.end(Buffer.alloc(MAX_BODY, "x"));
+      const status = await new Promise((done) =>
+        stream.on("response", (headers) => done(headers[":status"])),
+      );
+      expect(status).toBe(200);
+      session.destroy();
+    });
+  });
+
+  describe("requests that are not", () => {
+    it("refuses a body that is too large at once", async () => {
+      const reply = await edge.send("POST /v1/embeddings", { headers: [`Content-Length: ${MAX_BODY + 1}`] });
+      expectError(reply, { status: 413, code: "request_too_large" });
+      expect(reply.text).toContain(`${MAX_BODY} bytes`);
+    });
+
+    it("refuses a chunked body that grows too large", async () => {
+      const chunk = `${(MAX_BODY + 1).toString(16)}\r\n${"x".repeat(MAX_BODY + 1)}\r\n0\r\n\r\n`;
+      const socket = connectTls({ host: "127.0.0.1", port: edge.port, rejectUnauthorized: false });
+      socket.write(
+        `POST /v1/embeddings HTTP/1.1\r\nHost: e\r\nConnection: close\r\nAuthorization: Bearer ${KEY}\r\nTransfer-Encoding: chunked\r\n\r\n${chunk}`,
+      );
+      expectError(await readReply(socket), { status: 413, code: "request_too_large" });
+      expect(seen()).toHaveLength(0);
+    });
+
+    it("takes the largest body without a temporary file", async () => {
+      const reply = await edge.send("POST /v1/embeddings", { body: Buffer.alloc(MAX_BODY, "x") });
+      expect(JSON.parse(reply.text)).toEqual({ size: MAX_BODY });
+      expect(readFileSync(join(edge.folder, "error.log"), "utf8")).not.toContain("temporary file");
+    });
+
+    it.each([
+      ["a long header", ["X: ".padEnd(40_000, "x")]],
+      ["two hosts", ["Host: other"]],
+      ["two lengths", ["Content-Length: 1", "Content-Length: 2"]],
+    ])("refuses %s in the same shape", async (_, headers) => {
+      expectError(await edge.send("GET /v1/models", { headers }), { status: 400, code: null });
+    });
+
+    it.each([
+      "GARBAGE",
+      "POST /v1/embeddings%00 HTTP/1.1",
+      "GET /%zz HTTP/1.1",
+      "GET /health HTTP/9.9",
+      "GET health HTTP/1.1",
+    ])("answers the request line %j in the same shape", async (line) => {
+      const socket = connectTls({ host: "127.0.0.1", port: edge.port, rejectUnauthorized: false });
+      socket.write(`${line}\r\nHost: e\r\nConnection: close\r\n\r\n`);
+      const reply = await readReply(socket);
+      expect(JSON.parse(reply.text).error, reply.text).toMatchObject({
+        type: "invalid_request_error",
+        param: null,
+      });
+      expect([400, 405]).toContain(reply.status);
+    });
+
+    it("says so to plain HTTP", async () => {
+      const socket = connect(edge.port, "127.0.0.1");
+      socket.write("GET /health HTTP/1.1\r\nHost: e\r\n\r\n");
+      const reply = await readReply(socket);
+      expectError(reply, { status: 400, code: null });
+      expect(reply.text).toContain("HTTPS");
+    });
+  });
+
+  describe("workers", () => {
+    it("never sends a POST twice", async () => {
+      workers[0].behave = workers[1].behave = "reset";
+      const reply = await edge.send("POST /v1/embeddings", { body: "{}" });
+      expectError(reply, { status: 503, code: "service_unavailable" });
+      expect(reply.headers["retry-after"]).toBe("2");
+      expect(seen()).toHaveLength(1);
+      await sleep(RECOVERY_MS);
+    });
+
+    it("goes to the other worker where nothing was sent", async () => {
+      await workers[0].stop();
+      const replies = await Promise.all(
+        Array.from({ length: 20 }, () => edge.send("POST /v1/embeddings", { body: "{}" })),
+      );
+      expect(replies.map(({ status }) => status)).toEqual(Array(20).fill(200));
+      await workers[0].start(ports[0]);
+      await sleep(RECOVERY_MS);
+    });
+
+    it("is unavailable, in shape, without any worker, and well again with one", async () => {
+      await Promise.all(workers.map((worker) => worker.stop()));
+      expectError(await edge.send("POST /v1/embeddings", { body: "{}" }), {
+        status: 503,
+        code: "service_unavailable",
+      });
+      expectError(await edge.send("GET /health", { key: null }), {
+        status: 503,
+        code: "service_unavailable",
+      });
+      await Promise.all(workers.map((worker, index) => worker.start(ports[index])));
+      await sleep(RECOVERY_MS);
+      expect((await edge.send("POST /v1/embeddings", { body: "{}" })).status).toBe(200);
+    });
+
+    it("frees the worker of a client that hangs up", async () => {
+      workers[0].behave = workers[1].behave = "hang";
+      const socket = connectTls({ host: "127.0.0.1", port: edge.port, rejectUnauthorized: false });
+      socket.write(
+        `POST /v1/embeddings HTTP/1.1\r\nHost: e\r\nAuthorization: Bearer ${KEY}\r\nContent-Length: 2\r\n\r\n{}`,
+      );
+      await expect.poll(() => seen().length).toBe(1);
+      const gone = new Promise((done) => seen()[0]?.socket.on("close", () => done("gone")));
+      socket.destroy();
+      expect(await Promise.race([gone, sleep(2000)])).toBe("gone");
+    });
+  });
+
+  describe("strangers", () => {
+    it("slows a flood of wrong keys, samples its log, and no client of the same address", async () => {
+      const before = edge.log.length;
+      const errors = statSync(join(edge.folder, "error.log")).size;
+      const flood = await Promise.all(
+        Array.from({ length: 400 }, (_, index) =>
+          edge.send("GET /v1/models", { key: `wrong-${index}`, address: "127.0.0.9" }),
+        ),
+      );
+      const limited = flood.filter(({ status }) => status === 429);
+      expect(limited.length).toBeGreaterThan(200);
+      expect(limited.length).toBeLessThan(400 - 50);
+      expectError(limited[0] as Reply, { status: 429, code: "rate_limit_exceeded" });
+      expect(limited[0]?.headers["retry-after"]).toBe("1");
+      expect((await edge.send("GET /v1/models", { address: "127.0.0.9" })).status).toBe(200);
+      expect((await edge.send("GET /v1/models", { key: "wrong", address: "127.0.0.10" })).status).toBe(401);
+      expect(statSync(join(edge.folder, "error.log")).size).toBe(errors);
+      const lines = edge.log.slice(before);
+      expect(lines.filter(({ status }) => status === 429).length).toBeLessThan(30);
+      expect(lines.filter(({ status }) => status === 401).length).toBe(401 - limited.length);
+    });
+
+    it("counts paths that do not exist as well", async () => {
+      const flood = await Promise.all(
+        Array.from({ length: 200 }, () => edge.send("GET /admin", { key: null, address: "127.0.0.11" })),
+      );
+      expect(flood.filter(({ status }) => status === 429).length).toBeGreaterThan(50);
+    });
+  });
+
+  it("logs JSON without keys, queries and bodies", async () => {
+    await edge.send(`POST /v1/embeddings?key=${KEY}`, {
+      body: '{"input":"private"}',
+      headers: ['User-Agent: a"b'],
+    });
+    await expect.poll(() => edge.log.at(-1)?.path).toBe("/v1/embeddings");
+    const line = edge.log.at(-1);
+    expect(line).toMatchObject({
+      client: "default",
+      method: "POST",
+      path: "/v1/embeddings",
+      status: 200,
+      weight: 1,
+    });
+    expect(line?.worker).toMatch(/^127\.0\.0\.1:\d+$/);
+    const all = ["access.log", "error.log"]
+      .map((name) => readFileSync(join(edge.folder, name), "utf8"))
+      .join("");
+    expect(all).not.toContain(KEY);
+    expect(all).not.toContain("private");
+  });
+});

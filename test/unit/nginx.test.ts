@@ -1,0 +1,72 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { nginxConf } from "../../components/machine/nginx";
+
+const config = nginxConf({ workers: 1, maxBodyBytes: 8388608 });
+
+// What nginx does with it is shown by test/machine/edge.test.ts.
+describe("nginxConf", () => {
+  it.each([
+    ["one worker", { workers: 1, maxBodyBytes: 8388608 }],
+    ["eight workers and larger bodies", { workers: 8, maxBodyBytes: 16777216 }],
+  ])("renders %s", (_, options) => {
+    expect(nginxConf(options)).toMatchSnapshot();
+  });
+
+  it("listens on 443 alone, with TLS 1.2 and 1.3", () => {
+    expect(config.match(/^\s*listen .*$/gm)).toEqual([
+      "        listen 443 ssl http2 default_server backlog=4096;",
+    ]);
+    expect(config).toContain("ssl_protocols TLSv1.2 TLSv1.3;");
+  });
+
+  it("passes requests on from the three routes alone, and asks two of them for a key", () => {
+    const routes = locations(config).filter(({ body }) => body.includes("proxy_pass"));
+    expect(routes.map(({ name }) => name)).toEqual(["= /v1/embeddings", "= /v1/models", "= /health"]);
+    expect(routes.map(({ body }) => body.includes("/refuse/unauthorized"))).toEqual([true, true, false]);
+  });
+
+  it("leaves Authorization to the worker and out of the log", () => {
+    expect(config).not.toMatch(/proxy_set_header Authorization/);
+    expect(config.match(/log_format[^;]*/)?.[0]).not.toMatch(/authorization|\$request\b|\$args|\$http_/i);
+  });
+
+  it("names each worker by its port", () => {
+    const servers = nginxConf({ workers: 8, maxBodyBytes: 1 }).match(/server 127\.0\.0\.1:\d+/g);
+    expect(servers).toEqual(Array.from({ length: 8 }, (_, index) => `server 127.0.0.1:${30000 + index}`));
+  });
+
+  it("answers every error as JSON in OpenAI's shape", () => {
+    const bodies = [...config.matchAll(/^\s*return \d+ '(.*)';$/gm)].map(([, body]) => body as string);
+    const maps = [...config.matchAll(/^\s*(?:missing|default) '(\{.*\})';$/gm)].map(
+      ([, body]) => body as string,
+    );
+    const literal = [...bodies, ...maps].filter((body) => !body.startsWith("$"));
+    expect(literal.length).toBeGreaterThan(8);
+    for (const body of literal) {
+      expect(Object.keys(JSON.parse(body).error)).toEqual(["message", "type", "param", "code"]);
+    }
+  });
+});
+
+describe("edge.js", () => {
+  const script = readFileSync(join(__dirname, "../../components/machine/files/nginx/edge.js"), "utf8");
+
+  it("is written for njs 0.7.9: no optional chaining, no classes, no logging", () => {
+    expect(script).not.toMatch(/\?\.|\?\?|\bclass\b|\basync\b|\br\.(log|warn|error)\(/);
+  });
+
+  it("takes the tokens that the worker's door takes", () => {
+    const door = readFileSync(join(__dirname, "../../components/machine/files/qwen3/worker/door.py"), "utf8");
+    expect(script).toContain("[\\x21-\\x7e]{1,512}");
+    expect(door).toContain("[\\x21-\\x7e]{1,512}");
+  });
+});
+
+function locations(text: string): { name: string; body: string }[] {
+  return [...text.matchAll(/^ {8}location (.+) \{\n([\s\S]*?)^ {8}\}$/gm)].map(([, name, body]) => ({
+    name: name as string,
+    body: body as string,
+  }));
+}

@@ -1,0 +1,74 @@
+import { describe, expect, it } from "vitest";
+import { units } from "../../components/machine/units";
+
+const hub = "hf://Qwen/Qwen3-Embedding-4B@5cf2132abc99cad020ac570b19d031efec650f2b";
+const cuda = units({ accelerator: "cuda", workers: 8, modelSource: hub });
+const cpu = units({ accelerator: "cpu", workers: 1, modelSource: "s3://weights/qwen3" });
+const WORKER = "qwen3-embed@.service";
+
+describe("units", () => {
+  it.each([
+    ["GPUs, weights from Hugging Face", cuda],
+    ["a CPU, weights from S3", cpu],
+  ])("renders %s", (_, rendered) => {
+    expect(rendered).toMatchSnapshot();
+  });
+
+  it("enables one worker a GPU", () => {
+    const workers = cuda.enable.filter((name) => name.startsWith("qwen3-embed@"));
+    expect(workers).toEqual(Array.from({ length: 8 }, (_, index) => `qwen3-embed@${index}.service`));
+    expect(cpu.enable).toEqual([
+      "qwen3-keys.service",
+      "qwen3-model.service",
+      "nginx.service",
+      "qwen3-embed@0.service",
+    ]);
+  });
+
+  it("opens the GPU's devices to a worker with one, and none to another", () => {
+    expect(cuda.files[WORKER]).toContain("DeviceAllow=char-nvidia-uvm rw");
+    expect(cuda.files[WORKER]).toContain("CUDA_VISIBLE_DEVICES=%i");
+    expect(cpu.files[WORKER]).not.toMatch(/nvidia-uvm|CUDA_VISIBLE_DEVICES/);
+    expect(cpu.files[WORKER]).toContain("PrivateDevices=yes");
+  });
+
+  it("differs between accelerators by devices, GPU, driver's services and shim alone", () => {
+    const lines = (text = "") => text.split("\n");
+    const [a, b] = [lines(cuda.files[WORKER]), lines(cpu.files[WORKER])];
+    const changed = [...a.filter((line) => !b.includes(line)), ...b.filter((line) => !a.includes(line))];
+    expect(changed.filter((line) => !/nvidia|Device|CUDA|PYTHONPATH|GPUs/.test(line))).toEqual([]);
+  });
+
+  it("fetches from S3 with the system's Python, which has boto3, and from Hugging Face with SGLang's", () => {
+    expect(cpu.files["qwen3-model.service"]).toContain("ExecStart=/usr/bin/python3 -m qwen3.model");
+    expect(cuda.files["qwen3-model.service"]).toContain(
+      "ExecStart=/opt/qwen3/venv/bin/python -m qwen3.model",
+    );
+  });
+
+  it("takes settings from the file and no secret from anywhere", () => {
+    for (const [name, text] of Object.entries({ ...cuda.files, ...cpu.files })) {
+      if (name !== "nginx.service.d/qwen3.conf") {
+        expect(text).toContain("EnvironmentFile=/etc/qwen3/embed.env");
+      }
+      expect(text).not.toMatch(/qwe3_|SecretString|LoadCredential|BEGIN /);
+    }
+  });
+
+  it.each(Object.keys(cuda.files))("%s starts again for as long as it takes", (name) => {
+    expect(cuda.files[name]).toContain("StartLimitIntervalSec=0");
+    expect(cuda.files[name]).toMatch(/^Restart=(always|on-failure)$/m);
+    expect(cuda.files[name]).toContain("NoNewPrivileges=yes");
+  });
+
+  it("keeps a worker from the role's credentials", () => {
+    expect(cuda.files[WORKER]).toContain("IPAddressDeny=any\nIPAddressAllow=localhost\n");
+    expect(cuda.files["nginx.service.d/qwen3.conf"]).toContain("IPAddressDeny=169.254.169.254");
+  });
+
+  it("leaves CUDA what it needs", () => {
+    expect(cuda.files[WORKER]).not.toMatch(
+      /^(MemoryDenyWriteExecute|PrivateDevices|ProcSubset|PrivateUsers)=/m,
+    );
+  });
+});
