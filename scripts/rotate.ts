@@ -1,0 +1,5 @@
+import { main } from "./rotate/main";
+
+main(process.argv.slice(2)).then((status) => {
+  process.exitCode = status;
+});
