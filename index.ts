@@ -7,7 +7,7 @@ import { renderBundle } from "./components/machine/bundle";
 import { MODEL } from "./components/machine/config";
 import { requireReadable } from "./components/modelSource";
 import { Network } from "./components/network";
-import { loadSettings } from "./components/settings";
+import { loadSettings, resourceName } from "./components/settings";
 import { Verification } from "./components/verification";
 import { zonesOffering } from "./components/zones";
 
@@ -15,9 +15,9 @@ import { zonesOffering } from "./components/zones";
 export = async () => {
   const settings = loadSettings();
   await requireReadable(settings.modelSource);
-  const zones = await zonesOffering(settings.instanceType, settings.region);
+  const zones = await zonesOffering(settings.instanceType, settings.region, settings.availabilityZone);
   const bundle = await renderBundle(settings);
-  const name = `qwen3-embedding-${pulumi.getStack()}`;
+  const name = resourceName(pulumi.getStack());
 
   const keys = settings.clients.map((client) => ({
     client,
@@ -57,6 +57,7 @@ export = async () => {
       indexKey: artifacts.indexKey,
     },
     rootVolumeGib: settings.rootVolumeGib,
+    after: [network, artifacts],
   });
   new Verification(
     name,
@@ -71,6 +72,7 @@ export = async () => {
       publishedWeights: settings.publishedWeights,
       timeoutSeconds: settings.verificationTimeoutSeconds,
       awsEndpointUrl: settings.awsEndpointUrl,
+      profile: settings.awsProfile,
       revisions: [...keys.map(({ key }) => key.versionId), endpoint.certificate.versionId],
     },
     { dependsOn: [server, artifacts, network] },

@@ -21,6 +21,8 @@ export interface EmbeddingServerArgs {
   /** What the machine is; see {@link MachineConfig}. */
   machine: pulumi.Inputs & { [K in keyof MachineConfig]: pulumi.Input<MachineConfig[K]> };
   rootVolumeGib: number;
+  /** What has to be there before the machine boots, besides its inputs. */
+  after: pulumi.Resource[];
 }
 
 /**
@@ -69,12 +71,12 @@ export class EmbeddingServer extends pulumi.ComponentResource {
         policy: pulumi.jsonStringify({
           Version: "2012-10-17",
           Statement: pulumi
-            .output(args.machine.modelSource)
-            .apply((source) => [
+            .all([args.machine.modelSource, args.bucketArn])
+            .apply(([source, bucketArn]) => [
               readSecrets(args),
               readArtifacts(args),
               SESSION_MANAGER,
-              ...readModel(source),
+              ...readModel(source, partition(bucketArn)),
             ]),
         }),
       },
@@ -120,8 +122,9 @@ export class EmbeddingServer extends pulumi.ComponentResource {
         parent: this,
         // AWS moves "latest" with every image; a machine is replaced on purpose only.
         ignoreChanges: ["ami"],
-        // The first boot reads secrets and the bundle at once.
-        dependsOn: [permissions],
+        // The first boot reads secrets and the bundle at once, through a network that has its routes; on the way down
+        // the machine goes before them.
+        dependsOn: [permissions, ...args.after],
         customTimeouts: { create: "30m" },
       },
     );
@@ -175,8 +178,13 @@ const SESSION_MANAGER: Statement = {
   Resource: "*",
 };
 
+/** `aws`, or that of China, of the GovCloud, …: the one that the stack's own bucket is in. */
+function partition(arn: string): string {
+  return arn.split(":")[1]!;
+}
+
 /** Weights from S3 are read with the machine's role; Hugging Face needs no permission. */
-function readModel(source: string): Statement[] {
+function readModel(source: string, partition: string): Statement[] {
   const match = /^s3:\/\/([^/]+)\/(.+?)\/?$/.exec(source);
   if (!match) {
     return [];
@@ -187,14 +195,14 @@ function readModel(source: string): Statement[] {
       Sid: "ListModel",
       Effect: "Allow",
       Action: ["s3:ListBucket"],
-      Resource: `arn:aws:s3:::${bucket}`,
+      Resource: `arn:${partition}:s3:::${bucket}`,
       Condition: { StringLike: { "s3:prefix": [`${prefix}/*`] } },
     },
     {
       Sid: "ReadModel",
       Effect: "Allow",
       Action: ["s3:GetObject"],
-      Resource: `arn:aws:s3:::${bucket}/${prefix}/*`,
+      Resource: `arn:${partition}:s3:::${bucket}/${prefix}/*`,
     },
   ];
 }

@@ -21,9 +21,7 @@ export class Network extends pulumi.ComponentResource {
     super("qwen3-embedding-stack:index:Network", name, {}, opts);
     const network = this.createVpc(name);
     const routes = this.createRoutes(name, network);
-    this.subnetIds = args.zones.map(
-      (zone, index) => this.createSubnet(name, network, routes, zone, index).id,
-    );
+    this.subnetIds = args.zones.map((zone) => this.createSubnet(name, network, routes, zone).id);
     this.securityGroupId = this.createSecurityGroup(name, network, args.allowedCidrs).id;
     this.registerOutputs({ subnetIds: this.subnetIds, securityGroupId: this.securityGroupId });
   }
@@ -54,19 +52,14 @@ export class Network extends pulumi.ComponentResource {
     return table;
   }
 
-  private createSubnet(
-    name: string,
-    network: ec2.Vpc,
-    routes: ec2.RouteTable,
-    zone: string,
-    index: number,
-  ): ec2.Subnet {
+  private createSubnet(name: string, network: ec2.Vpc, routes: ec2.RouteTable, zone: string): ec2.Subnet {
     const subnet = new ec2.Subnet(
       `${name}-${zone}`,
       {
         vpcId: network.id,
         availabilityZone: zone,
-        cidrBlock: `10.20.${index}.0/24`,
+        // By the zone's letter: another choice of zones never asks for a range that is still taken.
+        cidrBlock: `10.20.${zone.charCodeAt(zone.length - 1) - "a".charCodeAt(0)}.0/24`,
         tags: { Name: `${name}-${zone}` },
       },
       { parent: this },

@@ -8,6 +8,8 @@ export interface Settings {
   region: string;
   instanceType: string;
   accelerator: Accelerator;
+  /** Where the machine runs; undefined for the first zone that offers the type. */
+  availabilityZone: string | undefined;
   /** Workers on the machine, one a GPU. */
   workers: number;
   /** Client names, the first one being the default. */
@@ -28,6 +30,8 @@ export interface Settings {
   rootVolumeGib: number;
   protect: boolean;
   awsEndpointUrl: string | undefined;
+  /** The AWS profile of the deployer, where the stack's configuration names one. */
+  awsProfile: string | undefined;
   httpsProxy: string | undefined;
   verificationTimeoutSeconds: number;
 }
@@ -37,6 +41,7 @@ export type RawSettings = Record<string, unknown>;
 
 const NAMES = [
   "instanceType",
+  "availabilityZone",
   "accelerator",
   "clients",
   "keyGraceSeconds",
@@ -56,7 +61,6 @@ const NAMES = [
   "httpsProxy",
   "verificationTimeoutSeconds",
 ] as const;
-// biome-ignore format: one row a group reads better than one line a name
 type Name = (typeof NAMES)[number];
 
 /** Defaults of Pulumi.yaml, for a program that runs without it. A test holds the two together. */
@@ -78,6 +82,7 @@ export const DEFAULTS = {
   protect: false,
   verificationTimeoutSeconds: 2700,
   // Optional: empty is not set.
+  availabilityZone: "",
   modelSha256: "",
   awsEndpointUrl: "",
   httpsProxy: "",
@@ -87,7 +92,8 @@ export const DEFAULTS = {
 export function loadSettings(): Settings {
   const config = new pulumi.Config();
   const raw: RawSettings = Object.fromEntries(NAMES.map((name) => [name, readValue(config, name)]));
-  return checkSettings({ ...raw, region: new pulumi.Config("aws").get("region") });
+  const aws = new pulumi.Config("aws");
+  return { ...checkSettings({ ...raw, region: aws.get("region") }), awsProfile: aws.get("profile") };
 }
 
 /** Configuration arrives as text: JSON where it parses, otherwise a plain string. */
@@ -108,7 +114,7 @@ function readValue(config: pulumi.Config, name: Name): unknown {
  *
  * @throws pulumi.RunError naming each setting that is wrong, its value and what is allowed.
  */
-export function checkSettings(written: RawSettings): Settings {
+export function checkSettings(written: RawSettings): Omit<Settings, "awsProfile"> {
   const problems: string[] = [];
   const raw: RawSettings = { ...DEFAULTS, ...definedOnly(written) };
   const read = <T>(name: string, allowed: string, accepts: (value: never) => boolean): T => {
@@ -140,14 +146,17 @@ export function checkSettings(written: RawSettings): Settings {
   );
   const allowPublicAccess = boolean("allowPublicAccess");
 
-  const settings: Settings = {
+  const settings: Omit<Settings, "awsProfile"> = {
     region: read("region", `one of AWS's regions: ${REGIONS.join(", ")}`, (value) => REGIONS.includes(value)),
     instanceType,
+    availabilityZone: optional("availabilityZone", "a zone of the region such as us-east-1a", (value) =>
+      /^[a-z]{2,}(-[a-z]+)+-\d[a-z]$/.test(value),
+    ),
     accelerator,
     workers: accelerator === "cuda" ? (GPU_INSTANCE_TYPES[instanceType]?.count ?? 1) : 1,
     clients: read(
       "clients",
-      "a list of 1 to 1000 different names of 1 to 64 lower-case letters, digits and hyphens, each beginning with a letter",
+      "a list of 1 to 50 different names (what one role's policy has room for) of 1 to 64 lower-case letters, digits and hyphens, each beginning with a letter",
       isClientList,
     ),
     keyGraceSeconds: integer("keyGraceSeconds", 0, 7 * 24 * 3600, "seconds"),
@@ -158,7 +167,7 @@ export function checkSettings(written: RawSettings): Settings {
     ),
     allowedCidrs: read(
       "allowedCidrs",
-      `a list of at least one IPv4 range such as 203.0.113.0/24${
+      `a list of 1 to 60 different IPv4 ranges (what one security group takes), such as 203.0.113.0/24${
         allowPublicAccess
           ? ""
           : "; ranges wider than /8, such as 0.0.0.0/0, only together with allowPublicAccess: true"
@@ -189,10 +198,26 @@ export function checkSettings(written: RawSettings): Settings {
   if (problems.length > 0) {
     throw new pulumi.RunError(
       `The configuration is not usable, and nothing was changed:\n${problems.map((line) => `  - ${line}`).join("\n")}\n` +
-        "Set a value with `pulumi config set NAME VALUE`, a list with `--path 'NAME[0]'`.",
+        "Set a value with `pulumi config set NAME VALUE`, a whole list in Pulumi.STACK.yaml.",
     );
   }
   return settings;
+}
+
+/**
+ * What every resource's name begins with. S3's bucket prefix has room for 20 characters of a stack's name, in lower
+ * case.
+ *
+ * @throws pulumi.RunError for a stack whose name does not fit.
+ */
+export function resourceName(stack: string): string {
+  if (!/^[a-z][a-z0-9-]{0,19}$/.test(stack)) {
+    throw new pulumi.RunError(
+      `the stack's name is "${stack}"; allowed: up to 20 lower-case letters, digits and hyphens, beginning with a letter ` +
+        "(`pulumi stack rename`). Nothing was changed.",
+    );
+  }
+  return `qwen3-embedding-${stack}`;
 }
 
 const REGIONS: string[] = Object.values(Region);
@@ -207,7 +232,7 @@ function isClientList(value: unknown): boolean {
   return (
     Array.isArray(value) &&
     value.length >= 1 &&
-    value.length <= 1000 &&
+    value.length <= 50 &&
     new Set(value).size === value.length &&
     value.every((name) => typeof name === "string" && /^[a-z][a-z0-9-]{0,63}$/.test(name))
   );
@@ -217,6 +242,8 @@ function isCidrList(value: unknown, allowPublicAccess: boolean): boolean {
   return (
     Array.isArray(value) &&
     value.length >= 1 &&
+    value.length <= 60 &&
+    new Set(value).size === value.length &&
     value.every(
       (range) =>
         typeof range === "string" && isCidr(range) && (allowPublicAccess || prefixLength(range) >= 8),

@@ -16,6 +16,8 @@ export interface VerificationArgs {
   /** How long a machine may take from its start to its first answer. */
   timeoutSeconds: number;
   awsEndpointUrl?: string;
+  /** AWS profile to read the key with, where the provider uses one. */
+  profile?: string;
   /** Checked again when one of these changes: versions of keys and certificate. */
   revisions: pulumi.Input<string>[];
 }
@@ -43,6 +45,7 @@ export class Verification extends pulumi.ComponentResource {
           VERIFY_REAL_WEIGHTS: String(args.publishedWeights),
           VERIFY_TIMEOUT_SECONDS: String(args.timeoutSeconds),
           VERIFY_REVISIONS: pulumi.all(args.revisions).apply((revisions) => revisions.join(" ")),
+          ...(args.profile && { VERIFY_PROFILE: args.profile }),
           ...(args.awsEndpointUrl && { AWS_ENDPOINT_URL: args.awsEndpointUrl }),
         },
         // Progress and the table of checks are what the operator watches; the script prints no key.

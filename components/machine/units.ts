@@ -14,6 +14,7 @@ export function units(config: Pick<BundleConfig, "accelerator" | "workers" | "mo
       "qwen3-keys.service": keysUnit(),
       "qwen3-model.service": modelUnit(config),
       "qwen3-embed@.service": workerUnit(config),
+      ...(config.accelerator === "cuda" && { "qwen3-gpu.service": gpuUnit(config.workers) }),
       "nginx.service.d/qwen3.conf": nginxDropIn(),
     },
     enable: ["qwen3-keys.service", "qwen3-model.service", "nginx.service", ...workers],
@@ -122,8 +123,8 @@ function workerUnit(config: Pick<BundleConfig, "accelerator">): string {
 Description=Embedding worker %i: SGLang behind its door, on 127.0.0.1:${FIRST_WORKER_PORT}+%i
 # Not Requires: a first fetch of the model that fails and is tried again would leave the workers stopped for good.
 Wants=qwen3-model.service
-After=qwen3-model.service qwen3-keys.service nvidia-persistenced.service nvidia-fabricmanager.service
-StartLimitIntervalSec=0
+After=qwen3-model.service qwen3-keys.service
+${cuda ? "Wants=qwen3-gpu.service\nAfter=qwen3-gpu.service nvidia-persistenced.service nvidia-fabricmanager.service\n" : ""}StartLimitIntervalSec=0
 
 [Service]
 # Ready once it has embedded.
@@ -138,12 +139,15 @@ ${cuda ? "Environment=CUDA_VISIBLE_DEVICES=%i\n" : ""}# What is compiled stays i
 CacheDirectory=qwen3/worker-%i
 CacheDirectoryMode=0700
 Environment=HOME=%C/qwen3/worker-%i XDG_CACHE_HOME=%C/qwen3/worker-%i
+# A worker has one GPU and talks to itself alone; several compile at once on a first start.
+Environment=NCCL_SOCKET_IFNAME=lo GLOO_SOCKET_IFNAME=lo MAX_JOBS=4
 Environment=TRITON_CACHE_DIR=%C/qwen3/worker-%i/triton TORCHINDUCTOR_CACHE_DIR=%C/qwen3/worker-%i/inductor
 ExecStartPre=/bin/sh -c 'until [ -e "\${QWEN3_MODEL_PATH}/.complete" ]; do sleep 1; done'
 ExecStart=${PATHS.home}/venv/bin/python -m qwen3.worker %i
 Restart=always
 RestartSec=2
-TimeoutStartSec=900
+# Kernels are compiled on the first start.
+TimeoutStartSec=1800
 # The worker says that it is well while SGLang's processes are.
 WatchdogSec=120
 # A stop finishes what is in flight; the scheduler and its children end with the main process.
@@ -163,6 +167,31 @@ RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
 ProtectProc=invisible
 ${HARDENING}
 ${cuda ? DEVICES : "PrivateDevices=yes\n"}
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+/**
+ * Loads what the first CUDA process would load, and makes its devices: a worker may not, and systemd allows a worker
+ * only the devices that are there when it starts.
+ */
+function gpuUnit(workers: number): string {
+  const devices = Array.from({ length: workers }, (_, index) => `-c ${index}`).join(" ");
+  return `[Unit]
+Description=NVIDIA's kernel modules and devices for the workers
+After=nvidia-persistenced.service
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/bin/nvidia-modprobe ${devices}
+ExecStart=/usr/bin/nvidia-modprobe -c 0 -u
+Restart=on-failure
+RestartSec=5
+NoNewPrivileges=yes
+
 [Install]
 WantedBy=multi-user.target
 `;

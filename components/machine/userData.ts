@@ -69,7 +69,7 @@ function script(path: string, file: string): object {
 
 /** Credentials and AWS's own calls never go through the proxy for packages. */
 function noProxy(config: MachineConfig): string {
-  const hosts = ["169.254.169.254", "127.0.0.1", "localhost", ".amazonaws.com"];
+  const hosts = ["169.254.169.254", "127.0.0.1", "localhost", ".amazonaws.com", ".amazonaws.com.cn"];
   if (config.awsEndpointUrl) {
     hosts.push(new URL(config.awsEndpointUrl).hostname);
   }

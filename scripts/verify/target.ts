@@ -60,6 +60,6 @@ export function targetFromEnv(env: NodeJS.ProcessEnv): Target {
     instanceId: text("VERIFY_INSTANCE_ID", "an instance's ID, i-…", /^i-[0-9a-f]+$/),
     realWeights: text("VERIFY_REAL_WEIGHTS", "true or false", /^(true|false)$/) === "true",
     timeoutSeconds: env.VERIFY_TIMEOUT_SECONDS ? whole("VERIFY_TIMEOUT_SECONDS") : DEFAULT_TIMEOUT_SECONDS,
-    aws: { region: text("VERIFY_REGION", "an AWS region", /^[a-z0-9-]+$/), env },
+    aws: { region: text("VERIFY_REGION", "an AWS region", /^[a-z0-9-]+$/), env, profile: env.VERIFY_PROFILE },
   };
 }

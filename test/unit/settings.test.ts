@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { checkSettings, DEFAULTS, type RawSettings } from "../../components/settings";
+import { checkSettings, DEFAULTS, type RawSettings, resourceName } from "../../components/settings";
 
 const root = join(__dirname, "..", "..");
 const usable: RawSettings = { region: "us-east-1", allowedCidrs: ["203.0.113.0/24"] };
@@ -43,6 +43,12 @@ describe("checkSettings", () => {
       { allowedCidrs: ["0.0.0.0/0"] },
       /allowedCidrs is .* allowPublicAccess: true/,
     ],
+    [
+      "one range twice",
+      { allowedCidrs: ["10.0.0.0/8", "10.0.0.0/8"] },
+      /allowedCidrs is .* 1 to 60 different/,
+    ],
+    ["a Local Zone", { availabilityZone: "us-east-1-atl-2a" }, /availabilityZone is "us-east-1-atl-2a"/],
     [
       "half the internet by accident",
       { allowedCidrs: ["128.0.0.0/1", "0.0.0.0/1"] },
@@ -106,6 +112,16 @@ describe("checkSettings", () => {
       awsEndpointUrl: undefined,
       modelSha256: undefined,
     });
+  });
+});
+
+describe("resourceName", () => {
+  it("names what the stack makes", () => {
+    expect(resourceName("prod")).toBe("qwen3-embedding-prod");
+  });
+
+  it.each(["Prod", "my_stack", "a-name-that-s3-has-no-room-for", "1st"])("refuses the stack %s", (stack) => {
+    expect(() => resourceName(stack)).toThrow(/the stack's name is .* allowed: up to 20 lower-case letters/);
   });
 });
 

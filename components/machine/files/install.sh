@@ -23,12 +23,14 @@ files() {
 	install -D -m 644 "$bundle/nginx/edge.js" /etc/nginx/qwen3/edge.js
 	install -m 755 "$bundle/bin/qwen3-audit" /usr/local/sbin/qwen3-audit
 	cp -R "$bundle/units/." /etc/systemd/system/
-	python3 -m compileall -q "$home/lib"
+	# An upgraded library must not restart every worker at once, unasked.
+	install -D -m 644 "$bundle/needrestart.conf" /etc/needrestart/conf.d/qwen3.conf
+	/usr/bin/python3 -m compileall -q "$home/lib"
 }
 
 # One environment for each lock and Python, in the store: a machine whose store has it installs nothing.
 environment() {
-	python=$(python3 -c 'import sys; print("py%d%d" % sys.version_info[:2])')
+	python=$(/usr/bin/python3 -c 'import sys; print("py%d%d" % sys.version_info[:2])')
 	venv="$QWEN3_STORE/venvs/$(sha256sum "$bundle/requirements.lock" | cut -c 1-16)-$python"
 	mkdir -p "$QWEN3_STORE/venvs"
 	exec 9>"$venv.lock"
@@ -36,12 +38,18 @@ environment() {
 	if [ ! -e "$venv/.complete" ]; then
 		say "installing SGLang and all it needs, about 5 GB to download, into $venv"
 		rm -rf "$venv"
-		python3 -m venv "$venv"
+		/usr/bin/python3 -m venv "$venv"
 		"$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$bundle/installer.lock"
 		# In the store, so that files are linked, not copied; with the system's certificates, as pip has them; compiled,
 		# because the workers may not write there.
 		UV_CACHE_DIR="$QWEN3_STORE/uv" UV_SYSTEM_CERTS=1 \
 			"$venv/bin/uv" pip install --no-progress --compile-bytecode --python "$venv/bin/python" --require-hashes -r "$bundle/requirements.lock"
+		# What links against CUDA looks for a toolkit's layout; the packages have the libraries by version only.
+		for cuda in "$venv"/lib/python3*/site-packages/nvidia/cu13; do
+			ln -sfn lib "$cuda/lib64"
+			ln -sf libcudart.so.13 "$cuda/lib/libcudart.so"
+			ln -sf libnvrtc.so.13 "$cuda/lib/libnvrtc.so"
+		done
 		touch "$venv/.complete"
 	fi
 	exec 9>&-

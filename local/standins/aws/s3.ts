@@ -21,8 +21,17 @@ const client = () => new S3Client({ ...connection, forcePathStyle: true });
 const bucket: ResourceDefinition = {
   inputs: ["bucket", "bucketPrefix", "forceDestroy", "tags"],
   replaceOn: ["bucket", "bucketPrefix"],
+  check: (inputs) => {
+    if (String(inputs.bucketPrefix ?? "").length > 37) {
+      throw new InputError(
+        "bucketPrefix",
+        `is ${String(inputs.bucketPrefix)}; the provider takes 37 characters`,
+      );
+    }
+    return inputs;
+  },
   create: async (inputs) => {
-    // S3 takes 63 characters.
+    // S3 takes 63 characters, and 26 are the provider's own.
     const name = (inputs.bucket as string | undefined) ?? uniqueName(inputs.bucketPrefix).slice(0, 63);
     await client().send(new CreateBucketCommand({ Bucket: name }));
     return { id: name, outputs: { bucket: name, arn: `arn:aws:s3:::${name}` } };

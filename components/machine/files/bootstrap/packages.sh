@@ -2,8 +2,8 @@
 # Installs the system packages that are missing. An image that has them all needs no package archive.
 set -eu
 wanted="ca-certificates libnginx-mod-http-js libnuma1 nginx python3-boto3 python3-venv"
-# SGLang compiles kernels at run time: nvcc comes with the bundle's lock, its host compiler does not.
-[ "$QWEN3_ACCELERATOR" = cpu ] || wanted="$wanted g++"
+# SGLang and Triton compile at run time: nvcc comes with the bundle's lock, the host's compiler and headers do not.
+[ "$QWEN3_ACCELERATOR" = cpu ] || wanted="$wanted g++ python3-dev"
 missing=""
 for package in $wanted; do
 	status=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)
@@ -16,6 +16,7 @@ export DEBIAN_FRONTEND=noninteractive
 systemctl mask --quiet nginx.service
 trap 'systemctl unmask --quiet nginx.service' EXIT
 # cloud images may still be refreshing their own package lists
-apt-get -o DPkg::Lock::Timeout=600 update
+# One archive of the image that does not answer must not hold up the others.
+apt-get -o DPkg::Lock::Timeout=600 update || echo "not every package list could be refreshed"
 # shellcheck disable=SC2086 # a list of words
 apt-get -o DPkg::Lock::Timeout=600 install --yes --no-install-recommends $missing
