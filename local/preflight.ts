@@ -4,9 +4,11 @@ import { runWithProgress } from "./process";
 
 /** Programs that local machines need, and the Debian package of each. */
 const PROGRAMS: Record<string, string> = {
+  curl: "curl",
   ip: "iproute2",
   mmdebstrap: "mmdebstrap",
   nsenter: "util-linux",
+  openssl: "openssl",
   python3: "python3",
   "systemd-nspawn": "systemd-container",
   unshare: "util-linux",

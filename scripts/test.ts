@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ROOT } from "../local/paths";
-import { unsupported } from "../local/preflight";
+import { installPrograms, unsupported } from "../local/preflight";
 
 /** A layer of test and why it cannot run here, if it cannot. */
 interface Layer {
@@ -12,7 +12,7 @@ interface Layer {
 }
 
 /** `npm test`: every layer, or those named; says which are skipped and why; ends with one line of counts. */
-function main(named: string[]): void {
+async function main(named: string[]): Promise<void> {
   const reason = unsupported();
   const layers: Layer[] = [
     { name: "unit" },
@@ -20,6 +20,9 @@ function main(named: string[]): void {
     { name: "machine", skipped: reason },
   ];
   const chosen = named.length > 0 ? layers.filter(({ name }) => named.includes(name)) : layers;
+  if (!reason && chosen.some(({ name }) => name !== "unit")) {
+    console.log(`Programs: ${await installPrograms((line) => console.log(line))}`);
+  }
   const counts = { passed: 0, failed: 0, skipped: 0 };
   const check = named.length > 0 || runCheck();
   for (const { name, skipped } of chosen) {
@@ -68,4 +71,7 @@ function runVitest(project: string): { passed: number; failed: number; skipped: 
   }
 }
 
-main(process.argv.slice(2));
+main(process.argv.slice(2)).catch((error: Error) => {
+  console.error(error.message);
+  process.exitCode = 1;
+});
