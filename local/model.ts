@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { ADMINISTRATOR } from "./aws/administrator";
 import { emulatorPython } from "./aws/emulator";
 import { CACHE } from "./paths";
 import { run } from "./process";
@@ -36,8 +37,6 @@ export async function publishModel(endpoint: string): Promise<string> {
     .update(readFileSync(join(folder, "SHA256SUMS")))
     .digest("hex");
 }
-
-const ADMINISTRATOR = { accessKeyId: "AKIALOCALADMINISTRATOR", secretAccessKey: "local" };
 
 /** Random weights from a fixed seed: made once for each version of the generator. */
 async function makeModel(): Promise<string> {

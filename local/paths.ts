@@ -7,11 +7,12 @@ export const ROOT = join(__dirname, "..");
 /** What can be made again: the engine, images, packages, the machine's store. Named by content, never by date. */
 export const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "qwen3-embedding-stack");
 
+/** Where everything stands that belongs to a stack on this machine. */
+export function stateRoot(env: NodeJS.ProcessEnv = process.env): string {
+  return join(env.XDG_STATE_HOME || join(env.HOME || homedir(), ".local", "state"), "qwen3-embedding-stack");
+}
+
 /** What one local environment is: Pulumi's state, the emulator's, its machines. */
 export function stateFolder(environment: string): string {
-  return join(
-    process.env.XDG_STATE_HOME ?? join(homedir(), ".local", "state"),
-    "qwen3-embedding-stack",
-    environment,
-  );
+  return join(stateRoot(), environment);
 }

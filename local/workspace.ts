@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LocalWorkspace, type PulumiFn, type Stack } from "@pulumi/pulumi/automation";
 import { parse, stringify } from "yaml";
+import { ADMINISTRATOR } from "./aws/administrator";
 import { ROOT } from "./paths";
 
 const PROJECT = "qwen3-embedding-stack";
@@ -46,8 +47,8 @@ export function createWorkspace(
       PULUMI_CONFIG_PASSPHRASE_FILE: passphrase,
       PULUMI_SKIP_UPDATE_CHECK: "true",
       AWS_ENDPOINT_URL: settings.awsEndpointUrl,
-      AWS_ACCESS_KEY_ID: "AKIALOCALADMINISTRATOR",
-      AWS_SECRET_ACCESS_KEY: "local",
+      AWS_ACCESS_KEY_ID: ADMINISTRATOR.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: ADMINISTRATOR.secretAccessKey,
       AWS_REGION: "us-east-1",
     },
   };

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { accessSync, constants, existsSync, readdirSync, readFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { delimiter, join, resolve } from "node:path";
+import { stateRoot } from "../../local/paths";
 import type { AwsAccess } from "./aws";
 
 /** Pulumi puts it in front of every setting of this project. */
@@ -98,17 +98,22 @@ export async function openStack(name: string, processEnv: NodeJS.ProcessEnv = pr
 
 /** The ARN of a client's secret, the first client's without a name. */
 export function clientSecretArn(stack: Stack, client: string | undefined): string {
-  if (client === undefined) {
-    return stack.outputs.secretArn;
-  }
-  const arns = stack.outputs.secretArns;
-  const arn = Object.hasOwn(arns, client) ? arns[client] : undefined;
-  if (arn === undefined) {
+  return client === undefined ? stack.outputs.secretArn : ofClient(stack, stack.outputs.secretArns, client);
+}
+
+/** What to replace to rotate a client's key, the first client's without a name. */
+export function clientApiKeyUrn(stack: Stack, client: string | undefined): string {
+  return client === undefined ? stack.outputs.apiKeyUrn : ofClient(stack, stack.outputs.apiKeyUrns, client);
+}
+
+function ofClient(stack: Stack, values: Record<string, string>, client: string): string {
+  const value = Object.hasOwn(values, client) ? values[client] : undefined;
+  if (value === undefined) {
     throw new Error(
-      `--client is ${JSON.stringify(client)}: stack ${stack.name} has ${Object.keys(arns).join(", ")} (setting clients)`,
+      `--client is ${JSON.stringify(client)}: stack ${stack.name} has ${Object.keys(values).join(", ")} (setting clients)`,
     );
   }
-  return arn;
+  return value;
 }
 
 /** How to reach the account that the stack is in. */
@@ -119,10 +124,6 @@ export function awsAccess(stack: Stack): AwsAccess {
     endpointUrl: stack.setting("awsEndpointUrl"),
     profile: stack.setting("aws:profile"),
   };
-}
-
-function stateRoot(env: NodeJS.ProcessEnv): string {
-  return join(env.XDG_STATE_HOME || join(env.HOME || homedir(), ".local", "state"), PROJECT);
 }
 
 function localEnvironment(name: string, env: NodeJS.ProcessEnv): LocalEnvironment | undefined {

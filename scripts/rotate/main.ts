@@ -5,7 +5,7 @@ import type { OpMap } from "@pulumi/pulumi/automation";
 import { awsClientConfig } from "../lib/aws";
 import { parseFlags, UsageError } from "../lib/commandLine";
 import { Redactor, readKey } from "../lib/secrets";
-import { awsAccess, clientSecretArn, openStack, type Stack } from "../lib/stack";
+import { awsAccess, clientApiKeyUrn, clientSecretArn, openStack, type Stack } from "../lib/stack";
 import { EndpointClient } from "../verify/client";
 import { type Engine, openEngine } from "./engine";
 
@@ -47,7 +47,8 @@ export async function main(argv: string[]): Promise<number> {
 
 async function rotate({ stack: name, client, yes }: Options): Promise<boolean> {
   const stack = await openStack(name);
-  const urn = apiKeyUrn(stack, client);
+  // The exact URN: the engine does nothing, and says nothing, for one that does not exist.
+  const urn = clientApiKeyUrn(stack, client);
   const engine = await openEngine(name);
   await refusePendingChanges(engine, name);
   await showEffect(stack, client);
@@ -80,18 +81,6 @@ function parseOptions(argv: string[]): Options {
     throw new UsageError("--stack is not set: name the stack whose key to rotate");
   }
   return { stack: values.stack, client: values.client, yes: values.yes };
-}
-
-/** The exact URN: the engine does nothing, and says nothing, for one that does not exist. */
-function apiKeyUrn(stack: Stack, client: string | undefined): string {
-  const { apiKeyUrns, apiKeyUrn: first } = stack.outputs;
-  const urn = client === undefined ? first : apiKeyUrns[client];
-  if (!urn) {
-    throw new Error(
-      `--client is ${JSON.stringify(client)}: stack ${stack.name} has ${Object.keys(apiKeyUrns).join(", ")} (setting clients)`,
-    );
-  }
-  return urn;
 }
 
 /** `--replace` reconciles the whole stack: whatever else is pending would ride along with a rotation. */

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -37,6 +36,7 @@ import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Emulator, startEmulator } from "../../local/aws/emulator";
 import { endProcess, waitUntil } from "../../local/process";
+import { freePort } from "../freePort";
 
 const AMI = "ami-0123456789abcdef0";
 const AMI_PARAMETER =
@@ -407,12 +407,4 @@ async function startMetadataService() {
     token: async () => (await askForToken("60")).text(),
     stop: () => endProcess(child.pid!),
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

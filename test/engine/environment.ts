@@ -1,5 +1,4 @@
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Stack } from "@pulumi/pulumi/automation";
@@ -8,6 +7,7 @@ import { type Engine, prepareEngine } from "../../local/engine";
 import { publishModel } from "../../local/model";
 import { runProgram } from "../../local/up";
 import { createWorkspace, openStack } from "../../local/workspace";
+import { freePort } from "../freePort";
 
 /** The real engine, the unchanged program, an AWS emulator; machines are recorded and not booted. */
 export interface EngineEnvironment {
@@ -78,16 +78,6 @@ async function prepareStack(
         ),
       ),
   };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 /** A folder with an `npm` that notes its arguments and environment: there is no machine to verify at this layer. */

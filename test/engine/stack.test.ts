@@ -9,13 +9,14 @@ import {
 } from "@aws-sdk/client-secrets-manager";
 import type { EngineEvent } from "@pulumi/pulumi/automation";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ADMINISTRATOR } from "../../local/aws/administrator";
 import { unsupported } from "../../local/preflight";
 import { type EngineEnvironment, startEngineEnvironment } from "./environment";
 
 const client = () => ({
   endpoint: environment.endpoint,
   region: "us-east-1",
-  credentials: { accessKeyId: "AKIALOCALADMINISTRATOR", secretAccessKey: "local" },
+  credentials: ADMINISTRATOR,
 });
 
 let environment: EngineEnvironment;

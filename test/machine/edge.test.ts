@@ -12,6 +12,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { nginxConf } from "../../components/machine/nginx";
 import { buildImage } from "../../local/image";
 import { unsupported } from "../../local/preflight";
+import { freePort } from "../freePort";
 
 const MAX_BODY = 1_000_000;
 const KEY = "qwe3_".padEnd(54, "k");
@@ -192,14 +193,6 @@ async function readReply(socket: Socket): Promise<Reply> {
     lines.map((line) => [line.split(":")[0]?.toLowerCase(), line.slice(line.indexOf(":") + 2)]),
   );
   return { status: Number(status.split(" ")[1]), headers, text: rest.join("\r\n\r\n") };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
 }
 
 async function untilListening(port: number): Promise<void> {

@@ -11,6 +11,7 @@ import type { OutputMap } from "@pulumi/pulumi/automation";
 import { Agent, fetch } from "undici";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { renderBundle } from "../../components/machine/bundle";
+import { ADMINISTRATOR } from "../../local/aws/administrator";
 import { type Environment, preparation, readEnvironment, removeEnvironment } from "../../local/environment";
 import { ROOT } from "../../local/paths";
 import { unsupported } from "../../local/preflight";
@@ -33,7 +34,7 @@ const secrets = () =>
   new SecretsManagerClient({
     endpoint: environment.env.AWS_ENDPOINT_URL,
     region: "us-east-1",
-    credentials: { accessKeyId: "AKIALOCALADMINISTRATOR", secretAccessKey: "local" },
+    credentials: ADMINISTRATOR,
   });
 
 async function readKey(stage = "AWSCURRENT"): Promise<string> {
