@@ -298,16 +298,19 @@ describe.skipIf(unsupported() !== undefined)("nginx's edge", () => {
       expectError(await edge.send("GET /v1/models"), { status: 503, code: "service_unavailable" });
     });
 
-    it.each(['{"client":', "", "null", "[]", "\0"])("reads the workers' copy of a file that holds %j", async (text) => {
-      const digest = createHash("sha256").update(KEY).digest("hex");
-      const door = join(edge.keys, "door", digest);
-      cpSync(join(edge.keys, "edge", digest), door);
-      writeFileSync(join(edge.keys, "edge", digest), text);
-      expect((await edge.send("GET /v1/models")).status).toBe(200);
-      writeFileSync(door, JSON.stringify({ client: "default", notAfter: Date.now() / 1000 - 1 }));
-      expectError(await edge.send("GET /v1/models"), { status: 401, code: "invalid_api_key" });
-      rmSync(door);
-    });
+    it.each(['{"client":', "", "null", "[]", "\0"])(
+      "reads the workers' copy of a file that holds %j",
+      async (text) => {
+        const digest = createHash("sha256").update(KEY).digest("hex");
+        const door = join(edge.keys, "door", digest);
+        cpSync(join(edge.keys, "edge", digest), door);
+        writeFileSync(join(edge.keys, "edge", digest), text);
+        expect((await edge.send("GET /v1/models")).status).toBe(200);
+        writeFileSync(door, JSON.stringify({ client: "default", notAfter: Date.now() / 1000 - 1 }));
+        expectError(await edge.send("GET /v1/models"), { status: 401, code: "invalid_api_key" });
+        rmSync(door);
+      },
+    );
   });
 
   describe("routes", () => {

@@ -40,7 +40,7 @@ function lookUp(digest) {
 function read(folder, digest) {
   try {
     const entry = JSON.parse(fs.readFileSync(KEYS + "/" + folder + "/" + digest, "utf8"));
-    return entry && entry.client && entry.notAfter !== undefined ? entry : null;
+    return typeof entry.client === "string" && entry.notAfter !== undefined ? entry : null;
   } catch (_e) {
     return null;
   }
