@@ -1,5 +1,6 @@
 import { Region } from "@pulumi/aws/types/enums";
 import * as pulumi from "@pulumi/pulumi";
+import { memoryProblem } from "./gpuMemory";
 import { GPU_INSTANCE_TYPES } from "./instanceTypes";
 import { type Accelerator, DEFAULT_MODEL_SOURCE, MODEL } from "./machine/config";
 
@@ -195,6 +196,9 @@ export function checkSettings(written: RawSettings): Omit<Settings, "awsProfile"
     httpsProxy: optional("httpsProxy", "an http:// or https:// URL", isHttpUrl),
     verificationTimeoutSeconds: integer("verificationTimeoutSeconds", 10, 4 * 3600, "seconds"),
   };
+  if (problems.length === 0) {
+    problems.push(...togetherProblems(settings));
+  }
   if (problems.length > 0) {
     throw new pulumi.RunError(
       `The configuration is not usable, and nothing was changed:\n${problems.map((line) => `  - ${line}`).join("\n")}\n` +
@@ -202,6 +206,13 @@ export function checkSettings(written: RawSettings): Omit<Settings, "awsProfile"
     );
   }
   return settings;
+}
+
+/** What is wrong with settings that are each right by themselves. */
+function togetherProblems(settings: Omit<Settings, "awsProfile">): string[] {
+  const gpus = settings.accelerator === "cuda" ? GPU_INSTANCE_TYPES[settings.instanceType] : undefined;
+  const memory = gpus && memoryProblem(settings.contextLength, settings.memFractionStatic, gpus);
+  return memory ? [memory] : [];
 }
 
 /**

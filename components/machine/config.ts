@@ -10,6 +10,14 @@ export const MODEL = {
   dimensions: 2560,
   /** Tokens, the appended end-of-text token included. */
   contextLength: 32768,
+  /** From config.json at that revision; `parameters` follows from it, with 151,665 rows of embeddings that are tied. */
+  architecture: {
+    parameters: 4_021_774_336,
+    layers: 36,
+    kvHeads: 8,
+    headDim: 128,
+    intermediate: 9728,
+  },
 } as const;
 
 /** Where weights come from when nobody says otherwise. */

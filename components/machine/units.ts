@@ -1,4 +1,5 @@
 import { type BundleConfig, FIRST_WORKER_PORT, PATHS } from "./config";
+import { workerCommand } from "./numa";
 
 /** Unit files below /etc/systemd/system by name, and the units to enable. */
 export interface Units {
@@ -135,7 +136,7 @@ EnvironmentFile=${PATHS.environment}
 Environment=PYTHONPATH=${pythonPath} PYTHONUNBUFFERED=1
 # ninja, and nvcc for the kernels that SGLang compiles, come with its packages for either Python.
 Environment=PATH=${searchPath()}
-${cuda ? "Environment=CUDA_VISIBLE_DEVICES=%i\n" : ""}# What is compiled stays in the worker's own cache.
+${cuda ? "Environment=CUDA_VISIBLE_DEVICES=%i CUDA_DEVICE_ORDER=PCI_BUS_ID\n" : ""}# What is compiled stays in the worker's own cache.
 CacheDirectory=qwen3/worker-%i
 CacheDirectoryMode=0700
 Environment=HOME=%C/qwen3/worker-%i XDG_CACHE_HOME=%C/qwen3/worker-%i
@@ -143,7 +144,7 @@ Environment=HOME=%C/qwen3/worker-%i XDG_CACHE_HOME=%C/qwen3/worker-%i
 Environment=NCCL_SOCKET_IFNAME=lo GLOO_SOCKET_IFNAME=lo MAX_JOBS=4
 Environment=TRITON_CACHE_DIR=%C/qwen3/worker-%i/triton TORCHINDUCTOR_CACHE_DIR=%C/qwen3/worker-%i/inductor
 ExecStartPre=/bin/sh -c 'until [ -e "\${QWEN3_MODEL_PATH}/.complete" ]; do sleep 1; done'
-ExecStart=${PATHS.home}/venv/bin/python -m qwen3.worker %i
+ExecStart=${workerCommand(cuda)}
 Restart=always
 RestartSec=2
 # Kernels are compiled on the first start.
