@@ -1,4 +1,6 @@
 import { type BundleConfig, FIRST_WORKER_PORT, PATHS } from "./config";
+import { fleetUnits } from "./fleetUnits";
+import { DEVICES, HARDENING } from "./hardening";
 import { workerCommand } from "./numa";
 
 /** Unit files below /etc/systemd/system by name, and the units to enable. */
@@ -8,8 +10,11 @@ export interface Units {
 }
 
 /** systemd's part of the machine. docs/machine.md says what each unit is for. */
-export function units(config: Pick<BundleConfig, "accelerator" | "workers" | "modelSource">): Units {
+export function units(
+  config: Pick<BundleConfig, "accelerator" | "workers" | "modelSource" | "fleet">,
+): Units {
   const workers = Array.from({ length: config.workers }, (_, index) => `qwen3-embed@${index}.service`);
+  const fleet = config.fleet && fleetUnits(config.fleet, config.accelerator);
   return {
     files: {
       "qwen3-keys.service": keysUnit(),
@@ -17,29 +22,17 @@ export function units(config: Pick<BundleConfig, "accelerator" | "workers" | "mo
       "qwen3-embed@.service": workerUnit(config),
       ...(config.accelerator === "cuda" && { "qwen3-gpu.service": gpuUnit(config.workers) }),
       "nginx.service.d/qwen3.conf": nginxDropIn(),
+      ...fleet?.files,
     },
-    enable: ["qwen3-keys.service", "qwen3-model.service", "nginx.service", ...workers],
+    enable: [
+      "qwen3-keys.service",
+      "qwen3-model.service",
+      "nginx.service",
+      ...workers,
+      ...(fleet?.enable ?? []),
+    ],
   };
 }
-
-/** What none of the services needs. */
-const HARDENING = `NoNewPrivileges=yes
-PrivateTmp=yes
-ProtectHome=yes
-ProtectHostname=yes
-ProtectClock=yes
-ProtectKernelTunables=yes
-ProtectKernelModules=yes
-ProtectKernelLogs=yes
-ProtectControlGroups=yes
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-SystemCallArchitectures=native
-# A list of what is refused: CUDA's own calls are not documented.
-SystemCallFilter=~@clock @cpu-emulation @module @mount @obsolete @raw-io @reboot @swap
-SystemCallErrorNumber=EPERM`;
 
 function keysUnit(): string {
   return `[Unit]
@@ -206,16 +199,6 @@ function searchPath(): string {
   );
   return [`${venv}/bin`, ...compilers, "/usr/local/bin", "/usr/bin", "/bin"].join(":");
 }
-
-/** The names that the driver's versions give its devices in /proc/devices; those that are not there are left out. */
-const DEVICES = `# The GPUs instead of PrivateDevices, which would hide them.
-DevicePolicy=closed
-DeviceAllow=char-nvidia rw
-DeviceAllow=char-nvidia-frontend rw
-DeviceAllow=char-nvidiactl rw
-DeviceAllow=char-nvidia-uvm rw
-DeviceAllow=char-nvidia-caps rw
-`;
 
 function nginxDropIn(): string {
   return `[Unit]
