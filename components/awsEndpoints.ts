@@ -26,7 +26,7 @@ export class AwsEndpoints extends pulumi.ComponentResource {
         {
           vpcId: args.vpcId,
           vpcEndpointType: "Interface",
-          serviceName: serviceName(args.region, service),
+          serviceName: `com.amazonaws.${args.region}.${service}`,
           subnetIds: args.subnetIds,
           securityGroupIds: [group.id],
           // The services' own names lead here, so nothing on the machine has to know.
@@ -42,7 +42,7 @@ export class AwsEndpoints extends pulumi.ComponentResource {
         vpcId: args.vpcId,
         // The kind that costs nothing.
         vpcEndpointType: "Gateway",
-        serviceName: serviceName(args.region, "s3"),
+        serviceName: `com.amazonaws.${args.region}.s3`,
         routeTableIds: args.routeTableIds,
         tags: { Name: `${name}-s3` },
       },
@@ -88,10 +88,4 @@ function interfaceServices({ publishesLoad }: AwsEndpointsArgs): string[] {
     "ec2messages",
     ...(publishesLoad ? ["monitoring"] : []),
   ];
-}
-
-function serviceName(region: string, service: string): string {
-  // China's regions turn the name around; S3's gateway is as everywhere.
-  const prefix = region.startsWith("cn-") && service !== "s3" ? "cn.com.amazonaws" : "com.amazonaws";
-  return `${prefix}.${region}.${service}`;
 }
