@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { type Registered, runProgram, SENTINEL } from "./fakes/program";
@@ -23,23 +22,16 @@ function one(registered: Registered[], type: string): Record<string, unknown> {
   return found[0]!.inputs;
 }
 
-async function run(config: Record<string, unknown>) {
-  const result = await runProgram(config);
-  // The last registrations follow the outputs.
-  await sleep(500);
-  return result;
-}
-
 describe("a fleet", () => {
   let registered: Registered[];
   let outputs: Record<string, unknown>;
 
   beforeAll(async () => {
-    ({ registered, outputs } = await run(fleet));
+    ({ registered, outputs } = await runProgram(fleet));
   });
 
   it("is the same machine as a single one, but for what tells its group", async () => {
-    const single = await run({ allowedCidrs: fleet.allowedCidrs });
+    const single = await runProgram({ allowedCidrs: fleet.allowedCidrs });
     const document = (text: unknown) => parse(String(text)) as { write_files: { content: string }[] };
     const files = (text: unknown) => document(text).write_files.map(({ content }) => content);
     const machine = files(one(single.registered, "Instance").userData);
@@ -199,7 +191,7 @@ describe("a fleet", () => {
 
 describe("a fleet that does not grow", () => {
   it("publishes no load, has no policy and may publish nothing", async () => {
-    const { registered } = await run({ ...fleet, instancesMin: 3, instancesMax: 3 });
+    const { registered } = await runProgram({ ...fleet, instancesMin: 3, instancesMax: 3 });
     expect(of(registered, "Policy")).toEqual([]);
     expect(one(registered, "RolePolicy").policy).not.toContain("PutMetricData");
     expect(one(registered, "Group")).toMatchObject({
@@ -223,20 +215,20 @@ describe("capacity", () => {
       { instanceMarketOptions: { marketType: "capacity-block" }, capacityReservationSpecification: target },
     ],
   ])("%s is asked for by a machine and by a fleet alike", async (_, config, inputs) => {
-    const single = await run({ allowedCidrs: fleet.allowedCidrs, ...config });
+    const single = await runProgram({ allowedCidrs: fleet.allowedCidrs, ...config });
     expect(one(single.registered, "Instance")).toMatchObject(inputs);
-    const several = await run({ ...fleet, ...config });
+    const several = await runProgram({ ...fleet, ...config });
     expect(one(several.registered, "LaunchTemplate")).toMatchObject(inputs);
   });
 
   it("keeps a fleet in the zone of its reservation, and its load balancer in two", async () => {
-    const { registered } = await run({ ...fleet, capacity: "reservation", ...reserved });
+    const { registered } = await runProgram({ ...fleet, capacity: "reservation", ...reserved });
     expect(one(registered, "Group").vpcZoneIdentifiers).toEqual(["qwen3-embedding-test-us-east-1b-id"]);
     expect((one(registered, "LoadBalancer").subnets as string[]).length).toBe(3);
   });
 
   it("says nothing of a market on demand", async () => {
-    const { registered } = await run({ allowedCidrs: fleet.allowedCidrs });
+    const { registered } = await runProgram({ allowedCidrs: fleet.allowedCidrs });
     expect(one(registered, "Instance")).not.toHaveProperty("instanceMarketOptions");
     expect(one(registered, "Instance")).not.toHaveProperty("capacityReservationSpecification");
   });
@@ -246,7 +238,7 @@ describe("an existing VPC", () => {
   const existing = { vpcId: VPC, subnetIds: SUBNETS };
 
   it("is used as it is by a single machine", async () => {
-    const { registered } = await run({ allowedCidrs: fleet.allowedCidrs, ...existing });
+    const { registered } = await runProgram({ allowedCidrs: fleet.allowedCidrs, ...existing });
     for (const type of ["Vpc", "Subnet", "InternetGateway", "Route", "DefaultSecurityGroup"]) {
       expect(of(registered, type), type).toEqual([]);
     }
@@ -255,7 +247,12 @@ describe("an existing VPC", () => {
   });
 
   it("holds an internal endpoint: no public address, and the ways to AWS that machines use", async () => {
-    const { registered } = await run({ ...fleet, ...existing, internal: true, createVpcEndpoints: true });
+    const { registered } = await runProgram({
+      ...fleet,
+      ...existing,
+      internal: true,
+      createVpcEndpoints: true,
+    });
     expect(one(registered, "LoadBalancer")).toMatchObject({ internal: true, subnets: SUBNETS });
     expect(one(registered, "LaunchTemplate")).toMatchObject({
       networkInterfaces: [{ associatePublicIpAddress: "false" }],
@@ -283,19 +280,19 @@ describe("an existing VPC", () => {
     ],
     ["a zone that no subnet is in", { availabilityZone: "us-east-1d" }, /at least one in us-east-1d/],
   ])("refuses %s", async (_, change, message) => {
-    await expect(run({ ...fleet, ...existing, ...change })).rejects.toThrow(message);
+    await expect(runProgram({ ...fleet, ...existing, ...change })).rejects.toThrow(message);
   });
 });
 
 describe("a domain", () => {
   it("is refused where this account has no zone for it", async () => {
-    await expect(run({ ...fleet, domain: "embeddings.example.org" })).rejects.toThrow(
+    await expect(runProgram({ ...fleet, domain: "embeddings.example.org" })).rejects.toThrow(
       /domain is "embeddings.example.org".*looked for embeddings.example.org, example.org/,
     );
   });
 
   it("is taken with a zone that is named", async () => {
-    const { registered } = await run({
+    const { registered } = await runProgram({
       ...fleet,
       domain: "a.example.org",
       hostedZoneId: "Z00000000000000000001",

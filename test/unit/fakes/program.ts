@@ -140,6 +140,8 @@ export async function runProgram(config: Record<string, unknown>, stack = "test"
   const { default: program } = await import("../../../index");
   const outputs = await (program as () => Promise<Record<string, unknown>>)();
   const resolved = await resolve(pulumi.output(outputs));
+  // The last registrations follow the outputs; the SDK exports this without its type.
+  await (pulumi.runtime as unknown as { waitForRPCs(): Promise<void> }).waitForRPCs();
   return { registered, outputs: resolved as Record<string, unknown> };
 }
 
