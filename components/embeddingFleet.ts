@@ -65,6 +65,7 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
     const template = this.createTemplate(name, args, role);
     this.templateVersion = template.latestVersion.apply(String);
     const group = this.createGroup(name, args, template, role);
+    this.keepHook(name, args, group);
     if (args.machine.fleet.publishesLoad) {
       this.followLoad(name, group);
     }
@@ -139,15 +140,8 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
         vpcZoneIdentifiers: args.subnetIds,
         launchTemplate: { id: template.id, version: this.templateVersion },
         targetGroupArns: [args.targetGroupArn],
-        initialLifecycleHooks: [
-          {
-            name: READY_HOOK,
-            lifecycleTransition: "autoscaling:EC2_INSTANCE_LAUNCHING",
-            heartbeatTimeout: Math.min(args.readyWithinSeconds, LONGEST_HEARTBEAT_SECONDS),
-            // A machine that never answers is ended, and another one begun.
-            defaultResult: "ABANDON",
-          },
-        ],
+        // There for the first machines already, which the group begins with itself.
+        initialLifecycleHooks: [{ name: READY_HOOK, ...readyHook(args) }],
         healthCheckType: "ELB",
         // No longer than the first checks take: a machine in service has answered already.
         healthCheckGracePeriod: WARMUP_SECONDS,
@@ -170,6 +164,8 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
       },
       {
         parent: this,
+        // The provider would replace the group for them; keepHook changes the hook in place.
+        ignoreChanges: ["initialLifecycleHooks"],
         // The first boot reads secrets and the bundle at once, through a network that has its routes; on the way down
         // the machines go before them.
         dependsOn: [permissions, ...args.after],
@@ -177,6 +173,19 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
         // Each machine first finishes what it has begun.
         customTimeouts: { create: `${args.readyWithinSeconds + 600}s`, delete: "30m" },
       },
+    );
+  }
+
+  /** The same hook once more, by which a changed limit reaches a group that is there. */
+  private keepHook(
+    name: string,
+    args: EmbeddingFleetArgs,
+    group: autoscaling.Group,
+  ): autoscaling.LifecycleHook {
+    return new autoscaling.LifecycleHook(
+      name,
+      { name: READY_HOOK, autoscalingGroupName: group.name, ...readyHook(args) },
+      { parent: this },
     );
   }
 
@@ -200,4 +209,13 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
       { parent: this },
     );
   }
+}
+
+function readyHook({ readyWithinSeconds }: EmbeddingFleetArgs) {
+  return {
+    lifecycleTransition: "autoscaling:EC2_INSTANCE_LAUNCHING",
+    heartbeatTimeout: Math.min(readyWithinSeconds, LONGEST_HEARTBEAT_SECONDS),
+    // A machine that never answers is ended, and another one begun.
+    defaultResult: "ABANDON",
+  };
 }

@@ -2,6 +2,7 @@ import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { InputError, type Props, type ProviderDefinition } from "../framework";
 import { connection, REGION } from "./account";
 import { ec2, getInstanceTypeOfferings } from "./ec2";
+import { fleet, getZone } from "./fleet";
 import { iam } from "./iam";
 import { network } from "./network";
 import { getObject, s3 } from "./s3";
@@ -17,11 +18,12 @@ export const aws: ProviderDefinition = {
       throw new InputError("region", `is ${String(region)}; the local stand-in has ${REGION} alone`);
     }
   },
-  resources: { ...network, ...ec2, ...iam, ...secretsmanager, ...s3 },
+  resources: { ...network, ...ec2, ...fleet, ...iam, ...secretsmanager, ...s3 },
   invokes: {
     "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": getInstanceTypeOfferings,
     "aws:ssm/getParameter:getParameter": getParameter,
     "aws:s3/getObject:getObject": getObject,
+    "aws:route53/getZone:getZone": getZone,
   },
 };
 

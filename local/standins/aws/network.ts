@@ -1,6 +1,14 @@
 import type { Props, ResourceDefinition } from "../framework";
 import { arn, ec2Id } from "./account";
 
+const RULE = {
+  inputs: [
+    ...["securityGroupId", "cidrIpv4", "referencedSecurityGroupId", "ipProtocol", "fromPort", "toPort"],
+    "description",
+  ],
+  replaceOn: ["securityGroupId"],
+};
+
 /**
  * Networks are recorded and not emulated: a local machine is on its environment's bridge, which only its host
  * reaches. What replaces a resource is as in the real provider.
@@ -32,14 +40,8 @@ export const network: Record<string, ResourceDefinition> = {
     inputs: ["vpcId", "name", "description"],
     replaceOn: ["vpcId", "name", "description"],
   }),
-  "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": recorded("sgr", {
-    inputs: ["securityGroupId", "cidrIpv4", "ipProtocol", "fromPort", "toPort", "description"],
-    replaceOn: ["securityGroupId"],
-  }),
-  "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": recorded("sgr", {
-    inputs: ["securityGroupId", "cidrIpv4", "ipProtocol", "fromPort", "toPort", "description"],
-    replaceOn: ["securityGroupId"],
-  }),
+  "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": recorded("sgr", RULE),
+  "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": recorded("sgr", RULE),
 };
 
 function recorded(prefix: string, fields: { inputs: string[]; replaceOn?: string[] }): ResourceDefinition {

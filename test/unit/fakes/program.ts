@@ -68,6 +68,7 @@ const COMPUTED: Record<string, (name: string) => Record<string, unknown>> = {
   "aws:ec2/launchTemplate:LaunchTemplate": () => ({ latestVersion: 1 }),
   "aws:autoscaling/group:Group": () => ({}),
   "aws:autoscaling/policy:Policy": () => ({}),
+  "aws:autoscaling/lifecycleHook:LifecycleHook": () => ({}),
   "aws:ec2/vpcEndpoint:VpcEndpoint": () => ({}),
   "command:local:Command": () => ({}),
 };
