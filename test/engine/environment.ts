@@ -8,6 +8,7 @@ import { publishModel } from "../../local/model";
 import { runProgram } from "../../local/up";
 import { createWorkspace, openStack } from "../../local/workspace";
 import { freePort } from "../freePort";
+import { type FaultyAws, startFaultyAws } from "./faultyAws";
 
 /** The real engine, the unchanged program, an AWS emulator; machines are recorded and not booted. */
 export interface EngineEnvironment {
@@ -17,6 +18,8 @@ export interface EngineEnvironment {
   backend: string;
   /** What Verification ran: one object of variables a run. */
   verifications: () => Record<string, string>[];
+  /** What stands between the engine's providers and the emulator. */
+  aws: FaultyAws;
   stop: () => Promise<void>;
 }
 
@@ -39,12 +42,14 @@ export async function startEngineEnvironment(variant: Variant = LOCAL): Promise<
     port: await freePort(),
     ami: "ami-0123456789abcdef0",
   });
+  const aws = await startFaultyAws(emulator.url);
   const stop = async () => {
+    await aws.stop();
     await emulator.stop();
     rmSync(state, { recursive: true, force: true });
   };
   try {
-    return { ...(await prepareStack(state, engine, emulator, variant)), stop };
+    return { ...(await prepareStack(state, engine, emulator, aws, variant)), stop };
   } catch (error) {
     await stop();
     throw error;
@@ -55,6 +60,7 @@ async function prepareStack(
   state: string,
   engine: Engine,
   emulator: Emulator,
+  aws: FaultyAws,
   { configuration, values }: Variant,
 ): Promise<Omit<EngineEnvironment, "stop">> {
   const modelSha256 = await publishModel(emulator.url);
@@ -63,9 +69,9 @@ async function prepareStack(
   const workspace = createWorkspace(state, "engine", {
     configuration,
     path: `${npm}:${engine.path}`,
-    awsEndpointUrl: emulator.url,
+    awsEndpointUrl: aws.url,
     values: {
-      awsEndpointUrl: emulator.url,
+      awsEndpointUrl: aws.url,
       // The other environments take the published weights.
       ...(configuration === LOCAL.configuration && { modelSha256 }),
       ...values,
@@ -80,6 +86,7 @@ async function prepareStack(
   return {
     stack: await openStack(workspace, runProgram),
     endpoint: emulator.url,
+    aws,
     backend: join(state, "pulumi"),
     verifications: () =>
       readdirSync(record).map((file) =>

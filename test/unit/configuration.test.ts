@@ -35,6 +35,7 @@ const configuration = fc.record(
     availabilityZone: mixed(fc.constantFrom("", "us-east-1a", "us-east-1b"), "us-east-1", "b"),
     capacity: mixed(fc.constantFrom("on-demand", "spot", "reservation", "capacity-block"), "reserved", 1),
     capacityReservationId: mixed(fc.constantFrom("", "cr-0123456789abcdef0"), "0123456789abcdef0"),
+    cpuWorkers: mixed(fc.integer({ min: 1, max: 8 }), 0, 9),
     domain: mixed(
       fc.constantFrom("", "embeddings.example.com", "a.example.com"),
       "https://example.com",
