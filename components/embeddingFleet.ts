@@ -38,6 +38,8 @@ export interface EmbeddingFleetArgs {
   /** What a machine is; see {@link MachineConfig}. Its `fleet` says how the group is named. */
   machine: MachineInputs<MachineConfig> & { fleet: NonNullable<MachineConfig["fleet"]> };
   rootVolumeGib: number;
+  /** An image of one's own instead of AWS's latest for GPUs. */
+  imageId?: string;
   /** How long a machine may take from its start to its first answer. */
   readyWithinSeconds: number;
   /** What has to be there before a machine boots, besides its inputs. */
@@ -57,16 +59,13 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
 
   constructor(name: string, args: EmbeddingFleetArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qwen3-embedding-stack:index:EmbeddingFleet", name, {}, opts);
-    const role = createMachineRole(
-      name,
-      { ...args, modelSource: args.machine.modelSource, fleet: args.machine.fleet },
-      this,
-    );
+    const { modelSource, packageMirror, fleet } = args.machine;
+    const role = createMachineRole(name, { ...args, modelSource, packageMirror, fleet }, this);
     const template = this.createTemplate(name, args, role);
     this.templateVersion = template.latestVersion.apply(String);
     const group = this.createGroup(name, args, template, role);
     this.keepHook(name, args, group);
-    if (args.machine.fleet.publishesLoad) {
+    if (fleet.publishesLoad) {
       this.followLoad(name, group);
     }
     this.autoScalingGroup = group.name;
@@ -83,7 +82,7 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
       name,
       {
         namePrefix: `${name}-`,
-        imageId: latestImage(this),
+        imageId: args.imageId ?? latestImage(this),
         instanceType: args.instanceType,
         ...marketOptions(args.capacity),
         iamInstanceProfile: { arn: profile.arn },
@@ -114,7 +113,7 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
         updateDefaultVersion: true,
       },
       // AWS moves "latest" with every image; machines are replaced on purpose only.
-      { parent: this, ignoreChanges: ["imageId"] },
+      { parent: this, ignoreChanges: args.imageId ? [] : ["imageId"] },
     );
   }
 

@@ -47,6 +47,8 @@ const configuration = fc.record(
     instancesMax: mixed(fc.integer({ min: 1, max: 6 }), 0, 1.5, null),
     vpcId: mixed(fc.constantFrom("", "", "vpc-0123456789abcdef0"), "default"),
     subnetIds: mixed(fc.subarray(SUBNETS), ["subnet"], SUBNETS[0], [SUBNETS[0], SUBNETS[0]]),
+    packageMirror: mixed(fc.constantFrom("", "s3://mirror/packages"), "https://pypi.org"),
+    imageId: mixed(fc.constantFrom("", "ami-0123456789abcdef0"), "ubuntu"),
     internal: mixed(fc.boolean(), "yes"),
     createVpcEndpoints: mixed(fc.boolean(), 0),
     contextLength: mixed(fc.constantFrom(64, 8192, 32768), 63, 32769, "long"),

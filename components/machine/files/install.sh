@@ -37,19 +37,28 @@ environment() {
 	flock 9
 	if [ ! -e "$venv/.complete" ]; then
 		say "installing SGLang and all it needs, about 5 GB to download, into $venv"
+		# Whatever the source, the locks' hashes say what is installed.
+		from=""
+		if [ -n "${QWEN3_PACKAGE_MIRROR:-}" ]; then
+			PYTHONPATH="$home/lib" /usr/bin/python3 -m qwen3.packages "$QWEN3_STORE/packages"
+			from="--no-index --find-links $QWEN3_STORE/packages"
+		fi
 		rm -rf "$venv"
 		/usr/bin/python3 -m venv "$venv"
-		"$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$bundle/installer.lock"
+		# shellcheck disable=SC2086 # two words or none
+		"$venv/bin/pip" install --quiet --disable-pip-version-check $from --require-hashes -r "$bundle/installer.lock"
 		# In the store, so that files are linked, not copied; with the system's certificates, as pip has them; compiled,
 		# because the workers may not write there.
+		# shellcheck disable=SC2086
 		UV_CACHE_DIR="$QWEN3_STORE/uv" UV_SYSTEM_CERTS=1 \
-			"$venv/bin/uv" pip install --no-progress --compile-bytecode --python "$venv/bin/python" --require-hashes -r "$bundle/requirements.lock"
+			"$venv/bin/uv" pip install $from --no-progress --compile-bytecode --python "$venv/bin/python" --require-hashes -r "$bundle/requirements.lock"
 		# What links against CUDA looks for a toolkit's layout; the packages have the libraries by version only.
 		for cuda in "$venv"/lib/python3*/site-packages/nvidia/cu13; do
 			ln -sfn lib "$cuda/lib64"
 			ln -sf libcudart.so.13 "$cuda/lib/libcudart.so"
 			ln -sf libnvrtc.so.13 "$cuda/lib/libnvrtc.so"
 		done
+		rm -rf "$QWEN3_STORE/packages"
 		touch "$venv/.complete"
 	fi
 	exec 9>&-
