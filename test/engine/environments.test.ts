@@ -13,7 +13,7 @@ async function up({ stack }: EngineEnvironment) {
   const { outputs } = await stack.up({ onEvent: (event) => events.push(event) });
   const steps = events
     .flatMap(({ resourcePreEvent }) => (resourcePreEvent ? [resourcePreEvent.metadata] : []))
-    .filter(({ op }) => op !== "same" && op !== "read")
+    .filter(({ op }) => op !== "same" && op !== "read" && op !== "refresh")
     .map(({ op, type }) => `${op} ${type.split(":").at(-1)}`);
   return { outputs: Object.fromEntries(Object.entries(outputs).map(([k, { value }]) => [k, value])), steps };
 }
@@ -121,7 +121,7 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
       resourcePreEvent ? [resourcePreEvent.metadata] : [],
     );
     const touched = rotated
-      .filter(({ op }) => op !== "same" && op !== "read")
+      .filter(({ op }) => op !== "same" && op !== "read" && op !== "refresh")
       .map(({ type }) => type.split(":").at(-1));
     expect([...new Set(touched)].sort()).toEqual(["Command", "RandomPassword", "SecretVersion"]);
 
