@@ -28,6 +28,13 @@ files() {
 	/usr/bin/python3 -m compileall -q "$home/lib"
 }
 
+# Weights from S3 need nothing of what is installed next: both downloads run side by side.
+model() {
+	mkdir -p "$QWEN3_STORE"
+	systemctl daemon-reload
+	case "$QWEN3_MODEL_SOURCE" in s3://*) systemctl start --no-block qwen3-model.service ;; esac
+}
+
 # One environment for each lock and Python, in the store: a machine whose store has it installs nothing.
 environment() {
 	python=$(/usr/bin/python3 -c 'import sys; print("py%d%d" % sys.version_info[:2])')
@@ -71,12 +78,15 @@ units() {
 	# shellcheck disable=SC2046 # one word a unit
 	systemctl enable --quiet $(cat "$bundle/enable")
 	# Not waited for: each unit waits for what it needs, and says so in the journal.
+	# The model is not begun again where it is being fetched.
 	# shellcheck disable=SC2046
-	systemctl restart --no-block $(cat "$bundle/enable")
+	systemctl restart --no-block $(grep -v '^qwen3-model' "$bundle/enable")
+	systemctl start --no-block qwen3-model.service
 }
 
 accounts
 files
+model
 environment
 units
 touch "$home/installed"
