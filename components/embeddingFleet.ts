@@ -170,7 +170,7 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
         dependsOn: [permissions, ...args.after],
         hooks: { onError: args.onError ?? [] },
         // Each machine first finishes what it has begun.
-        customTimeouts: { create: `${args.readyWithinSeconds + 600}s`, delete: "30m" },
+        customTimeouts: { delete: "30m" },
       },
     );
   }

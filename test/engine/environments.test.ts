@@ -129,6 +129,36 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
     expect(await resourcesLeft(fleet)).toBe(0);
   });
 
+  it("a private endpoint comes up in a VPC that is there, and leaves it as it was", async () => {
+    const endpoint = await start({
+      configuration: "Pulumi.local.yaml",
+      values: {
+        domain: "embeddings.example.com",
+        vpcId: "vpc-0123456789abcdef0",
+        internal: "true",
+        createVpcEndpoints: "true",
+      },
+    });
+    await expect(endpoint.stack.up()).rejects.toThrow(
+      /subnetIds is \[\]; allowed: with vpcId, two subnets or more/,
+    );
+    for (const [index, zone] of ["a", "b"].entries()) {
+      await endpoint.stack.setConfig(
+        `${SETTING}subnetIds[${index}]`,
+        { value: `subnet-0123456${zone}` },
+        true,
+      );
+    }
+    const { steps } = await up(endpoint);
+    expect(steps.filter((step) => step === "create VpcEndpoint")).toHaveLength(6);
+    expect(steps.filter((step) => /create (Vpc|Subnet|InternetGateway|Eip|Instance)$/.test(step))).toEqual(
+      [],
+    );
+    await unchanged(endpoint);
+    await endpoint.stack.destroy();
+    expect(await resourcesLeft(endpoint)).toBe(0);
+  });
+
   it("says what to change where AWS has no machine to give, for one machine and for a fleet", async () => {
     const none = await start({ configuration: "Pulumi.local.yaml" });
     const { workspace } = none.stack;

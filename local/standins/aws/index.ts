@@ -4,7 +4,7 @@ import { connection, REGION } from "./account";
 import { ec2, getInstanceTypeOfferings } from "./ec2";
 import { fleet, getZone } from "./fleet";
 import { iam } from "./iam";
-import { network } from "./network";
+import { getRouteTables, getSubnet, getVpc, network } from "./network";
 import { getObject, s3 } from "./s3";
 import { getSecretVersion, secretsmanager } from "./secretsmanager";
 
@@ -21,6 +21,9 @@ export const aws: ProviderDefinition = {
   resources: { ...network, ...ec2, ...fleet, ...iam, ...secretsmanager, ...s3 },
   invokes: {
     "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": getInstanceTypeOfferings,
+    "aws:ec2/getSubnet:getSubnet": getSubnet,
+    "aws:ec2/getVpc:getVpc": getVpc,
+    "aws:ec2/getRouteTables:getRouteTables": getRouteTables,
     "aws:ssm/getParameter:getParameter": getParameter,
     "aws:s3/getObject:getObject": getObject,
     "aws:route53/getZone:getZone": getZone,
