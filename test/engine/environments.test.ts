@@ -1,5 +1,16 @@
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import {
+  GetRolePolicyCommand,
+  IAMClient,
+  ListRolePoliciesCommand,
+  ListRolesCommand,
+} from "@aws-sdk/client-iam";
 import type { EngineEvent } from "@pulumi/pulumi/automation";
 import { afterEach, describe, expect, it } from "vitest";
+import { ADMINISTRATOR } from "../../local/aws/administrator";
+import { ROOT } from "../../local/paths";
 import { unsupported } from "../../local/preflight";
 import { type EngineEnvironment, startEngineEnvironment, type Variant } from "./environment";
 
@@ -34,6 +45,35 @@ async function unchanged({ stack }: EngineEnvironment): Promise<void> {
 
 async function resourcesLeft({ stack }: EngineEnvironment): Promise<number> {
   return ((await stack.exportStack()).deployment.resources ?? []).length;
+}
+
+/** What the machines' role, as the engine has made it, may do: read by the emulator's own evaluation of policies. */
+async function allowed(
+  { endpoint }: EngineEnvironment,
+  asked: [action: string, resource: string, context: Record<string, string>][],
+): Promise<boolean[]> {
+  const iam = new IAMClient({ endpoint, region: "us-east-1", credentials: ADMINISTRATOR });
+  const { Roles } = await iam.send(new ListRolesCommand({}));
+  const RoleName = Roles!.find((role) => role.RoleName!.startsWith("qwen3-embedding-"))!.RoleName!;
+  const { PolicyNames } = await iam.send(new ListRolePoliciesCommand({ RoleName }));
+  const documents = await Promise.all(
+    PolicyNames!.map(async (PolicyName) => {
+      const { PolicyDocument } = await iam.send(new GetRolePolicyCommand({ RoleName, PolicyName }));
+      return decodeURIComponent(PolicyDocument!);
+    }),
+  );
+  const program =
+    "import json, sys, policies; documents, asked = json.loads(sys.argv[1]); " +
+    "print(json.dumps([policies.is_allowed(documents, *each) for each in asked]))";
+  const { stdout } = await promisify(execFile)(
+    "python3",
+    ["-c", program, JSON.stringify([documents, asked])],
+    {
+      cwd: join(ROOT, "local/aws"),
+      env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1" },
+    },
+  );
+  return JSON.parse(stdout) as boolean[];
 }
 
 describe.skipIf(unsupported() !== undefined)("environments on the real engine", () => {
@@ -111,6 +151,20 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
     const grown = (await up(fleet)).steps;
     expect(grown).toEqual(expect.arrayContaining(["update Group", "create Policy", "update RolePolicy"]));
     expect(grown.filter((step) => /replace.* Group|LoadBalancer|TargetGroup/.test(step))).toEqual([]);
+
+    const group = (name: string) =>
+      `arn:aws:autoscaling:us-east-1:123456789012:autoScalingGroup:1:autoScalingGroupName/${name}`;
+    const namespace = (name: string) => ({ "cloudwatch:namespace": name });
+    expect(
+      await allowed(fleet, [
+        ["autoscaling:CompleteLifecycleAction", group("qwen3-embedding-engine"), {}],
+        ["cloudwatch:PutMetricData", "*", namespace("qwen3-embedding")],
+        ["autoscaling:CompleteLifecycleAction", group("another"), {}],
+        ["autoscaling:SetDesiredCapacity", group("qwen3-embedding-engine"), {}],
+        ["cloudwatch:PutMetricData", "*", namespace("AWS/EC2")],
+        ["cloudwatch:GetMetricData", "*", {}],
+      ]),
+    ).toEqual([true, true, false, false, false, false]);
 
     const events: EngineEvent[] = [];
     await fleet.stack.up({
