@@ -10,6 +10,14 @@ describe("nginxConf", () => {
   it.each([
     ["one worker", { workers: 1, maxBodyBytes: 8388608 }],
     ["eight workers and larger bodies", { workers: 8, maxBodyBytes: 16777216 }],
+    [
+      "a machine behind a load balancer",
+      {
+        workers: 1,
+        maxBodyBytes: 8388608,
+        fleet: { autoScalingGroup: "g", publishesLoad: false, trustedProxies: ["10.20.0.0/16"] },
+      },
+    ],
   ])("renders %s", (_, options) => {
     expect(nginxConf(options)).toMatchSnapshot();
   });
@@ -35,6 +43,25 @@ describe("nginxConf", () => {
   it("names each worker by its port", () => {
     const servers = nginxConf({ workers: 8, maxBodyBytes: 1 }).match(/server 127\.0\.0\.1:\d+/g);
     expect(servers).toEqual(Array.from({ length: 8 }, (_, index) => `server 127.0.0.1:${30000 + index}`));
+  });
+
+  it("takes a client's address from a load balancer's header, and only behind one", () => {
+    const behind = nginxConf({
+      workers: 1,
+      maxBodyBytes: 8388608,
+      fleet: { autoScalingGroup: "g", publishesLoad: false, trustedProxies: ["10.7.0.0/16", "10.8.0.0/16"] },
+    });
+    const added = behind.split("\n").filter((line) => !config.split("\n").includes(line));
+    expect(added.map((line) => line.trim())).toEqual([
+      "# Limits and log go by the client's address, not by the load balancer's. The security group lets in nobody else.",
+      "set_real_ip_from 10.7.0.0/16;",
+      "set_real_ip_from 10.8.0.0/16;",
+      "real_ip_header X-Forwarded-For;",
+      "real_ip_recursive off;",
+      // Longer than the load balancer keeps a connection: it must not send on one that nginx is closing.
+      "keepalive_timeout 330s;",
+    ]);
+    expect(config).not.toContain("real_ip");
   });
 
   it("answers every error as JSON in OpenAI's shape", () => {
