@@ -69,6 +69,8 @@ const COMPUTED: Record<string, (name: string) => Record<string, unknown>> = {
   "aws:autoscaling/group:Group": () => ({}),
   "aws:autoscaling/policy:Policy": () => ({}),
   "aws:ec2/vpcEndpoint:VpcEndpoint": () => ({}),
+  "aws:scheduler/schedule:Schedule": () => ({}),
+  "aws:budgets/budget:Budget": () => ({}),
   "command:local:Command": () => ({}),
 };
 
