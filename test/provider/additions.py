@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 import moto.ssm.models as ssm
+from moto.autoscaling.models import AutoScalingBackend, FakeScalingPolicy
+from moto.autoscaling.responses import AutoScalingResponse
+from moto.budgets.responses import BudgetsResponse
+from moto.core.utils import camelcase_to_underscores
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.instances import InstanceBackend
+from moto.ec2.models.launch_templates import LaunchTemplateBackend
 from moto.ec2.models.vpcs import VPCBackend
 from moto.ec2.responses.instances import InstanceResponse
+from moto.scheduler.models import scheduler_backends
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -23,8 +30,15 @@ def apply() -> None:
     publish_the_gpu_image()
     give_instances_the_groups_of_their_interface()
     give_root_volumes_their_iops_and_throughput()
+    start_with_one_root_volume()
     end_interfaces_with_their_instance()
     delete_what_a_network_came_with()
+    delete_vpc_endpoints()
+    delete_hooks_with_their_group()
+    keep_all_of_an_auto_scaling_group()
+    describe_scaling_policies_as_aws_does()
+    keep_a_template_apart_from_its_tags()
+    tell_who_a_budget_writes_to()
     have_what_accounts_have()
 
 
@@ -97,6 +111,22 @@ def give_root_volumes_their_iops_and_throughput() -> None:
     InstanceBackend.run_instances = run_instances
 
 
+def start_with_one_root_volume() -> None:
+    """moto attaches its own default volume first, and one of a launch template over it."""
+    original = InstanceBackend.run_instances
+
+    def run_instances(self: EC2Backend, *arguments: Any, **named: Any) -> Any:
+        reservation = original(self, *arguments, **named)
+        for instance in reservation.instances:
+            mapped = {device.volume_id for device in instance.block_device_mapping.values()}
+            for volume in list(self.volumes.values()):
+                if volume.attachment and volume.attachment.instance is instance and volume.id not in mapped:
+                    del self.volumes[volume.id]
+        return reservation
+
+    InstanceBackend.run_instances = run_instances
+
+
 def end_interfaces_with_their_instance() -> None:
     """moto keeps the network interface that an instance was started with; EC2 deletes it with the instance."""
     original = InstanceBackend.terminate_instances
@@ -124,7 +154,98 @@ def delete_what_a_network_came_with() -> None:
     VPCBackend.delete_vpc = delete_vpc
 
 
+def delete_vpc_endpoints() -> None:
+    """moto keeps deleted VPC endpoints as such for ever; EC2 soon forgets them."""
+    original = VPCBackend.delete_vpc_endpoints
+
+    def delete_vpc_endpoints(self: EC2Backend, vpce_ids: list[str] | None = None) -> None:
+        original(self, vpce_ids)
+        for vpce_id in vpce_ids or []:
+            self.vpc_end_points.pop(vpce_id, None)
+
+    VPCBackend.delete_vpc_endpoints = delete_vpc_endpoints
+
+
+def delete_hooks_with_their_group() -> None:
+    """moto keeps the lifecycle hooks of an Auto Scaling group that is deleted."""
+    original = AutoScalingBackend.delete_auto_scaling_group
+
+    def delete_auto_scaling_group(self: AutoScalingBackend, group_name: str) -> None:
+        original(self, group_name)
+        for key in [key for key, hook in self.lifecycle_hooks.items() if hook.auto_scaling_group_name == group_name]:
+            del self.lifecycle_hooks[key]
+
+    AutoScalingBackend.delete_auto_scaling_group = delete_auto_scaling_group
+
+
+def keep_all_of_an_auto_scaling_group() -> None:
+    """moto forgets warmup and maintenance policy."""
+
+    def keep(method: str) -> None:
+        original = getattr(AutoScalingResponse, method)
+
+        def kept(self: AutoScalingResponse) -> Any:
+            answer = original(self)
+            group = self.autoscaling_backend.autoscaling_groups[self._get_param("AutoScalingGroupName")]
+            for name in ("DefaultInstanceWarmup", "InstanceMaintenancePolicy"):
+                value = self._get_param(name)
+                if value is not None:
+                    setattr(group, camelcase_to_underscores(name), value)
+            return answer
+
+        setattr(AutoScalingResponse, method, kept)
+
+    keep("create_auto_scaling_group")
+    keep("update_auto_scaling_group")
+
+
+def describe_scaling_policies_as_aws_does() -> None:
+    """moto says nothing of `Enabled`, and of predictive scaling that there is some of it."""
+    original = FakeScalingPolicy.__init__
+
+    def init(self: FakeScalingPolicy, *arguments: Any, **named: Any) -> None:
+        original(self, *arguments, **named)
+        self.enabled = True
+        self.predictive_scaling_configuration = self.predictive_scaling_configuration or None
+
+    FakeScalingPolicy.__init__ = init
+
+
+def keep_a_template_apart_from_its_tags() -> None:
+    """moto puts a launch template's own tags among those of what is launched from it."""
+    original = LaunchTemplateBackend.create_launch_template
+
+    def create_launch_template(
+        self: EC2Backend, name: str, description: str, template_data: dict[str, Any], tag_spec: dict[str, Any]
+    ) -> Any:
+        specifications = template_data.get("TagSpecifications", [])
+        template_data["TagSpecifications"] = [
+            each for each in specifications if each["ResourceType"] != "launch-template"
+        ]
+        return original(self, name, description, template_data, tag_spec)
+
+    LaunchTemplateBackend.create_launch_template = create_launch_template
+
+
+def tell_who_a_budget_writes_to() -> None:
+    """moto keeps the subscribers of a budget's notifications and has no actions to ask for them, or for tags."""
+
+    def describe_subscribers_for_notification(self: BudgetsResponse) -> str:
+        budget = self.backend.budgets[self._get_param("AccountId")][self._get_param("BudgetName")]
+        wanted = self._get_param("Notification")
+        found = [
+            notification.subscribers
+            for notification in budget.notifications
+            if all(notification.details.get(key) == value for key, value in wanted.items() if key != "NotificationState")
+        ]
+        return json.dumps({"Subscribers": found[0] if found else []})
+
+    BudgetsResponse.describe_subscribers_for_notification = describe_subscribers_for_notification
+    BudgetsResponse.list_tags_for_resource = lambda self: json.dumps({"ResourceTags": []})
+
+
 def have_what_accounts_have() -> None:
-    """moto makes what every account has (images, the key for volumes) when it is first asked."""
+    """moto makes what every account has (images, the key for volumes, a group for schedules) when it is first asked."""
+    scheduler_backends[ACCOUNT][REGION]  # noqa: B018 - asking makes it
     ssm.ssm_backends[ACCOUNT][REGION].get_parameter(AMI_PARAMETER)
     ec2_backends[ACCOUNT][REGION]._create_default_encryption_key()

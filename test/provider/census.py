@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from moto.core.base_backend import BackendDict, BaseBackend
 
 # What moto keeps of resources that are gone, as EC2 does of instances for an hour.
-RECORDS = {"ec2.tags", "ec2.reservations"}
+RECORDS = {"acm._idempotency_tokens", "ec2.launch_template_insert_order", "ec2.reservations", "ec2.tags"}
 # AWS's own policies, which are in every account and loaded when moto is first asked. No policy of this stack is managed.
 AWS_OWN = {"iam.aws_managed_policies", "iam.managed_policies"}
 

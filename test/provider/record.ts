@@ -5,6 +5,7 @@ import { prepareEngine } from "../../local/engine";
 import { ROOT } from "../../local/paths";
 import { runProgram } from "../../local/up";
 import { createWorkspace, openStack } from "../../local/workspace";
+import type { Given } from "./emulator";
 import type { Recorded, RecordedLookup, RecordedResource } from "./recorded";
 
 const PROVIDERS = ["aws", "command", "random", "tls"];
@@ -27,7 +28,7 @@ export interface Environment {
   /** File of the repository. */
   configuration: string;
   /** Settings beyond those of the file. */
-  values?: Record<string, string | number>;
+  values?: Record<string, unknown>;
   /** Name of the stack, which names of resources begin with. */
   stack: string;
 }
@@ -36,8 +37,9 @@ export interface Environment {
  * Runs the unchanged program through the real engine with providers that record and create nothing.
  *
  * @param schema file with the AWS provider's schema
+ * @param given what looking up finds where it decides what the program creates
  */
-export async function record(environment: Environment, schema: string): Promise<Recording> {
+export async function record(environment: Environment, schema: string, given: Given): Promise<Recording> {
   const state = mkdtempSync(join(tmpdir(), "qwen3-record-"));
   const path = join(state, "record");
   try {
@@ -48,7 +50,11 @@ export async function record(environment: Environment, schema: string): Promise<
       path: `${recorders(state)}:${engine.path}`,
       awsEndpointUrl: "",
     });
-    Object.assign(workspace.env, { QWEN3_SCHEMA: schema, QWEN3_RECORD: path });
+    Object.assign(workspace.env, {
+      QWEN3_SCHEMA: schema,
+      QWEN3_RECORD: path,
+      QWEN3_GIVEN: JSON.stringify(given),
+    });
     const stack = await openStack(workspace, runProgram);
     await stack.up();
     const { deployment } = await stack.workspace.exportStack(stack.name);

@@ -1,6 +1,13 @@
 import { createHash } from "node:crypto";
 import { appendFileSync, readFileSync } from "node:fs";
-import { autoname, type Props, type ProviderDefinition, serve } from "../../local/standins/framework";
+import {
+  autoname,
+  InputError,
+  type Props,
+  type ProviderDefinition,
+  serve,
+} from "../../local/standins/framework";
+import type { Given } from "./emulator";
 import { resourceClass } from "./packages";
 import { localName, type Recorded } from "./recorded";
 import { computedValues, Tokens } from "./references";
@@ -14,6 +21,7 @@ import { dataSource, terraformType } from "./types";
 
 const provider = process.argv[2] ?? "";
 const schema = JSON.parse(readFileSync(required("QWEN3_SCHEMA"), "utf8")) as ProviderSchema;
+const given = JSON.parse(required("QWEN3_GIVEN")) as Given;
 
 const definition: ProviderDefinition = {
   name: provider,
@@ -64,19 +72,35 @@ function variables(urn: string, properties: string[], inputs: Props) {
 /** Answers that decide what the program creates; all others are tokens. */
 const ANSWERS: Record<string, (args: Props) => Props> = {
   "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": () => ({
-    locations: ["us-east-1a", "us-east-1b"],
+    locations: Object.keys(given.subnets).slice(0, 2),
   }),
   "aws:s3/getObject:getObject": () => ({ body: "" }),
+  "aws:ec2/getSubnet:getSubnet": ({ id }) => ({
+    vpcId: given.vpcId,
+    availabilityZone: Object.entries(given.subnets).find(([, subnet]) => subnet === id)?.[0],
+  }),
+  "aws:ec2/getVpc:getVpc": () => ({ cidrBlockAssociations: [{ cidrBlock: given.cidrBlock }] }),
+  // Its subnets have no table of their own.
+  "aws:ec2/getRouteTables:getRouteTables": ({ filters }) => ({
+    ids: JSON.stringify(filters).includes("association.main") ? [given.routeTableId] : [],
+  }),
+  "aws:route53/getZone:getZone": ({ name }) => {
+    if (name !== given.domain) {
+      throw new InputError("name", "no matching Route 53 Hosted Zone found");
+    }
+    return {};
+  },
 };
 
 function recordLookup(token: string, args: Props): Props {
+  const answer = ANSWERS[token]?.(args);
   const type = dataSource(token, schema);
   const owner = `${token} ${JSON.stringify(args)}`;
   const tokens = new Tokens(owner);
   const name = `lookup_${createHash("sha256").update(owner).digest("hex").slice(0, 8)}`;
   const computed = computedValues(schema.data_source_schemas[type]!.block, `data.${type}.${name}`, tokens);
   record({ kind: "lookup", token, type, name, args, references: tokens.references });
-  return { ...computed, ...args, ...ANSWERS[token]?.(args) };
+  return { ...computed, ...args, ...answer };
 }
 
 /** The bridge's rule (SetAutonaming): an input `name` that is not given, nor a prefix for it. */

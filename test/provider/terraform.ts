@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { ADMINISTRATOR } from "../../local/aws/administrator";
 import { run } from "../../local/process";
+import { DEPLOYER } from "./emulator";
 import type { ProviderSchema } from "./schema";
 import type { Configuration } from "./translate";
 
@@ -50,7 +50,6 @@ export class Terraform {
     private readonly tools: Tools,
     private readonly folder: string,
     endpoint = "http://127.0.0.1:9",
-    credentials: { accessKeyId: string; secretAccessKey: string } = ADMINISTRATOR,
   ) {
     const cliConfig = join(folder, "cli.tfrc");
     writeFileSync(
@@ -64,8 +63,8 @@ export class Terraform {
       TF_IN_AUTOMATION: "true",
       CHECKPOINT_DISABLE: "true",
       AWS_ENDPOINT_URL: endpoint,
-      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+      AWS_ACCESS_KEY_ID: DEPLOYER.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: DEPLOYER.secretAccessKey,
       AWS_EC2_METADATA_DISABLED: "true",
     };
   }
