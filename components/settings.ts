@@ -26,7 +26,7 @@ export interface Settings {
   internal: boolean;
   /** Whether the stack makes the VPC endpoints that a machine without internet needs. */
   createVpcEndpoints: boolean;
-  /** Workers on the machine, one a GPU. */
+  /** Workers on the machine: one a GPU, or on a CPU as many as were asked for. */
   workers: number;
   /** Client names, the first one being the default. */
   clients: string[];
@@ -98,6 +98,7 @@ const NAMES = [
   "scheduleTimezone",
   "budgetMonthlyUsd",
   "budgetEmails",
+  "cpuWorkers",
 ] as const;
 type Name = (typeof NAMES)[number];
 
@@ -128,6 +129,7 @@ export const DEFAULTS = {
   scheduleTimezone: "UTC",
   budgetMonthlyUsd: 0,
   budgetEmails: [],
+  cpuWorkers: 1,
   // Optional: empty is not set.
   availabilityZone: "",
   capacityReservationId: "",
@@ -197,6 +199,7 @@ export function checkSettings(written: RawSettings): CheckedSettings {
   const instanceType = read<string>("instanceType", instanceTypesAllowed(accelerator), (value: string) =>
     accelerator === "cpu" ? /^[a-z0-9-]+\.[a-z0-9-]+$/.test(value) : Object.hasOwn(GPU_INSTANCE_TYPES, value),
   );
+  const cpuWorkers = integer("cpuWorkers", 1, 8, "workers");
   const allowPublicAccess = boolean("allowPublicAccess");
   const vpcId = optional("vpcId", "the ID of a VPC such as vpc-0123456789abcdef0", (value) =>
     /^vpc-[0-9a-f]{8,17}$/.test(value),
@@ -248,7 +251,7 @@ export function checkSettings(written: RawSettings): CheckedSettings {
     internal: boolean("internal"),
     createVpcEndpoints: boolean("createVpcEndpoints"),
     accelerator,
-    workers: accelerator === "cuda" ? (GPU_INSTANCE_TYPES[instanceType]?.count ?? 1) : 1,
+    workers: accelerator === "cuda" ? (GPU_INSTANCE_TYPES[instanceType]?.count ?? 1) : cpuWorkers,
     clients: read(
       "clients",
       "a list of 1 to 50 different names (what one role's policy has room for) of 1 to 64 lower-case letters, digits and hyphens, each beginning with a letter",

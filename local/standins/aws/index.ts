@@ -7,7 +7,7 @@ import { iam } from "./iam";
 import { network } from "./network";
 import { getObject, s3 } from "./s3";
 import { scheduler } from "./scheduler";
-import { secretsmanager } from "./secretsmanager";
+import { getSecretVersion, secretsmanager } from "./secretsmanager";
 
 /** The stand-in for AWS: what this stack uses and no more. docs/local.md says what is real in it. */
 export const aws: ProviderDefinition = {
@@ -24,6 +24,7 @@ export const aws: ProviderDefinition = {
     "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": getInstanceTypeOfferings,
     "aws:ssm/getParameter:getParameter": getParameter,
     "aws:s3/getObject:getObject": getObject,
+    "aws:secretsmanager/getSecretVersion:getSecretVersion": getSecretVersion,
   },
 };
 

@@ -229,6 +229,19 @@ class ServingTest(unittest.TestCase):
         self.refuse(self.worker.call("GET", "/v1/models", key="c" * 40), 503, code="service_unavailable")
         self.assertIn("cannot be read", self.worker.log())
 
+    def test_one_broken_or_lost_copy_refuses_nobody(self) -> None:
+        key = "l" * 40
+        path = self.worker.put_key(key, "app")
+        edge = self.worker.keys / "edge"
+        edge.mkdir(exist_ok=True)
+        (edge / path.name).write_text(path.read_text())
+        path.write_text("{")
+        self.assertEqual(self.worker.call("GET", "/v1/models", key=key).status, 200)
+        path.unlink()
+        self.assertEqual(self.worker.call("GET", "/v1/models", key=key).status, 200)
+        (edge / path.name).unlink()
+        self.refuse(self.worker.call("GET", "/v1/models", key=key), 401, code="invalid_api_key")
+
     # --- routes
 
     def test_models_and_health(self) -> None:
@@ -301,13 +314,22 @@ class ServingTest(unittest.TestCase):
         np.testing.assert_allclose(asked, written, atol=1e-5)
 
     def test_token_ids(self) -> None:
-        """With or without the end-of-text token, alone or in a list, as the text that they spell."""
+        """As this model's tokenizer makes them, alone or in a list, they are the text that they spell."""
         text = self.worker.embed("ab").vectors()[0]
         ids = ids_of("ab", self.worker.model)
-        for value in (ids, [ids], ids[:-1], [ids[:-1]]):
+        for value in (ids, [ids]):
             reply = self.worker.embed(value)
             np.testing.assert_allclose(reply.vectors()[0], text, atol=1e-5)
             self.assertEqual(reply.json["usage"]["prompt_tokens"], 3)
+
+    def test_token_ids_of_another_tokenizer(self) -> None:
+        """Such IDs lack the token that this model's tokenizer appends, whether or not they are in its vocabulary."""
+        ids = ids_of("ab", self.worker.model)
+        for value, param in ((ids[:-1], "input"), ([ids, ids[:-1]], "input[1]"), ([[2028, 374, 264]], "input[0]")):
+            reply = self.worker.embed(value)
+            self.refuse(reply, 400, param)
+            self.assertIn(f"without {ids[-1]} at their end", reply.error["message"])
+            self.assertIn("check_embedding_ctx_length=False", reply.error["message"])
 
     def test_batch(self) -> None:
         texts = [f"text number {i} " + "x" * (i % 50) for i in range(300)]
@@ -327,15 +349,16 @@ class ServingTest(unittest.TestCase):
     # --- what is refused
 
     def test_refused_fields(self) -> None:
+        end = ids_of("", self.worker.model)[-1]
         cases: list[tuple[dict[str, Any], str]] = [
             ({"input": ""}, "input"),
             ({"input": []}, "input"),
             ({"input": None}, "input"),
             ({"input": 5}, "input"),
             ({"input": {"a": 1}}, "input"),
-            ({"input": [99999999]}, "input"),
-            ({"input": [257]}, "input"),
-            ({"input": [[-5]]}, "input[0]"),
+            ({"input": [99999999, end]}, "input"),
+            ({"input": [257, end]}, "input"),
+            ({"input": [[-5, end]]}, "input[0]"),
             ({"input": [[]]}, "input[0]"),
             ({"input": [[5], []]}, "input[1]"),
             ({"input": [[[5]]]}, "input[0]"),
@@ -373,7 +396,7 @@ class ServingTest(unittest.TestCase):
         code = "context_length_exceeded"
         self.refuse(self.worker.embed("x" * 32768), 400, "input", code)
         self.refuse(self.worker.embed(["a", "x" * 40000]), 400, "input[1]", code)
-        self.refuse(self.worker.embed([[5] * 32768]), 400, "input[0]", code)
+        self.refuse(self.worker.embed([[5] * 32768 + ids_of("", self.worker.model)]), 400, "input[0]", code)
         self.refuse(self.worker.embed("x" * 4_000_000), 400, "input", code)
 
     def test_refused_bodies(self) -> None:
@@ -468,16 +491,15 @@ class ServingTest(unittest.TestCase):
         )
         self.assertNotIn(KEY, self.worker.log())
 
-    def test_watchdog_follows_the_scheduler(self) -> None:
+    def test_watchdog_follows_the_process(self) -> None:
         self.assertIn("WATCHDOG=1", self.worker.notifications(4))
+        # Whoever computes for long is not silent: the process itself is well.
         scheduler = self.worker.scheduler()
         os.kill(scheduler, signal.SIGSTOP)
         try:
-            time.sleep(2.5)
-            self.assertNotIn("WATCHDOG=1", self.worker.notifications(4))
+            self.assertIn("WATCHDOG=1", self.worker.notifications(4))
         finally:
             os.kill(scheduler, signal.SIGCONT)
-        self.assertIn("WATCHDOG=1", self.worker.notifications(10, "WATCHDOG=1"))
 
     def test_zz_stop_finishes_what_is_in_progress(self) -> None:
         """Last by name: SIGTERM."""
@@ -505,6 +527,7 @@ class FaultTest(unittest.TestCase):
         worker.wait()
         worker.put_key("o" * 40, "other")
         self.check_overload(worker)
+        self.check_silence()
         children = worker.children()
         begin = time.monotonic()
         os.kill(worker.scheduler(), signal.SIGKILL)
@@ -518,6 +541,17 @@ class FaultTest(unittest.TestCase):
                 if Path(f"/proc/{pid}").exists() and b"qwen3" in Path(f"/proc/{pid}/cmdline").read_bytes()
             ]
         )
+
+    def check_silence(self) -> None:
+        """A worker whose scheduler hangs ends itself, with all its processes."""
+        worker = Worker(103, QWEN3_CONTEXT_LENGTH="1024", WATCHDOG_USEC="500000")
+        self.addCleanup(worker.end)
+        worker.wait()
+        os.kill(worker.scheduler(), signal.SIGSTOP)
+        begin = time.monotonic()
+        self.assertNotEqual(worker.process.wait(20), 0)
+        print(f"ended {time.monotonic() - begin:.1f} s after its scheduler hung", file=sys.stderr)
+        self.assertIn("SGLang has said nothing for 4 s", worker.log())
 
     def check_overload(self, worker: Worker) -> None:
         statuses: list[tuple[int, float]] = []
