@@ -7,6 +7,10 @@ export interface Priced {
   instanceType: string;
   clients: string[];
   rootVolumeGib: number;
+  instances: { min: number };
+  /** With one, machines stand behind a load balancer. */
+  domain: string | undefined;
+  internal: boolean;
 }
 
 export interface Assumptions {
@@ -14,7 +18,8 @@ export interface Assumptions {
   tokensPerSecond: number;
   /** Hours a month that machines run; the rest of the stack is there all the time. */
   hours: number;
-  machines: number;
+  /** Machines that run; the fewest of the settings without it. */
+  machines?: number;
 }
 
 export interface Line {
@@ -46,6 +51,7 @@ const SECONDS_AN_HOUR = 3600;
 
 /** @throws Error for an instance type without a price, or a region other than the one that the prices are of. */
 export function estimate(settings: Priced, assumptions: Assumptions): Estimate {
+  const machines = assumptions.machines ?? settings.instances.min;
   if (settings.region !== "us-east-1") {
     throw new Error(
       `aws:region is ${JSON.stringify(settings.region)}; allowed: us-east-1, the only one whose prices are in scripts/cost/prices.ts`,
@@ -58,14 +64,14 @@ export function estimate(settings: Priced, assumptions: Assumptions): Estimate {
     );
   }
   const lines = [
-    ...machineLines(settings, assumptions, machine),
+    ...machineLines(settings, machines, assumptions.hours, machine),
     // Each client's and the certificate's.
     always("secrets", SERVICES.secretMonth, settings.clients.length + 1, HOURS_A_MONTH),
-    always("public address", SERVICES.publicIpv4Hour, 1, 1),
+    ...addressLines(settings, machines, assumptions.hours),
   ];
   const hour = sum(lines.map((line) => line.hour));
   const month = sum(lines.map((line) => line.month));
-  const gpus = (GPU_INSTANCE_TYPES[settings.instanceType]?.count ?? 0) * assumptions.machines;
+  const gpus = (GPU_INSTANCE_TYPES[settings.instanceType]?.count ?? 0) * machines;
   const tokensPerSecond = gpus * assumptions.tokensPerSecond;
   const tokensAMonth = tokensPerSecond * SECONDS_AN_HOUR * assumptions.hours;
   return {
@@ -80,13 +86,14 @@ export function estimate(settings: Priced, assumptions: Assumptions): Estimate {
     }),
     leftOut: [
       "IOPS and throughput of the root volume beyond gp3's own (4000 and 500 MB/s are asked for)",
+      ...(settings.domain ? ["the load balancer, its addresses, VPC endpoints and metrics"] : []),
       "data out to the internet, logs, taxes, and the discounts of savings plans, reservations and spot",
     ],
   };
 }
 
 /** What is charged by the hours that a machine runs, and its disk, which stays while it is stopped. */
-function machineLines(settings: Priced, { machines, hours }: Assumptions, machine: Price): Line[] {
+function machineLines(settings: Priced, machines: number, hours: number, machine: Price): Line[] {
   const polls = SECONDS_AN_HOUR / POLL_SECONDS;
   const running = (what: string, price: Price, units: number): Line => ({
     what,
@@ -104,6 +111,16 @@ function machineLines(settings: Priced, { machines, hours }: Assumptions, machin
     ),
     running("polling the index", SERVICES.s3Get, polls),
   ];
+}
+
+/** A single machine's address stays while it is stopped; a fleet's machines have theirs while they run, or none. */
+function addressLines({ domain, internal }: Priced, machines: number, hours: number): Line[] {
+  const price = SERVICES.publicIpv4Hour;
+  if (domain === undefined) {
+    return [always("public address", price, 1, 1)];
+  }
+  const hour = price.usd * machines;
+  return internal ? [] : [{ what: "public addresses", price, hour, month: hour * hours }];
 }
 
 /** What is charged all month: `units` at a price for `hoursPerUnit` hours each. */

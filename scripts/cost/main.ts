@@ -16,7 +16,7 @@ asking AWS. Every price has its source and the day on which it was read.
   --stack STACK             dev, prod, or another whose Pulumi.STACK.yaml is here
   --tokens-per-second N     of one GPU; ${ASSUMED_TOKENS_PER_SECOND} without it, an assumption
   --hours N                 hours a month that machines run; ${HOURS_A_MONTH} without it
-  --machines N              machines that run; 1 without it
+  --machines N              machines that run; instancesMin without it
 `;
 
 /** @returns the exit status */
@@ -42,7 +42,7 @@ function parseOptions(argv: string[]): { stack: string; assumptions: Assumptions
       stack: { type: "string" },
       "tokens-per-second": { type: "string", default: String(ASSUMED_TOKENS_PER_SECOND) },
       hours: { type: "string", default: String(HOURS_A_MONTH) },
-      machines: { type: "string", default: "1" },
+      machines: { type: "string" },
     },
   });
   if (!values.stack) {
@@ -62,7 +62,7 @@ function parseOptions(argv: string[]): { stack: string; assumptions: Assumptions
     assumptions: {
       tokensPerSecond: whole("tokens-per-second", 10_000_000),
       hours: whole("hours", HOURS_A_MONTH),
-      machines: whole("machines", 1000),
+      ...(values.machines !== undefined && { machines: whole("machines", 1000) }),
     },
   };
 }

@@ -120,10 +120,11 @@ def needs(response: Any) -> list[Need]:
 
 
 def parameters_of(response: Any) -> dict[str, Any]:
+    """The JSON of the body, or of a form each first value."""
     body = response.body if isinstance(response.body, str) else (response.body or b"").decode(errors="replace")
     if body.startswith("{"):
         return json.loads(body)
-    return dict(parse_qsl(body, keep_blank_values=True))
+    return {name: values[0] for name, values in response.querystring.items() if values}
 
 
 def resource_of(service: str, response: Any, parameters: dict[str, Any]) -> str:
@@ -137,8 +138,14 @@ def resource_of(service: str, response: Any, parameters: dict[str, Any]) -> str:
         secrets = secretsmanager_backends[ACCOUNT][response.region].secrets
         known = next((secret.arn for name, secret in secrets.items() if given in (name, secret.arn)), None)
         return known or f"arn:aws:secretsmanager:{response.region}:{ACCOUNT}:secret:{given}-AbCdEf"
+    path = unquote(urlparse(response.uri).path)
+    if service == "ssm":
+        return f"arn:aws:ssm:{response.region}::parameter/{parameters.get('Name', '*').removeprefix('/')}"
+    if service == "route53":
+        found = re.search(r"/(hostedzone|change)/([^/?]+)", path)
+        return f"arn:aws:route53:::{found[1]}/{found[2]}" if found else "*"
     if service == "scheduler":
-        name = re.search(r"/schedules/([^/?]+)", unquote(urlparse(response.uri).path))
+        name = re.search(r"/schedules/([^/?]+)", path)
         return f"arn:aws:scheduler:{response.region}:{ACCOUNT}:schedule/default/{name[1] if name else '*'}"
     if service == "budgets":
         name = parameters.get("BudgetName", parameters.get("Budget", {}).get("BudgetName", ""))

@@ -38,8 +38,11 @@ interface Policy {
   Statement: { Sid: string; Action: string[] }[];
 }
 
-/** Granted and asked for by nobody here; docs/deployer.md says why each is there. */
-const UNSEEN: string[] = [];
+/** Statements for what this layer does not do; docs/deployer.md says what each is for. */
+const UNSEEN = ["ChangeInPlace", "ChangeNamedInPlace", "FirstUse", "Verify"];
+
+/** What an account can attach: characters without white space. */
+const LARGEST_POLICY = 6144;
 
 beforeAll(async () => {
   const tools = findTools();
@@ -62,16 +65,6 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  writeFileSync(
-    "/tmp/prov/used.json",
-    JSON.stringify(
-      Object.fromEntries(
-        await Promise.all(
-          Object.entries(outcomes).map(async ([n, o]) => [n, (await o.catch(() => undefined))?.used]),
-        ),
-      ),
-    ),
-  );
   await Promise.allSettled(Object.values(outcomes));
   rmSync(folder, { recursive: true, force: true });
 });
@@ -117,6 +110,11 @@ describe.each(PLANNED)("AWS's own provider, with %s", (name) => {
 
 describe("the deployer's policy", () => {
   const policy = JSON.parse(readFileSync(POLICY, "utf8")) as Policy;
+  const seen = policy.Statement.filter(({ Sid }) => !UNSEEN.includes(Sid));
+
+  it("is one that IAM takes", () => {
+    expect(JSON.stringify(policy).replace(/\s/g, "").length).toBeLessThanOrEqual(LARGEST_POLICY);
+  });
 
   it("grants all that AWS's provider asks for, from the first plan to the destroy", async () => {
     const refused = await Promise.all(
@@ -127,16 +125,19 @@ describe("the deployer's policy", () => {
 
   it("grants nothing that nobody asks for", async () => {
     const used = await Promise.all(Object.values(outcomes).map(async (outcome) => (await outcome).used.used));
-    const granted = policy.Statement.flatMap(({ Action }) => Action);
-    expect(granted.filter((action) => !used.flat().includes(action)).sort()).toEqual([...UNSEEN].sort());
+    const granted = seen.flatMap(({ Action }) => Action);
+    const isUsed = (action: string) =>
+      used
+        .flat()
+        .some((each) => (action.endsWith("*") ? each.startsWith(action.slice(0, -1)) : each === action));
+    expect(granted.filter((action) => !isUsed(action))).toEqual([]);
   });
 
   it("has no statement that could be left out", async () => {
     const needed = await Promise.all(
       Object.values(outcomes).map(async (outcome) => Object.keys((await outcome).used.needed)),
     );
-    const sids = policy.Statement.filter(({ Action }) => Action.some((action) => !UNSEEN.includes(action)));
-    expect([...new Set(needed.flat())].sort()).toEqual(sids.map(({ Sid }) => Sid).sort());
+    expect([...new Set(needed.flat())].sort()).toEqual(seen.map(({ Sid }) => Sid).sort());
   });
 
   it("is what the provider is held to: without the statement for secrets there are none", async () => {

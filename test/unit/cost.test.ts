@@ -8,8 +8,11 @@ const settings = {
   instanceType: "g6e.xlarge",
   clients: ["default"],
   rootVolumeGib: 150,
+  instances: { min: 1 },
+  domain: undefined as string | undefined,
+  internal: false,
 };
-const assumptions = { tokensPerSecond: 20_000, hours: 730, machines: 1 };
+const assumptions = { tokensPerSecond: 20_000, hours: 730 };
 
 /** The command's exit status and what it wrote. */
 function run(...argv: string[]) {
@@ -49,6 +52,16 @@ describe("the estimate", () => {
     expect(one.tokensPerSecond).toBe(8 * 20_000);
     expect(three.tokensPerSecond).toBe(24 * 20_000);
     expect(one.perMillionTokens).toBeCloseTo(one.month / ((160_000 * 3600 * 730) / 1e6), 9);
+  });
+
+  it("counts a fleet's fewest machines and an address each, and none of an internal one", () => {
+    const fleet = { ...settings, domain: "embeddings.example.com", instances: { min: 3 } };
+    const open = estimate(fleet, assumptions);
+    expect(open.tokensPerSecond).toBe(3 * 20_000);
+    expect(open.lines.find(({ what }) => what === "public addresses")!.hour).toBeCloseTo(0.015, 9);
+    expect(open.leftOut.join()).toContain("load balancer");
+    const internal = estimate({ ...fleet, internal: true }, assumptions);
+    expect(internal.lines.some(({ what }) => /address/.test(what))).toBe(false);
   });
 
   it("tells at how many tokens a hosted price costs the same, and when that never happens", () => {
