@@ -31,9 +31,16 @@ describe("the policy pack, run by the engine in a preview", () => {
   });
 
   it("holds for what only the update knows: user data, policies", async () => {
-    await configure("dev");
+    await configure("dev", {
+      stopSchedule: "0 20 ? * MON-FRI *",
+      startSchedule: "0 7 ? * MON-FRI *",
+      budgetMonthlyUsd: 500,
+      budgetEmails: ["ops@example.com"],
+    });
     const { stdout } = await environment.stack.up({ policyPacks: [pack] });
     expect(stdout).not.toMatch(/\[mandatory\]/);
+    expect(stdout.match(/aws:scheduler:Schedule .* created/g)).toHaveLength(2);
+    expect(stdout).toMatch(/aws:budgets:Budget .* created/);
   });
 
   it("stops an update that breaks a promise", async () => {
@@ -67,13 +74,16 @@ function policyHost(): string {
   return bin;
 }
 
-/** Gives the stack the settings of one of the repository's files. */
-async function configure(name: string): Promise<void> {
+/** Gives the stack the settings of one of the repository's files, and more. */
+async function configure(name: string, more: Record<string, unknown> = {}): Promise<void> {
   const { config } = parse(readFileSync(join(ROOT, `Pulumi.${name}.yaml`), "utf8")) as {
     config: Record<string, unknown>;
   };
+  const added = Object.fromEntries(
+    Object.entries(more).map(([setting, value]) => [`qwen3-embedding-stack:${setting}`, value]),
+  );
   const { workspace, name: stack } = environment.stack;
   await workspace.removeAllConfig(stack, Object.keys(await workspace.getAllConfig(stack)));
   const settings = await workspace.stackSettings(stack);
-  await workspace.saveStackSettings(stack, { ...settings, config: config as never });
+  await workspace.saveStackSettings(stack, { ...settings, config: { ...config, ...added } as never });
 }

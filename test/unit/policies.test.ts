@@ -241,8 +241,16 @@ describe("a policy", () => {
 });
 
 describe("the stack's own resources", () => {
-  it("keep every promise", async () => {
-    const { registered } = await runProgram({ allowedCidrs: ["0.0.0.0/0"], allowPublicAccess: true });
+  it.each([
+    ["one machine", {}],
+    ["one machine on a schedule", { stopSchedule: "0 20 ? * MON-FRI *" }],
+    ["a fleet", { domain: "embeddings.example.com", instancesMin: 2, instancesMax: 3 }],
+  ])("keep every promise: %s", async (_, config) => {
+    const { registered } = await runProgram({
+      ...config,
+      allowedCidrs: ["0.0.0.0/0"],
+      allowPublicAccess: true,
+    });
     const said = policies
       .filter(({ name }) => name !== "private-encrypted-buckets")
       .flatMap(({ name }) =>
