@@ -12,7 +12,7 @@ import { findHostedZone } from "./components/hostedZone";
 import { GPU_INSTANCE_TYPES } from "./components/instanceTypes";
 import { renderBundle } from "./components/machine/bundle";
 import { MODEL } from "./components/machine/config";
-import { requireReadable } from "./components/modelSource";
+import { requireMirrored, requireReadable } from "./components/modelSource";
 import { Network, networkRanges } from "./components/network";
 import { place } from "./components/placement";
 import { Schedule } from "./components/schedule";
@@ -24,6 +24,7 @@ export = async () => {
   const settings = loadSettings();
   const { domain, protect, secretRecoveryDays: recoveryDays } = settings;
   await requireReadable(settings.modelSource);
+  await requireMirrored(settings.packageMirror);
   const placement = await place(settings);
   const hostedZoneId = domain && (settings.hostedZoneId ?? (await findHostedZone(domain)));
   const name = resourceName(pulumi.getStack());
@@ -100,6 +101,7 @@ export = async () => {
     secretArns: [...keys.map(({ key }) => key.secretArn), endpoint.certificate.secretArn],
     bucketArn: artifacts.bucketArn,
     rootVolumeGib: settings.rootVolumeGib,
+    imageId: settings.imageId,
     after: [network, artifacts, ...ways],
   };
   const machine = {

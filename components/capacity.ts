@@ -83,14 +83,16 @@ export function capacityAdvice(error: string, choice: CapacityChoice): string | 
 }
 
 /**
- * Says what to change below the error of a resource that found no capacity. Bind it as `hooks: { onError: [hook] }`.
- * The provider itself asks AWS again, 25 times in up to 50 minutes (`aws:maxRetries` sets the number), before it fails.
+ * Says what to change where a resource found no capacity, with AWS's own words after it. Bind it as
+ * `hooks: { onError: [hook] }`. The provider itself asks AWS again, 25 times in up to 50 minutes (`aws:maxRetries` sets
+ * the number), before it fails.
  */
 export function capacityHook(name: string, choice: CapacityChoice): pulumi.ErrorHook {
-  return new pulumi.ErrorHook(`${name}-capacity`, async ({ errors }) => {
+  return new pulumi.ErrorHook(`${name}-capacity`, ({ errors }) => {
     const advice = capacityAdvice(errors.join("\n"), choice);
     if (advice) {
-      await pulumi.log.error(advice);
+      // Thrown, because it then stands beside the resource, as its error. A line of the log may be lost.
+      throw new Error(`${advice} AWS said: ${errors[0]}`);
     }
     return false;
   });

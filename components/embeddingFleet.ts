@@ -38,6 +38,8 @@ export interface EmbeddingFleetArgs {
   /** What a machine is; see {@link MachineConfig}. Its `fleet` says how the group is named. */
   machine: MachineInputs<MachineConfig> & { fleet: NonNullable<MachineConfig["fleet"]> };
   rootVolumeGib: number;
+  /** An image of one's own instead of AWS's latest for GPUs. */
+  imageId?: string;
   /** How long a machine may take from its start to its first answer. */
   readyWithinSeconds: number;
   /** What has to be there before a machine boots, besides its inputs. */
@@ -57,15 +59,13 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
 
   constructor(name: string, args: EmbeddingFleetArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qwen3-embedding-stack:index:EmbeddingFleet", name, {}, opts);
-    const role = createMachineRole(
-      name,
-      { ...args, modelSource: args.machine.modelSource, fleet: args.machine.fleet },
-      this,
-    );
+    const { modelSource, packageMirror, fleet } = args.machine;
+    const role = createMachineRole(name, { ...args, modelSource, packageMirror, fleet }, this);
     const template = this.createTemplate(name, args, role);
     this.templateVersion = template.latestVersion.apply(String);
     const group = this.createGroup(name, args, template, role);
-    if (args.machine.fleet.publishesLoad) {
+    this.keepHook(name, args, group);
+    if (fleet.publishesLoad) {
       this.followLoad(name, group);
     }
     this.autoScalingGroup = group.name;
@@ -82,7 +82,7 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
       name,
       {
         namePrefix: `${name}-`,
-        imageId: latestImage(this),
+        imageId: args.imageId ?? latestImage(this),
         instanceType: args.instanceType,
         ...marketOptions(args.capacity),
         iamInstanceProfile: { arn: profile.arn },
@@ -113,7 +113,7 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
         updateDefaultVersion: true,
       },
       // AWS moves "latest" with every image; machines are replaced on purpose only.
-      { parent: this, ignoreChanges: ["imageId"] },
+      { parent: this, ignoreChanges: args.imageId ? [] : ["imageId"] },
     );
   }
 
@@ -139,15 +139,8 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
         vpcZoneIdentifiers: args.subnetIds,
         launchTemplate: { id: template.id, version: this.templateVersion },
         targetGroupArns: [args.targetGroupArn],
-        initialLifecycleHooks: [
-          {
-            name: READY_HOOK,
-            lifecycleTransition: "autoscaling:EC2_INSTANCE_LAUNCHING",
-            heartbeatTimeout: Math.min(args.readyWithinSeconds, LONGEST_HEARTBEAT_SECONDS),
-            // A machine that never answers is ended, and another one begun.
-            defaultResult: "ABANDON",
-          },
-        ],
+        // There for the first machines already, which the group begins with itself.
+        initialLifecycleHooks: [{ name: READY_HOOK, ...readyHook(args) }],
         healthCheckType: "ELB",
         // No longer than the first checks take: a machine in service has answered already.
         healthCheckGracePeriod: WARMUP_SECONDS,
@@ -170,13 +163,28 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
       },
       {
         parent: this,
+        // The provider would replace the group for them; keepHook changes the hook in place.
+        ignoreChanges: ["initialLifecycleHooks"],
         // The first boot reads secrets and the bundle at once, through a network that has its routes; on the way down
         // the machines go before them.
         dependsOn: [permissions, ...args.after],
         hooks: { onError: args.onError ?? [] },
         // Each machine first finishes what it has begun.
-        customTimeouts: { create: `${args.readyWithinSeconds + 600}s`, delete: "30m" },
+        customTimeouts: { delete: "30m" },
       },
+    );
+  }
+
+  /** The same hook once more, by which a changed limit reaches a group that is there. */
+  private keepHook(
+    name: string,
+    args: EmbeddingFleetArgs,
+    group: autoscaling.Group,
+  ): autoscaling.LifecycleHook {
+    return new autoscaling.LifecycleHook(
+      name,
+      { name: READY_HOOK, autoscalingGroupName: group.name, ...readyHook(args) },
+      { parent: this },
     );
   }
 
@@ -200,4 +208,13 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
       { parent: this },
     );
   }
+}
+
+function readyHook({ readyWithinSeconds }: EmbeddingFleetArgs) {
+  return {
+    lifecycleTransition: "autoscaling:EC2_INSTANCE_LAUNCHING",
+    heartbeatTimeout: Math.min(readyWithinSeconds, LONGEST_HEARTBEAT_SECONDS),
+    // A machine that never answers is ended, and another one begun.
+    defaultResult: "ABANDON",
+  };
 }

@@ -22,6 +22,8 @@ export interface EmbeddingServerArgs {
   /** What the machine is; see {@link MachineConfig}. */
   machine: MachineInputs<MachineConfig>;
   rootVolumeGib: number;
+  /** An image of one's own instead of AWS's latest for GPUs. */
+  imageId?: string;
   /** What has to be there before the machine boots, besides its inputs. */
   after: pulumi.Resource[];
 }
@@ -35,7 +37,8 @@ export class EmbeddingServer extends pulumi.ComponentResource {
 
   constructor(name: string, args: EmbeddingServerArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qwen3-embedding-stack:index:EmbeddingServer", name, {}, opts);
-    const role = createMachineRole(name, { ...args, modelSource: args.machine.modelSource }, this);
+    const { modelSource, packageMirror } = args.machine;
+    const role = createMachineRole(name, { ...args, modelSource, packageMirror }, this);
     const instance = this.createInstance(name, args, role);
     new ec2.EipAssociation(
       name,
@@ -55,7 +58,7 @@ export class EmbeddingServer extends pulumi.ComponentResource {
     return new ec2.Instance(
       name,
       {
-        ami: latestImage(this),
+        ami: args.imageId ?? latestImage(this),
         instanceType: args.instanceType,
         ...marketOptions(capacity),
         subnetId: args.subnetId,
@@ -75,7 +78,7 @@ export class EmbeddingServer extends pulumi.ComponentResource {
       {
         parent: this,
         // AWS moves "latest" with every image; a machine is replaced on purpose only.
-        ignoreChanges: ["ami"],
+        ignoreChanges: args.imageId ? [] : ["ami"],
         // A reservation of one machine has no room for its successor beside it.
         deleteBeforeReplace: isReserved(capacity) || undefined,
         // The first boot reads secrets and the bundle at once, through a network that has its routes; on the way down

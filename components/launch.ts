@@ -1,7 +1,7 @@
 import * as ssm from "@pulumi/aws/ssm";
 import type * as pulumi from "@pulumi/pulumi";
 
-/** What an instance and a launch template have in common: the machine is the same either way. */
+// What an instance and a launch template have in common: the machine is the same either way.
 
 /** AWS's public parameter for the Ubuntu 24.04 image with NVIDIA's open driver and CUDA. */
 const AMI_PARAMETER =
@@ -30,4 +30,5 @@ export function rootVolume(sizeGib: number) {
   };
 }
 
+/** A plain record whose values may be outputs. */
 export type MachineInputs<T> = pulumi.Inputs & { [K in keyof T]: pulumi.Input<T[K]> };

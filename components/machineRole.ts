@@ -8,6 +8,8 @@ export interface MachineRoleArgs {
   bucketArn: pulumi.Input<string>;
   /** `hf://…`, which needs no permission, or `s3://BUCKET/PREFIX`. */
   modelSource: pulumi.Input<string>;
+  /** `s3://BUCKET/PREFIX` with packages, where they do not come from PyPI. */
+  packageMirror?: pulumi.Input<string | undefined>;
   /** What a machine of a fleet does besides; see {@link FleetMembership}. */
   fleet?: { autoScalingGroup: string; publishesLoad: boolean };
 }
@@ -40,12 +42,14 @@ export function createMachineRole(name: string, args: MachineRoleArgs, parent: p
       policy: pulumi.jsonStringify({
         Version: "2012-10-17",
         Statement: pulumi
-          .all([args.modelSource, args.bucketArn, role.arn])
-          .apply(([source, bucketArn, roleArn]) => [
+          .all([args.modelSource, args.packageMirror, args.bucketArn, role.arn])
+          .apply(([model, packages, bucketArn, roleArn]) => [
             readSecrets(args),
             readArtifacts(args),
             SESSION_MANAGER,
-            ...readModel(source, partition(bucketArn)),
+            // Hugging Face and PyPI need no permission.
+            ...readPrefix("Model", model, partition(bucketArn)),
+            ...readPrefix("Packages", packages ?? "", partition(bucketArn)),
             ...(args.fleet ? fleetStatements(args.fleet, roleArn) : []),
           ]),
       }),
@@ -107,8 +111,8 @@ function partition(arn: string): string {
   return arn.split(":")[1]!;
 }
 
-/** Weights from S3 are read with the machine's role; Hugging Face needs no permission. */
-function readModel(source: string, partition: string): Statement[] {
+/** What comes from S3 is read with the machine's role, as far as its prefix goes. */
+function readPrefix(what: string, source: string, partition: string): Statement[] {
   const match = /^s3:\/\/([^/]+)\/(.+?)\/?$/.exec(source);
   if (!match) {
     return [];
@@ -116,14 +120,14 @@ function readModel(source: string, partition: string): Statement[] {
   const [, bucket, prefix] = match;
   return [
     {
-      Sid: "ListModel",
+      Sid: `List${what}`,
       Effect: "Allow",
       Action: ["s3:ListBucket"],
       Resource: `arn:${partition}:s3:::${bucket}`,
       Condition: { StringLike: { "s3:prefix": [`${prefix}/*`] } },
     },
     {
-      Sid: "ReadModel",
+      Sid: `Read${what}`,
       Effect: "Allow",
       Action: ["s3:GetObject"],
       Resource: `arn:${partition}:s3:::${bucket}/${prefix}/*`,

@@ -37,6 +37,10 @@ export interface Settings {
   allowedCidrs: string[];
   modelSource: string;
   modelSha256: string | undefined;
+  /** Where Python packages come from; undefined for PyPI. */
+  packageMirror: string | undefined;
+  /** The machines' image; undefined for AWS's latest. */
+  imageId: string | undefined;
   /** Whether the weights are the published ones, so that the model card's similarities must hold. */
   publishedWeights: boolean;
   contextLength: number;
@@ -83,6 +87,8 @@ const NAMES = [
   "allowPublicAccess",
   "modelSource",
   "modelSha256",
+  "packageMirror",
+  "imageId",
   "publishedWeights",
   "contextLength",
   "memFractionStatic",
@@ -137,6 +143,8 @@ export const DEFAULTS = {
   hostedZoneId: "",
   vpcId: "",
   modelSha256: "",
+  packageMirror: "",
+  imageId: "",
   awsEndpointUrl: "",
   httpsProxy: "",
   stopSchedule: "",
@@ -278,6 +286,10 @@ export function checkSettings(written: RawSettings): CheckedSettings {
       isModelSource,
     ),
     modelSha256: optional("modelSha256", "64 hexadecimal digits", (value) => /^[0-9a-f]{64}$/.test(value)),
+    packageMirror: optional("packageMirror", "s3://BUCKET/PREFIX, filled by npm run mirror", isS3Prefix),
+    imageId: optional("imageId", "the ID of an image such as ami-0123456789abcdef0", (value) =>
+      /^ami-[0-9a-f]{8,17}$/.test(value),
+    ),
     publishedWeights: boolean("publishedWeights"),
     contextLength: integer("contextLength", 64, MODEL.contextLength, "tokens"),
     memFractionStatic: read(
@@ -505,10 +517,12 @@ function isCidr(range: string): boolean {
 
 function isModelSource(value: unknown): boolean {
   return (
-    typeof value === "string" &&
-    (/^hf:\/\/[\w.-]+\/[\w.-]+@[0-9a-f]{40}$/.test(value) ||
-      /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/[\w./-]+$/.test(value))
+    typeof value === "string" && (/^hf:\/\/[\w.-]+\/[\w.-]+@[0-9a-f]{40}$/.test(value) || isS3Prefix(value))
   );
+}
+
+function isS3Prefix(value: string): boolean {
+  return /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/[\w./-]+$/.test(value);
 }
 
 function isHttpUrl(value: string): boolean {

@@ -81,6 +81,8 @@ export interface MachineConfig extends BundleConfig {
   awsEndpointUrl?: string;
   /** Proxy for packages and model weights, as `http://HOST:PORT`. */
   httpsProxy?: string;
+  /** `s3://BUCKET/PREFIX` with the wheels of the locks, instead of PyPI. */
+  packageMirror?: string;
   /** SHA-256 of the file SHA256SUMS among the weights, for an S3 source. */
   modelSha256?: string;
   /** Tokens, the appended end-of-text token included. */
@@ -117,6 +119,7 @@ export function environment(config: MachineConfig): Record<string, string> {
     QWEN3_MODEL_SOURCE: config.modelSource,
     ...(config.modelSha256 && { QWEN3_MODEL_SHA256: config.modelSha256 }),
     QWEN3_MODEL_PATH: modelPath(config),
+    ...(config.packageMirror && { QWEN3_PACKAGE_MIRROR: config.packageMirror }),
     QWEN3_STORE: PATHS.store,
     QWEN3_DIMENSIONS: String(MODEL.dimensions),
     QWEN3_CONTEXT_LENGTH: String(config.contextLength),

@@ -35,6 +35,7 @@ const configuration = fc.record(
     availabilityZone: mixed(fc.constantFrom("", "us-east-1a", "us-east-1b"), "us-east-1", "b"),
     capacity: mixed(fc.constantFrom("on-demand", "spot", "reservation", "capacity-block"), "reserved", 1),
     capacityReservationId: mixed(fc.constantFrom("", "cr-0123456789abcdef0"), "0123456789abcdef0"),
+    cpuWorkers: mixed(fc.integer({ min: 1, max: 8 }), 0, 9),
     domain: mixed(
       fc.constantFrom("", "embeddings.example.com", "a.example.com"),
       "https://example.com",
@@ -46,6 +47,8 @@ const configuration = fc.record(
     instancesMax: mixed(fc.integer({ min: 1, max: 6 }), 0, 1.5, null),
     vpcId: mixed(fc.constantFrom("", "", "vpc-0123456789abcdef0"), "default"),
     subnetIds: mixed(fc.subarray(SUBNETS), ["subnet"], SUBNETS[0], [SUBNETS[0], SUBNETS[0]]),
+    packageMirror: mixed(fc.constantFrom("", "s3://mirror/packages"), "https://pypi.org"),
+    imageId: mixed(fc.constantFrom("", "ami-0123456789abcdef0"), "ubuntu"),
     internal: mixed(fc.boolean(), "yes"),
     createVpcEndpoints: mixed(fc.boolean(), 0),
     contextLength: mixed(fc.constantFrom(64, 8192, 32768), 63, 32769, "long"),

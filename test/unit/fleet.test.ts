@@ -284,6 +284,39 @@ describe("an existing VPC", () => {
   });
 });
 
+describe("a machine without internet", () => {
+  const mirrored = {
+    modelSource: "s3://mirror/qwen3/model",
+    packageMirror: "s3://mirror/qwen3/packages",
+    imageId: "ami-00000000000000001",
+  };
+
+  it("takes model and packages from S3, each with its permission, and an image of one's own", async () => {
+    const { registered } = await runProgram({ allowedCidrs: fleet.allowedCidrs, ...mirrored });
+    const instance = one(registered, "Instance");
+    expect(instance.ami).toBe("ami-00000000000000001");
+    expect(instance.userData).toContain('QWEN3_PACKAGE_MIRROR="s3://mirror/qwen3/packages"');
+    const { Statement } = JSON.parse(one(registered, "RolePolicy").policy as string) as {
+      Statement: { Sid: string; Resource: unknown; Condition?: unknown }[];
+    };
+    expect(Statement.map(({ Sid }) => Sid)).toEqual([
+      ...["ReadOwnSecrets", "ReadBundleAndIndex", "SessionManager"],
+      ...["ListModel", "ReadModel", "ListPackages", "ReadPackages"],
+    ]);
+    expect(Statement.find(({ Sid }) => Sid === "ReadPackages")?.Resource).toBe(
+      "arn:aws:s3:::mirror/qwen3/packages/*",
+    );
+  });
+
+  it("is refused before anything is created where the mirror was filled for other locks", async () => {
+    await expect(
+      runProgram({ allowedCidrs: fleet.allowedCidrs, packageMirror: "s3://mirror/stale/packages" }),
+    ).rejects.toThrow(
+      /packageMirror is "s3:\/\/mirror\/stale\/packages".*`npm run mirror`.*Nothing was changed/s,
+    );
+  });
+});
+
 describe("a domain", () => {
   it("is refused where this account has no zone for it", async () => {
     await expect(runProgram({ ...fleet, domain: "embeddings.example.org" })).rejects.toThrow(

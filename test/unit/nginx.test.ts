@@ -10,14 +10,6 @@ describe("nginxConf", () => {
   it.each([
     ["one worker", { workers: 1, maxBodyBytes: 8388608 }],
     ["eight workers and larger bodies", { workers: 8, maxBodyBytes: 16777216 }],
-    [
-      "a machine behind a load balancer",
-      {
-        workers: 1,
-        maxBodyBytes: 8388608,
-        fleet: { autoScalingGroup: "g", publishesLoad: false, trustedProxies: ["10.20.0.0/16"] },
-      },
-    ],
   ])("renders %s", (_, options) => {
     expect(nginxConf(options)).toMatchSnapshot();
   });

@@ -500,6 +500,15 @@ describe("a fleet behind a name that everybody trusts", () => {
     expect(only(rows).next).toMatch(/need autoscaling:DescribeAutoScalingGroups/);
   });
 
+  test.each([
+    ["lets the load balancer refuse", target, options, true],
+    ["wants a single machine to answer 401 for", {}, {}, false],
+  ])("%s a key that no header may hold", async (_, machines, trust, ok) => {
+    aws.groups[GROUP] = [current];
+    const { rows } = await run({ fault: "400 on a token outside ascii", target: machines, options: trust });
+    expect(rows.find(({ name }) => name === "a wrong key is refused")?.ok).toBe(ok);
+  });
+
   test("fails when only a private CA vouches for the name", async () => {
     aws.groups[GROUP] = [current];
     const { rows } = await run({

@@ -68,6 +68,7 @@ const COMPUTED: Record<string, (name: string) => Record<string, unknown>> = {
   "aws:ec2/launchTemplate:LaunchTemplate": () => ({ latestVersion: 1 }),
   "aws:autoscaling/group:Group": () => ({}),
   "aws:autoscaling/policy:Policy": () => ({}),
+  "aws:autoscaling/lifecycleHook:LifecycleHook": () => ({}),
   "aws:ec2/vpcEndpoint:VpcEndpoint": () => ({}),
   "aws:scheduler/schedule:Schedule": () => ({}),
   "aws:budgets/budget:Budget": () => ({}),
@@ -79,7 +80,12 @@ const CALLS: Record<string, (inputs: Record<string, unknown>) => Record<string, 
     locations: ["us-east-1d", "us-east-1a", "us-east-1b"],
   }),
   "aws:ssm/getParameter:getParameter": () => ({ insecureValue: "ami-0123456789abcdef0" }),
-  "aws:s3/getObject:getObject": () => ({ body: "" }),
+  "aws:s3/getObject:getObject": ({ key }) => {
+    if (String(key).startsWith("stale/")) {
+      throw new Error("NotFound");
+    }
+    return { body: "" };
+  },
   "aws:route53/getZone:getZone": ({ name }) => {
     if (name !== "example.com") {
       throw new Error("no matching Route 53 Hosted Zone found");

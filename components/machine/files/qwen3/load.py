@@ -87,7 +87,7 @@ def main(namespace: str, metric: str) -> None:
             client.put_metric_data(Namespace=namespace, MetricData=[datum])
         except (BotoCoreError, ClientError) as error:
             # A minute that is missing is no reason to begin again.
-            print(f"not published: {type(error).__name__}", flush=True)
+            print(f"not published: {error}", flush=True)
     sys.exit("nvidia-smi ended")
 
 

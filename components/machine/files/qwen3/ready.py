@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from .environment import required
 
@@ -79,7 +79,11 @@ def main(hook: str) -> None:
         endpoint_url=os.environ.get("AWS_ENDPOINT_URL") or None,
         config=Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "max_attempts": 5}),
     )
-    print(complete(client, group, hook, instance_id()), flush=True)
+    try:
+        print(complete(client, group, hook, instance_id()), flush=True)
+    except (BotoCoreError, ClientError, OSError) as error:
+        # One line for the journal; systemd begins again.
+        sys.exit(f"this machine answers, but {group} could not be told: {error}")
 
 
 if __name__ == "__main__":
