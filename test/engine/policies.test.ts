@@ -23,8 +23,13 @@ afterAll(async () => {
 });
 
 describe("the policy pack, run by the engine in a preview", () => {
-  it.each(["local", "dev", "prod"])("holds for the environment %s", async (name) => {
-    await configure(name);
+  it.each<[string, string, Record<string, unknown>]>([
+    ["local", "local", {}],
+    ["dev", "dev", {}],
+    ["prod", "prod", {}],
+    ["a fleet", "prod", { domain: "embeddings.example.com", instancesMin: 2, instancesMax: 3 }],
+  ])("holds for %s", async (_, name, more) => {
+    await configure(name, more);
     const { stdout } = await environment.stack.preview({ policyPacks: [pack] });
     expect(stdout).toMatch(/qwen3-embedding-stack@v\d.*local/);
     expect(stdout).not.toMatch(/\[mandatory\]/);

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import moto.ssm.models as ssm
-from moto.autoscaling.models import AutoScalingBackend, FakeScalingPolicy
+from moto.autoscaling.models import AutoScalingBackend, FakeScalingPolicy, LifecycleHook
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.budgets.responses import BudgetsResponse
 from moto.core.utils import camelcase_to_underscores
@@ -37,6 +37,7 @@ def apply() -> None:
     delete_hooks_with_their_group()
     keep_all_of_an_auto_scaling_group()
     describe_scaling_policies_as_aws_does()
+    send_hooks_to_nobody()
     keep_a_template_apart_from_its_tags()
     tell_who_a_budget_writes_to()
     have_what_accounts_have()
@@ -209,6 +210,18 @@ def describe_scaling_policies_as_aws_does() -> None:
         self.predictive_scaling_configuration = self.predictive_scaling_configuration or None
 
     FakeScalingPolicy.__init__ = init
+
+
+def send_hooks_to_nobody() -> None:
+    """moto says of every lifecycle hook that it notifies a queue, with a role, that nobody asked for."""
+    original = LifecycleHook.__init__
+
+    def init(self: LifecycleHook, *arguments: Any, **named: Any) -> None:
+        original(self, *arguments, **named)
+        self.role_arn = None
+        self.notification_target_arn = None
+
+    LifecycleHook.__init__ = init
 
 
 def keep_a_template_apart_from_its_tags() -> None:
