@@ -301,13 +301,22 @@ class ServingTest(unittest.TestCase):
         np.testing.assert_allclose(asked, written, atol=1e-5)
 
     def test_token_ids(self) -> None:
-        """With or without the end-of-text token, alone or in a list, as the text that they spell."""
+        """As this model's tokenizer makes them, alone or in a list, they are the text that they spell."""
         text = self.worker.embed("ab").vectors()[0]
         ids = ids_of("ab", self.worker.model)
-        for value in (ids, [ids], ids[:-1], [ids[:-1]]):
+        for value in (ids, [ids]):
             reply = self.worker.embed(value)
             np.testing.assert_allclose(reply.vectors()[0], text, atol=1e-5)
             self.assertEqual(reply.json["usage"]["prompt_tokens"], 3)
+
+    def test_token_ids_of_another_tokenizer(self) -> None:
+        """Such IDs lack the token that this model's tokenizer appends, whether or not they are in its vocabulary."""
+        ids = ids_of("ab", self.worker.model)
+        for value, param in ((ids[:-1], "input"), ([ids, ids[:-1]], "input[1]"), ([[2028, 374, 264]], "input[0]")):
+            reply = self.worker.embed(value)
+            self.refuse(reply, 400, param)
+            self.assertIn(f"without {ids[-1]} at their end", reply.error["message"])
+            self.assertIn("check_embedding_ctx_length=False", reply.error["message"])
 
     def test_batch(self) -> None:
         texts = [f"text number {i} " + "x" * (i % 50) for i in range(300)]
@@ -327,15 +336,16 @@ class ServingTest(unittest.TestCase):
     # --- what is refused
 
     def test_refused_fields(self) -> None:
+        end = ids_of("", self.worker.model)[-1]
         cases: list[tuple[dict[str, Any], str]] = [
             ({"input": ""}, "input"),
             ({"input": []}, "input"),
             ({"input": None}, "input"),
             ({"input": 5}, "input"),
             ({"input": {"a": 1}}, "input"),
-            ({"input": [99999999]}, "input"),
-            ({"input": [257]}, "input"),
-            ({"input": [[-5]]}, "input[0]"),
+            ({"input": [99999999, end]}, "input"),
+            ({"input": [257, end]}, "input"),
+            ({"input": [[-5, end]]}, "input[0]"),
             ({"input": [[]]}, "input[0]"),
             ({"input": [[5], []]}, "input[1]"),
             ({"input": [[[5]]]}, "input[0]"),
@@ -373,7 +383,7 @@ class ServingTest(unittest.TestCase):
         code = "context_length_exceeded"
         self.refuse(self.worker.embed("x" * 32768), 400, "input", code)
         self.refuse(self.worker.embed(["a", "x" * 40000]), 400, "input[1]", code)
-        self.refuse(self.worker.embed([[5] * 32768]), 400, "input[0]", code)
+        self.refuse(self.worker.embed([[5] * 32768 + ids_of("", self.worker.model)]), 400, "input[0]", code)
         self.refuse(self.worker.embed("x" * 4_000_000), 400, "input", code)
 
     def test_refused_bodies(self) -> None:

@@ -1,4 +1,4 @@
-"""Texts and token IDs to what the model reads: token IDs that end in the end-of-text token, checked."""
+"""Texts and token IDs to what the model reads: token IDs that end in its end-of-text token, checked."""
 
 import asyncio
 import json
@@ -18,6 +18,10 @@ SLICE_CHARACTERS = 1 << 18
 """Tokenised in one call: bounds the tokenizer's own records, about 100 bytes a token."""
 PREFIX_CHARACTERS = 1 << 20
 THREADS = 2
+FOREIGN_TOKENS = (
+    "This model's tokenizer appends that token; without it they may be another tokenizer's, and their vector would be "
+    "wrong without an error. Send text: in LangChain's OpenAIEmbeddings set check_embedding_ctx_length=False."
+)
 
 Tokens = NDArray[np.int32]
 """One item's token IDs, shape [tokens]."""
@@ -67,12 +71,15 @@ class Tokeniser:
             raise self._too_long(name)
 
     def _checked(self, ids: list[int], name: str) -> Tokens:
-        """Token IDs as sent, with the end-of-text token where it is missing."""
+        """
+        Token IDs as sent. They must end in the token that this model's tokenizer appends: another tokenizer's IDs are
+        mostly in the vocabulary too, would get a vector of some other text, and do not end in it.
+        """
+        if ids[-1] != self._end:
+            raise invalid(name, f"{name} holds token IDs without {self._end} at their end. {FOREIGN_TOKENS}")
         if min(ids) < 0 or max(ids) >= self._vocabulary:
             wrong = next(i for i, token in enumerate(ids) if not 0 <= token < self._vocabulary)
             raise invalid(name, f"{name} holds a token ID outside 0 to {self._vocabulary - 1} at position {wrong}.")
-        if ids[-1] != self._end:
-            ids = [*ids, self._end]
         self._check_length(len(ids), name)
         return np.array(ids, dtype=np.int32)
 
