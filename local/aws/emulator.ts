@@ -1,8 +1,7 @@
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { CACHE } from "../paths";
-import { endProcess, isAlive, run, runWithProgress, startDetached, waitUntil } from "../process";
+import { endProcess, isAlive, startDetached, waitUntil } from "../process";
+import { pythonWith } from "../python";
 
 export interface EmulatorOptions {
   /** Folder for emulator.json, the log and the host's token. */
@@ -53,34 +52,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   return { url, pid, stop: () => endProcess(pid) };
 }
 
-/** A Python with exactly what requirements.lock pins, made once for each content of that file. */
-export async function emulatorPython(onProgress: (line: string) => void = () => undefined): Promise<string> {
-  const lock = join(__dirname, "requirements.lock");
-  const id = createHash("sha256").update(readFileSync(lock)).digest("hex").slice(0, 16);
-  const folder = join(CACHE, "python", id);
-  if (!existsSync(join(folder, ".complete"))) {
-    await install(lock, folder, onProgress);
-  }
-  return join(folder, "bin", "python");
-}
-
-/** A virtual environment cannot be moved, so a half-made one is recognised by what it lacks: `.complete`. */
-async function install(lock: string, folder: string, onProgress: (line: string) => void): Promise<void> {
-  onProgress("installing the AWS emulator");
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
-  await run(await systemPython(), ["-m", "venv", folder]);
-  const pip = ["-m", "pip", "install", "--require-hashes", "--only-binary=:all:", "--no-input", "-r", lock];
-  await runWithProgress(join(folder, "bin", "python"), pip, onProgress);
-  writeFileSync(join(folder, ".complete"), "");
-}
-
-/** The system's own Python where it can make environments, else the first one on PATH. */
-async function systemPython(): Promise<string> {
-  const system = "/usr/bin/python3";
-  // Without Debian's package python3-venv there is a module `venv`, and no `ensurepip` that it needs.
-  return run(system, ["-c", "import ensurepip, venv"]).then(
-    () => system,
-    () => "python3",
-  );
+/** A Python with exactly what requirements.lock pins. */
+export function emulatorPython(onProgress: (line: string) => void = () => undefined): Promise<string> {
+  return pythonWith(join(__dirname, "requirements.lock"), onProgress);
 }
