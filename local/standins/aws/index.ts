@@ -3,6 +3,7 @@ import { InputError, type Props, type ProviderDefinition } from "../framework";
 import { connection, REGION } from "./account";
 import { ec2, getInstanceTypeOfferings } from "./ec2";
 import { iam } from "./iam";
+import { lambda } from "./lambda";
 import { network } from "./network";
 import { getObject, s3 } from "./s3";
 import { secretsmanager } from "./secretsmanager";
@@ -17,7 +18,7 @@ export const aws: ProviderDefinition = {
       throw new InputError("region", `is ${String(region)}; the local stand-in has ${REGION} alone`);
     }
   },
-  resources: { ...network, ...ec2, ...iam, ...secretsmanager, ...s3 },
+  resources: { ...network, ...ec2, ...iam, ...secretsmanager, ...s3, ...lambda },
   invokes: {
     "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": getInstanceTypeOfferings,
     "aws:ssm/getParameter:getParameter": getParameter,
