@@ -1,15 +1,13 @@
-import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Environment } from "../../local/environment";
-import { openExample } from "../../local/example";
-import { ROOT } from "../../local/paths";
-import { unsupported } from "../../local/preflight";
-import { run } from "../../local/process";
-import { EndpointClient } from "../../scripts/verify/client";
-import { cosine } from "../../scripts/verify/vectors";
-import { type Sandbox, useSandbox } from "./sandbox";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { Environment } from "../../../local/environment";
+import { openExample } from "../../../local/example";
+import { ROOT } from "../../../local/paths";
+import { run } from "../../../local/process";
+import { EndpointClient } from "../../../scripts/verify/client";
+import { cosine } from "../../../scripts/verify/vectors";
+import { npm, type Sandbox, variables } from "./sandbox";
 
 const QUERY = "蝙蝠在黑暗中怎样捕食？";
 const INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query";
@@ -20,24 +18,24 @@ interface Resource {
   inputs: Record<string, unknown>;
 }
 
-describe.skipIf(unsupported() !== undefined)("the example application", () => {
+/** examples/app beside the embedding stack, through a rotation. */
+export function example(open: () => Sandbox): void {
   let sandbox: Sandbox;
   let environment: Environment;
   let printed: string;
 
   beforeAll(async () => {
-    sandbox = await useSandbox();
+    sandbox = open();
     environment = sandbox.environment;
-    printed = example(QUERY);
+    printed = deploy(QUERY);
   });
 
-  afterAll(async () => {
-    example("--destroy");
-    await sandbox?.release();
+  afterAll(() => {
+    deploy("--destroy");
   });
 
   /** `npm run example` as a person runs it. */
-  function example(...args: string[]): string {
+  function deploy(...args: string[]): string {
     return npm("run", "--silent", "example", "--", "--stack", sandbox.name, ...args);
   }
 
@@ -73,7 +71,7 @@ describe.skipIf(unsupported() !== undefined)("the example application", () => {
       .split("\n")
       .map((line) => JSON.parse(line).text as string);
     const { endpoint, caCertificate, model } = sandbox.outputs;
-    const client = new EndpointClient(endpoint, caCertificate, sandbox.variables().EMBEDDING_API_KEY!);
+    const client = new EndpointClient(endpoint, caCertificate, variables(sandbox).EMBEDDING_API_KEY!);
     const asked = { model, dimensions: DIMENSIONS };
     const { vectors } = await client.embed({ ...asked, input: documents });
     const query = (await client.embed({ ...asked, input: QUERY, instruction: INSTRUCTION })).vectors[0]!;
@@ -130,15 +128,15 @@ describe.skipIf(unsupported() !== undefined)("the example application", () => {
     expect(before.pid).toBeDefined();
     const read = `200 secretsmanager:GetSecretValue ${sandbox.outputs.secretArn}`;
     expect(readings()).toEqual([read]);
-    const old = sandbox.variables().EMBEDDING_API_KEY!;
+    const old = variables(sandbox).EMBEDDING_API_KEY!;
     // The key of two rotations ago has no grace.
     for (const _ of [1, 2]) {
       npm("run", "--silent", "rotate", "--", "--stack", sandbox.name, "--yes");
     }
     await refused(old);
-    expect(example(QUERY)).toContain(printed.slice(printed.indexOf(QUERY)).trim());
+    expect(deploy(QUERY)).toContain(printed.slice(printed.indexOf(QUERY)).trim());
     expect(readings()).toEqual([read, read]);
-    example(QUERY);
+    deploy(QUERY);
     expect(readings()).toEqual([read, read]);
     expect({ pid: await instancePid(), revision: definition().revision }).toEqual(before);
   });
@@ -163,7 +161,7 @@ describe.skipIf(unsupported() !== undefined)("the example application", () => {
   it("leaves nothing behind when it is taken down", async () => {
     const folder = functionFolder();
     expect(folder).toBeDefined();
-    example("--destroy");
+    deploy("--destroy");
     expect(functionFolder()).toBeUndefined();
     await expect.poll(() => run("ps", ["-eo", "args"]), { timeout: 10_000 }).not.toContain(folder);
   });
@@ -178,8 +176,4 @@ describe.skipIf(unsupported() !== undefined)("the example application", () => {
     await expect.poll(status, { timeout: 30_000, interval: 500 }).toBe(401);
     await client.close();
   }
-});
-
-function npm(...args: string[]): string {
-  return execFileSync("npm", args, { cwd: ROOT, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
 }

@@ -3,16 +3,15 @@ import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { ROOT } from "../../local/paths";
-import { unsupported } from "../../local/preflight";
-import { EndpointClient } from "../../scripts/verify/client";
-import { cosine, decodeBase64 } from "../../scripts/verify/vectors";
-import { examplesPython, nodePackages } from "./clients/packages";
-import { type Exchange, Recorder } from "./clients/recorder";
-import { type Sandbox, useSandbox } from "./sandbox";
+import { ROOT } from "../../../local/paths";
+import { EndpointClient } from "../../../scripts/verify/client";
+import { cosine, decodeBase64 } from "../../../scripts/verify/vectors";
+import { examplesPython, nodePackages } from "./packages";
+import { type Exchange, Recorder } from "./recorder";
+import { type Sandbox, variables } from "./sandbox";
 
 const CLIENTS = join(ROOT, "examples", "clients");
-const DRIVERS = join(__dirname, "clients");
+const DRIVERS = __dirname;
 const INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query";
 /** What the snippets ask for. */
 const DIMENSIONS = 1024;
@@ -41,7 +40,8 @@ interface Ended {
   stderr: string;
 }
 
-describe.skipIf(unsupported() !== undefined)("clients of the endpoint", () => {
+/** The snippets of examples/clients with the official packages, and what the packages do by default. */
+export function clients(open: () => Sandbox): void {
   let sandbox: Sandbox;
   let recorder: Recorder;
   let python: string;
@@ -52,7 +52,7 @@ describe.skipIf(unsupported() !== undefined)("clients of the endpoint", () => {
   let recorded: Record<string, string>;
 
   beforeAll(async () => {
-    sandbox = await useSandbox();
+    sandbox = open();
     python = await examplesPython();
     folder = mkdtempSync(join(tmpdir(), "qwen3-clients-"));
     symlinkSync(join(await nodePackages(), "node_modules"), join(folder, "node_modules"));
@@ -62,14 +62,13 @@ describe.skipIf(unsupported() !== undefined)("clients of the endpoint", () => {
       }
     }
     recorder = new Recorder(sandbox.outputs.endpoint, sandbox.outputs.caCertificate);
-    direct = sandbox.variables();
+    direct = variables(sandbox);
     recorded = { ...direct, EMBEDDING_API_BASE: await recorder.listen() };
   });
 
   afterAll(async () => {
     await recorder?.close();
     rmSync(folder, { recursive: true, force: true });
-    await sandbox?.release();
   });
 
   beforeEach(() => {
@@ -80,7 +79,7 @@ describe.skipIf(unsupported() !== undefined)("clients of the endpoint", () => {
   /** Runs a program with the variables and nothing else of this process's environment that a client might read. */
   function run(
     [file, ...args]: [string, ...string[]],
-    variables: Record<string, string>,
+    given: Record<string, string>,
     input = "",
   ): Promise<Ended> {
     const env = {
@@ -88,7 +87,7 @@ describe.skipIf(unsupported() !== undefined)("clients of the endpoint", () => {
       HOME: folder,
       PYTHONPATH: CLIENTS,
       PYTHONDONTWRITEBYTECODE: "1",
-      ...variables,
+      ...given,
     };
     return new Promise((resolve, reject) => {
       const child = spawn(file, args, { cwd: folder, env, stdio: ["pipe", "pipe", "pipe"] });
@@ -310,7 +309,7 @@ describe.skipIf(unsupported() !== undefined)("clients of the endpoint", () => {
       }
     });
   });
-});
+}
 
 /** Each text of a request and its vector as the answer carries it, as float32. */
 function textsAndVectors({ request, answer }: Exchange): [string, number[]][] {

@@ -1,0 +1,59 @@
+import { execFileSync } from "node:child_process";
+import { parseEnv } from "node:util";
+import {
+  type Environment,
+  preparation,
+  readEnvironment,
+  removeEnvironment,
+} from "../../../local/environment";
+import { ROOT } from "../../../local/paths";
+import { bringUp } from "../../../local/up";
+import { openStack, type StackOutputs } from "../../../scripts/lib/stack";
+
+/** An environment of its own, beside the one that somebody may be working with. */
+const OWN = "app-test";
+
+/** A local environment with its stack up, for tests of what an application does with it. */
+export interface Sandbox {
+  /** The environment's and the stack's name. */
+  name: string;
+  environment: Environment;
+  outputs: StackOutputs;
+}
+
+/** The running environment that QWEN3_TEST_ENVIRONMENT names, otherwise one that is brought up for the caller. */
+export async function openSandbox(): Promise<Sandbox> {
+  const name = process.env.QWEN3_TEST_ENVIRONMENT ?? OWN;
+  if (name === OWN) {
+    await removeOwn();
+    for (const step of preparation(name)) {
+      console.log(`${step.title}: ${await step.run(() => undefined)}`);
+    }
+    await bringUp(readEnvironment(name)!);
+  }
+  return { name, environment: readEnvironment(name)!, outputs: (await openStack(name)).outputs };
+}
+
+/** Removes the environment if {@link openSandbox} made it. */
+export async function closeSandbox({ name }: Sandbox): Promise<void> {
+  if (name === OWN) {
+    await removeOwn();
+  }
+}
+
+/** What `npm run env` prints now, by name. */
+export function variables({ name }: Sandbox): Record<string, string> {
+  return parseEnv(npm("run", "--silent", "env", "--", "--stack", name)) as Record<string, string>;
+}
+
+/** Standard output of an npm command, as a person runs it. @throws when it fails */
+export function npm(...args: string[]): string {
+  return execFileSync("npm", args, { cwd: ROOT, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+}
+
+async function removeOwn(): Promise<void> {
+  const left = readEnvironment(OWN);
+  if (left) {
+    await removeEnvironment(left);
+  }
+}
