@@ -10,7 +10,7 @@ export interface Settings {
   accelerator: Accelerator;
   /** Where the machine runs; undefined for the first zone that offers the type. */
   availabilityZone: string | undefined;
-  /** Workers on the machine, one a GPU. */
+  /** Workers on the machine: one a GPU, or on a CPU as many as were asked for. */
   workers: number;
   /** Client names, the first one being the default. */
   clients: string[];
@@ -60,6 +60,7 @@ const NAMES = [
   "awsEndpointUrl",
   "httpsProxy",
   "verificationTimeoutSeconds",
+  "cpuWorkers",
 ] as const;
 type Name = (typeof NAMES)[number];
 
@@ -81,6 +82,7 @@ export const DEFAULTS = {
   rootVolumeGib: 150,
   protect: false,
   verificationTimeoutSeconds: 2700,
+  cpuWorkers: 1,
   // Optional: empty is not set.
   availabilityZone: "",
   modelSha256: "",
@@ -144,6 +146,7 @@ export function checkSettings(written: RawSettings): Omit<Settings, "awsProfile"
   const instanceType = read<string>("instanceType", instanceTypesAllowed(accelerator), (value: string) =>
     accelerator === "cpu" ? /^[a-z0-9-]+\.[a-z0-9-]+$/.test(value) : Object.hasOwn(GPU_INSTANCE_TYPES, value),
   );
+  const cpuWorkers = integer("cpuWorkers", 1, 8, "workers");
   const allowPublicAccess = boolean("allowPublicAccess");
 
   const settings: Omit<Settings, "awsProfile"> = {
@@ -153,7 +156,7 @@ export function checkSettings(written: RawSettings): Omit<Settings, "awsProfile"
       /^[a-z]{2,}(-[a-z]+)+-\d[a-z]$/.test(value),
     ),
     accelerator,
-    workers: accelerator === "cuda" ? (GPU_INSTANCE_TYPES[instanceType]?.count ?? 1) : 1,
+    workers: accelerator === "cuda" ? (GPU_INSTANCE_TYPES[instanceType]?.count ?? 1) : cpuWorkers,
     clients: read(
       "clients",
       "a list of 1 to 50 different names (what one role's policy has room for) of 1 to 64 lower-case letters, digits and hyphens, each beginning with a letter",

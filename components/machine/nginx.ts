@@ -95,6 +95,8 @@ http {
         # Shared by nginx's processes: without it each counts its own connections only.
         zone workers 256k;
         least_conn;
+        # A worker that is not there refuses at once, and the request goes to the next. nginx's own count of failures
+        # would now and then hold every worker for failed, while one has not yet shown that it is well.
 ${workerServers(config.workers)}
         keepalive 64;
         # Less than the workers' own: a request must not meet a connection that its worker is closing.
@@ -221,7 +223,7 @@ function refusal(name: string, status: number): string {
 function workerServers(workers: number): string {
   return Array.from(
     { length: workers },
-    (_, index) => `        server 127.0.0.1:${FIRST_WORKER_PORT + index} max_fails=1 fail_timeout=1s;`,
+    (_, index) => `        server 127.0.0.1:${FIRST_WORKER_PORT + index} max_fails=0;`,
   ).join("\n");
 }
 

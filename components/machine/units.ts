@@ -148,8 +148,8 @@ Restart=always
 RestartSec=2
 # Kernels are compiled on the first start.
 TimeoutStartSec=1800
-# The worker says that it is well while SGLang's processes are.
-WatchdogSec=120
+# A worker that hangs is ended after this; one whose SGLang says nothing ends itself after eight times this.
+WatchdogSec=15
 # A stop finishes what is in flight; the scheduler and its children end with the main process.
 KillMode=mixed
 TimeoutStopSec=90

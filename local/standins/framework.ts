@@ -63,7 +63,10 @@ export interface ResourceDefinition {
   /** Answers outputs, merged over the new inputs. `olds` is the old state. Without it, nothing changes in place. */
   update?(id: string, olds: Props, news: Props, context: OperationContext): Promise<Props>;
   delete?(id: string, olds: Props, context: OperationContext): Promise<void>;
-  /** For refreshes: undefined when the resource is gone. Without it the state is believed. */
+  /**
+   * For refreshes: undefined when the resource is gone. Without it the state is believed. An output that repeats an
+   * input is that input from then on.
+   */
   read?(id: string, olds: Props): Promise<{ id: string; outputs: Props } | undefined>;
 }
 
@@ -340,7 +343,13 @@ function handlers(definition: ProviderDefinition, host: Host): grpc.UntypedServi
         return new proto.ReadResponse().setId("");
       }
       const merged = wrapAll({ ...olds, ...found.outputs }, wire, { secrets: resource.secrets ?? [] });
-      return response.setId(found.id).setProperties(toStruct(merged));
+      const refreshed = Object.keys(inputs).filter((key) => Object.hasOwn(found.outputs, key));
+      return response
+        .setId(found.id)
+        .setProperties(toStruct(merged))
+        .setInputs(
+          toStruct({ ...inputs, ...Object.fromEntries(refreshed.map((key) => [key, merged[key]])) }),
+        );
     },
 
     invoke: async (request: proto.InvokeRequest) => {

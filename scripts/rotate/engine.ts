@@ -1,34 +1,56 @@
-import { LocalWorkspace, type OpMap, type Stack } from "@pulumi/pulumi/automation";
+import { LocalWorkspace, type Stack } from "@pulumi/pulumi/automation";
 import { readEnvironment } from "../../local/environment";
 import { ROOT } from "../../local/paths";
 import { runProgram } from "../../local/up";
 import { openStack } from "../../local/workspace";
 
+/** One step that an update would take. */
+export interface Step {
+  urn: string;
+  /** `update`, `replace`, `create-replacement`, … */
+  operation: string;
+  /** Names of the properties that differ. */
+  properties: string[];
+}
+
 /** What a rotation asks of Pulumi's engine. */
 export interface Engine {
-  /** What an update without a rotation would do, operations that change nothing left out. */
-  pending(): Promise<{ changes: [keyof OpMap, number][]; shown: string }>;
-  /** Updates the stack, replacing one resource and what follows from it. */
-  replace(urn: string): Promise<void>;
+  /** The steps of an update that change something, in order, one resource replaced if it is named. */
+  plan(replace?: string): Promise<Step[]>;
+  /** Updates the stack, one resource and what follows from it replaced if it is named. */
+  update(replace?: string): Promise<void>;
 }
 
 /** Opens a stack with this repository's program: a local environment's of that name, otherwise one of the backend in use. */
 export async function openEngine(name: string): Promise<Engine> {
-  const stack = await open(name);
+  return engineOf(await open(name));
+}
+
+export function engineOf(stack: Stack): Engine {
   return {
-    pending: async () => {
-      const { changeSummary, stdout } = await stack.preview({ color: "never", suppressProgress: true });
-      const changes = Object.entries(changeSummary) as [keyof OpMap, number][];
-      return {
-        changes: changes.filter(([operation, number]) => operation !== "same" && number > 0),
-        shown: stdout,
-      };
+    plan: async (replace) => {
+      const steps: Step[] = [];
+      await stack.preview({
+        ...options(replace),
+        // Of an event only names are kept: its states hold secrets.
+        onEvent: ({ resourcePreEvent }) => {
+          if (resourcePreEvent && !["same", "read", "refresh"].includes(resourcePreEvent.metadata.op)) {
+            const { urn, op, diffs } = resourcePreEvent.metadata;
+            steps.push({ urn, operation: op, properties: diffs ?? [] });
+          }
+        },
+      });
+      return steps;
     },
-    replace: async (urn) => {
+    update: async (replace) => {
       const write = (text: string) => process.stdout.write(text);
-      await stack.up({ replace: [urn], onOutput: write, suppressProgress: true, color: "never" });
+      await stack.up({ ...options(replace), onOutput: write });
     },
   };
+}
+
+function options(replace: string | undefined) {
+  return { replace: replace ? [replace] : undefined, suppressProgress: true, color: "never" } as const;
 }
 
 function open(name: string): Promise<Stack> {

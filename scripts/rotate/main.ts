@@ -1,41 +1,59 @@
 import { createInterface } from "node:readline/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ListSecretVersionIdsCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
-import type { OpMap } from "@pulumi/pulumi/automation";
-import { awsClientConfig } from "../lib/aws";
+import { DEFAULTS } from "../../components/settings";
 import { parseFlags, UsageError } from "../lib/commandLine";
-import { Redactor, readKey } from "../lib/secrets";
+import { Redactor } from "../lib/secrets";
 import { awsAccess, clientApiKeyUrn, clientSecretArn, openStack, type Stack } from "../lib/stack";
 import { EndpointClient } from "../verify/client";
 import { type Engine, openEngine } from "./engine";
+import { describe, judgePending, requireRotationAlone } from "./plan";
+import { SecretVersions, type Version } from "./versions";
 
-const USAGE = `usage: npm run rotate -- --stack STACK [--client NAME] [--yes]
+const USAGE = `usage: npm run rotate -- --stack STACK [--client NAME] [--yes] [--revoke-now | --revoke-previous]
 
 Replaces a client's API key: the new one works within seconds, the old one until the setting keyGraceSeconds has passed.
 Nothing restarts. Neither key is printed.
 
-  --stack STACK    the stack whose key it is
-  --client NAME    this client's key instead of the first one's
-  --yes            do not ask
+  --stack STACK      the stack whose key it is
+  --client NAME      this client's key instead of the first one's
+  --yes              do not ask
+  --revoke-now       refuse the old key at once, whatever keyGraceSeconds is: for a key that others have
+  --revoke-previous  no new key: refuse the one before the current key now, instead of at the end of its grace
+
+Exit: 0 done, 1 not, 2 wrong usage.
 `;
 
-/** How long the machine may take to honour a new key; it polls every five seconds. */
-const ACCEPTED_WITHIN_SECONDS = 30;
+/** How long machines may take to follow Secrets Manager; they poll every five seconds. */
+const FOLLOWED_WITHIN_SECONDS = 30;
 
 interface Options {
   stack: string;
   client?: string;
   yes: boolean;
+  revoke: "later" | "now" | "previous";
 }
 
-/** @returns the exit status: 0 rotated, 1 not, 2 wrong usage */
+/** One client's key: where it is kept, and where it is used. */
+interface Subject {
+  stack: Stack;
+  client: string;
+  versions: SecretVersions;
+  graceSeconds: number;
+}
+
+/** @returns the exit status: 0 done, 1 not, 2 wrong usage */
 export async function main(argv: string[]): Promise<number> {
   try {
     if (argv.includes("--help") || argv.includes("-h")) {
       console.log(USAGE);
       return 0;
     }
-    return (await rotate(parseOptions(argv))) ? 0 : 1;
+    const options = parseOptions(argv);
+    const subject = await findSubject(options);
+    const done = await (options.revoke === "previous"
+      ? revokePrevious(subject, options)
+      : rotate(subject, options));
+    return done ? 0 : 1;
   } catch (error) {
     const usage = error instanceof UsageError;
     console.error(
@@ -45,29 +63,6 @@ export async function main(argv: string[]): Promise<number> {
   }
 }
 
-async function rotate({ stack: name, client, yes }: Options): Promise<boolean> {
-  const stack = await openStack(name);
-  // The exact URN: the engine does nothing, and says nothing, for one that does not exist.
-  const urn = clientApiKeyUrn(stack, client);
-  const engine = await openEngine(name);
-  await refusePendingChanges(engine, name);
-  await showEffect(stack, client);
-  if (!yes && !(await confirm(`Rotate the key of ${client ?? "the first client"} in stack ${name}?`))) {
-    console.log("Nothing was changed.");
-    return false;
-  }
-  await engine.replace(urn);
-  const seconds = await untilAccepted(stack, client);
-  const end = await previousKeyEnd(stack, client);
-  console.log(
-    `The new key was accepted ${seconds} s after the update. ${end ? `The old one works until ${end}.` : "The old one is refused."}`,
-  );
-  console.log(
-    `Give it to its client: npm run -s env -- --stack ${name}${client ? ` --client ${client}` : ""}`,
-  );
-  return true;
-}
-
 function parseOptions(argv: string[]): Options {
   const { values } = parseFlags({
     args: argv,
@@ -75,51 +70,159 @@ function parseOptions(argv: string[]): Options {
       stack: { type: "string" },
       client: { type: "string" },
       yes: { type: "boolean", default: false },
+      "revoke-now": { type: "boolean", default: false },
+      "revoke-previous": { type: "boolean", default: false },
     },
   });
   if (!values.stack) {
     throw new UsageError("--stack is not set: name the stack whose key to rotate");
   }
-  return { stack: values.stack, client: values.client, yes: values.yes };
-}
-
-/** `--replace` reconciles the whole stack: whatever else is pending would ride along with a rotation. */
-async function refusePendingChanges(engine: Engine, name: string): Promise<void> {
-  console.log("Looking for other pending changes …");
-  const { changes, shown } = await engine.pending();
-  if (changes.length > 0) {
-    throw new Error(
-      `stack ${name} has pending changes besides the key (${changes.map(count).join(", ")}); deploy or undo them first:\n${shown}`,
+  if (values["revoke-now"] && values["revoke-previous"]) {
+    throw new UsageError(
+      "--revoke-now makes a new key and --revoke-previous makes none: give one of the two",
     );
   }
+  const revoke = values["revoke-now"] ? "now" : values["revoke-previous"] ? "previous" : "later";
+  return { stack: values.stack, client: values.client, yes: values.yes, revoke };
 }
 
-function count([operation, number]: [keyof OpMap, number]): string {
-  return `${number} to ${operation}`;
+async function findSubject({ stack: name, client }: Options): Promise<Subject> {
+  const stack = await openStack(name);
+  const secretArn = clientSecretArn(stack, client);
+  const [first] = Object.entries(stack.outputs.secretArns).find(([, arn]) => arn === secretArn) ?? [];
+  return {
+    stack,
+    client: client ?? first ?? "the first client",
+    versions: new SecretVersions(secretArn, awsAccess(stack)),
+    graceSeconds: Number(stack.setting("keyGraceSeconds") ?? DEFAULTS.keyGraceSeconds),
+  };
 }
 
-/** What the rotation does to a key that is in its own grace already. */
-async function showEffect(stack: Stack, client: string | undefined): Promise<void> {
-  const end = await previousKeyEnd(stack, client);
-  if (end) {
-    console.log(`The key before the current one, which would work until ${end}, is refused at once.`);
+async function rotate(subject: Subject, { stack: name, client, yes, revoke }: Options): Promise<boolean> {
+  // The exact URN: the engine does nothing, and says nothing, for one that does not exist.
+  const urn = clientApiKeyUrn(subject.stack, client);
+  const engine = await openEngine(name);
+  console.log("Looking for other pending changes …");
+  const readiness = judgePending(await engine.plan(), urn, name);
+  if (readiness === "ready") {
+    const plan = await engine.plan(urn);
+    requireRotationAlone(plan, urn);
+    console.log(`The rotation:\n${describe(plan)}`);
+  } else {
+    console.log("A rotation of this key was interrupted. It is brought to its end; no further key is made.");
   }
-  const grace = graceSeconds(stack);
-  console.log(`The current key works for ${grace} s more (setting keyGraceSeconds).`);
+  await showEffect(subject, revoke);
+  if (!yes && !(await confirm(`Rotate the key of ${subject.client} in stack ${name}?`))) {
+    return false;
+  }
+  const before = (await subject.versions.labelled("AWSCURRENT"))?.id;
+  const old = await subject.versions.value("AWSCURRENT");
+  await update(engine, readiness === "ready" ? urn : undefined, subject, before);
+  const current = await subject.versions.labelled("AWSCURRENT");
+  if (revoke === "now" && current?.id !== before) {
+    await dropPrevious(subject);
+  }
+  await untilAnswered(subject, await subject.versions.value("AWSCURRENT"), 200, "the new key is current");
+  console.log("The new key is accepted.");
+  if (revoke === "now") {
+    const seconds = await untilAnswered(subject, old, 401, "the old key has lost its label");
+    console.log(`The old key is refused, ${seconds} s after it was revoked.`);
+  } else {
+    const end = await previousKeyEnd(subject);
+    console.log(end ? `The old key works until ${end.toISOString()}.` : "The old key is refused.");
+  }
+  console.log(
+    `Give the new one to its client: npm run -s env -- --stack ${name}${client ? ` --client ${client}` : ""}`,
+  );
+  return true;
+}
+
+async function revokePrevious(subject: Subject, { yes }: Options): Promise<boolean> {
+  const end = await previousKeyEnd(subject);
+  if (!end) {
+    console.log(`There is no earlier key of ${subject.client} that still works. Nothing was changed.`);
+    return true;
+  }
+  console.log(`The previous key of ${subject.client} would work until ${end.toISOString()}.`);
+  if (!yes && !(await confirm("Refuse it now? The current key stays as it is."))) {
+    return false;
+  }
+  const old = await subject.versions.value("AWSPREVIOUS");
+  await dropPrevious(subject);
+  const seconds = await untilAnswered(subject, old, 401, "the previous key has lost its label");
+  console.log(`The previous key is refused, ${seconds} s after it was revoked.`);
+  return true;
+}
+
+/** What becomes of the current key, and of one before it that is still in its grace. */
+async function showEffect(subject: Subject, revoke: Options["revoke"]): Promise<void> {
+  const end = await previousKeyEnd(subject);
+  if (end) {
+    console.log(
+      `The key before the current one, which would work until ${end.toISOString()}, is refused at once: of earlier keys ` +
+        "one alone is honoured.",
+    );
+  }
+  const atOnce = revoke === "now" || subject.graceSeconds === 0;
+  console.log(
+    atOnce
+      ? "The current key is refused at once: whoever uses it fails until they have the new one."
+      : `The current key works for ${subject.graceSeconds} s more (setting keyGraceSeconds).`,
+  );
 }
 
 async function confirm(question: string): Promise<boolean> {
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
   try {
-    return /^y(es)?$/i.test(await terminal.question(`${question} [y/N] `));
+    const yes = /^y(es)?$/i.test(await terminal.question(`${question} [y/N] `));
+    if (!yes) {
+      console.log("Nothing was changed.");
+    }
+    return yes;
   } finally {
     terminal.close();
   }
 }
 
-/** Seconds until the endpoint took the key that Secrets Manager has now. */
-async function untilAccepted(stack: Stack, client: string | undefined): Promise<number> {
-  const key = await readKey(clientSecretArn(stack, client), awsAccess(stack));
+/** Runs the update. What it left when it fails is what the operator has to know first. */
+async function update(
+  engine: Engine,
+  urn: string | undefined,
+  { versions, stack }: Subject,
+  before: string | undefined,
+): Promise<void> {
+  try {
+    await engine.update(urn);
+  } catch (error) {
+    const after = (await versions.labelled("AWSCURRENT").catch(() => undefined))?.id;
+    const state =
+      after === undefined
+        ? "Secrets Manager could not be asked which key is current"
+        : after === before
+          ? "the old key is still current, and works"
+          : "the new key is current, and the old one is in its grace";
+    throw new Error(
+      `the update did not come to its end: ${state}. Mend what it says, then run the same command again: it ` +
+        `finishes this rotation and makes no further key. \`npm run verify -- --stack ${stack.name}\` checks the ` +
+        `endpoint.\n${(error as Error).message}`,
+    );
+  }
+}
+
+async function dropPrevious({ versions }: Subject): Promise<void> {
+  const previous = await versions.labelled("AWSPREVIOUS");
+  if (previous) {
+    await versions.dropPrevious(previous);
+  }
+}
+
+/** Seconds until the endpoint answered a key with a status. */
+async function untilAnswered(
+  { stack }: Subject,
+  key: string,
+  status: number,
+  known: string,
+): Promise<number> {
   const endpoint = new EndpointClient(stack.outputs.endpoint, stack.outputs.caCertificate, key);
   const begin = Date.now();
   const elapsed = () => Math.round((Date.now() - begin) / 1000);
@@ -128,13 +231,13 @@ async function untilAccepted(stack: Stack, client: string | undefined): Promise<
       const reply = await endpoint
         .send({ method: "GET", path: "/v1/models", authorization: "key" })
         .catch(() => undefined);
-      if (reply?.status === 200) {
+      if (reply?.status === status) {
         return elapsed();
       }
-      if (elapsed() > ACCEPTED_WITHIN_SECONDS) {
+      if (elapsed() > FOLLOWED_WITHIN_SECONDS) {
         throw new Error(
-          `the new key is current, but the endpoint answers ${reply?.status ?? "nothing"} to it after ${ACCEPTED_WITHIN_SECONDS} s; ` +
-            "see `journalctl -u qwen3-keys` on the machine. The old key still works within its grace",
+          `${known}, but the endpoint answers ${reply?.status ?? "nothing"} to it after ${FOLLOWED_WITHIN_SECONDS} s ` +
+            `instead of ${status}; see \`journalctl -u qwen3-keys\` on the machine, and docs/rotation.md`,
         );
       }
       await sleep(500);
@@ -144,25 +247,13 @@ async function untilAccepted(stack: Stack, client: string | undefined): Promise<
   }
 }
 
-/** When the previous key ends, for people; undefined when there is none or it has ended. */
-async function previousKeyEnd(stack: Stack, client: string | undefined): Promise<string | undefined> {
-  const secrets = new SecretsManagerClient(awsClientConfig(awsAccess(stack)));
-  try {
-    const { Versions = [] } = await secrets.send(
-      new ListSecretVersionIdsCommand({ SecretId: clientSecretArn(stack, client) }),
-    );
-    const has = (stage: string) => Versions.find(({ VersionStages }) => VersionStages?.includes(stage));
-    const current = has("AWSCURRENT")?.CreatedDate;
-    if (!has("AWSPREVIOUS") || !current) {
-      return undefined;
-    }
-    const end = new Date(current.getTime() + graceSeconds(stack) * 1000);
-    return end.getTime() > Date.now() ? end.toISOString() : undefined;
-  } finally {
-    secrets.destroy();
+/** When the previous key ends; undefined when there is none or it has ended. */
+async function previousKeyEnd({ versions, graceSeconds }: Subject): Promise<Date | undefined> {
+  const previous: Version | undefined = await versions.labelled("AWSPREVIOUS");
+  const current = previous && (await versions.labelled("AWSCURRENT"));
+  if (!current) {
+    return undefined;
   }
-}
-
-function graceSeconds(stack: Stack): number {
-  return Number(stack.setting("keyGraceSeconds") ?? 3600);
+  const end = new Date(current.created.getTime() + graceSeconds * 1000);
+  return end.getTime() > Date.now() ? end : undefined;
 }

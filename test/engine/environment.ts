@@ -8,6 +8,7 @@ import { publishModel } from "../../local/model";
 import { runProgram } from "../../local/up";
 import { createWorkspace, openStack } from "../../local/workspace";
 import { freePort } from "../freePort";
+import { type FaultyAws, startFaultyAws } from "./faultyAws";
 
 /** The real engine, the unchanged program, an AWS emulator; machines are recorded and not booted. */
 export interface EngineEnvironment {
@@ -17,6 +18,8 @@ export interface EngineEnvironment {
   backend: string;
   /** What Verification ran: one object of variables a run. */
   verifications: () => Record<string, string>[];
+  /** What stands between the engine's providers and the emulator. */
+  aws: FaultyAws;
   stop: () => Promise<void>;
 }
 
@@ -29,12 +32,14 @@ export async function startEngineEnvironment(): Promise<EngineEnvironment> {
     port: await freePort(),
     ami: "ami-0123456789abcdef0",
   });
+  const aws = await startFaultyAws(emulator.url);
   const stop = async () => {
+    await aws.stop();
     await emulator.stop();
     rmSync(state, { recursive: true, force: true });
   };
   try {
-    return { ...(await prepareStack(state, engine, emulator)), stop };
+    return { ...(await prepareStack(state, engine, emulator, aws)), stop };
   } catch (error) {
     await stop();
     throw error;
@@ -45,6 +50,7 @@ async function prepareStack(
   state: string,
   engine: Engine,
   emulator: Emulator,
+  aws: FaultyAws,
 ): Promise<Omit<EngineEnvironment, "stop">> {
   const modelSha256 = await publishModel(emulator.url);
   const record = join(state, "verifications");
@@ -52,8 +58,8 @@ async function prepareStack(
   const workspace = createWorkspace(state, "engine", {
     configuration: "Pulumi.local.yaml",
     path: `${npm}:${engine.path}`,
-    awsEndpointUrl: emulator.url,
-    values: { awsEndpointUrl: emulator.url, modelSha256 },
+    awsEndpointUrl: aws.url,
+    values: { awsEndpointUrl: aws.url, modelSha256 },
   });
   Object.assign(workspace.env, {
     QWEN3_LOCAL_STATE: state,
@@ -64,6 +70,7 @@ async function prepareStack(
   return {
     stack: await openStack(workspace, runProgram),
     endpoint: emulator.url,
+    aws,
     backend: join(state, "pulumi"),
     verifications: () =>
       readdirSync(record).map((file) =>

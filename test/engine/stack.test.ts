@@ -5,12 +5,16 @@ import { ListBucketsCommand, S3Client } from "@aws-sdk/client-s3";
 import {
   GetSecretValueCommand,
   ListSecretsCommand,
+  PutSecretValueCommand,
   SecretsManagerClient,
 } from "@aws-sdk/client-secrets-manager";
 import type { EngineEvent } from "@pulumi/pulumi/automation";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ADMINISTRATOR } from "../../local/aws/administrator";
 import { unsupported } from "../../local/preflight";
+import { run } from "../../local/process";
+import { engineOf } from "../../scripts/rotate/engine";
+import { judgePending, requireRotationAlone } from "../../scripts/rotate/plan";
 import { type EngineEnvironment, startEngineEnvironment } from "./environment";
 
 const client = () => ({
@@ -35,11 +39,40 @@ async function readSecret(arn: string, stage = "AWSCURRENT"): Promise<string> {
   return answer.SecretString!;
 }
 
+/** Every step of a rotation, in order: the new key is current before anything old goes. */
+const ROTATION = [
+  "create-replacement RandomPassword",
+  "replace RandomPassword",
+  "create-replacement SecretVersion",
+  "replace SecretVersion",
+  "update Command",
+  "delete-replaced SecretVersion",
+  "delete-replaced RandomPassword",
+];
+
+/** Finishes an interrupted rotation as `npm run rotate` does; one key follows the one before, which keeps its label. */
+async function finishRotation(before: string): Promise<void> {
+  const { stack } = environment;
+  const { secretArn, apiKeyUrn } = await stack.outputs();
+  const engine = engineOf(stack);
+  expect(judgePending(await engine.plan(), apiKeyUrn!.value, "engine")).toBe("interrupted");
+  await stack.up();
+  expect(await readSecret(secretArn!.value)).not.toBe(before);
+  expect(await readSecret(secretArn!.value, "AWSPREVIOUS")).toBe(before);
+  await stack.preview({ expectNoChanges: true });
+}
+
+/** Process IDs of the engines that this process started. */
+async function enginesOfThisProcess(): Promise<number[]> {
+  const children = await run("ps", ["-o", "pid=,comm=", "--ppid", String(process.pid)]);
+  return [...children.matchAll(/^\s*(\d+) pulumi$/gm)].map(([, pid]) => Number(pid));
+}
+
 /** `OPERATION TYPE` of every step that an update took, in order, without those that changed nothing. */
 function steps(events: EngineEvent[]): string[] {
   return events
     .flatMap(({ resourcePreEvent }) => (resourcePreEvent ? [resourcePreEvent.metadata] : []))
-    .filter(({ op }) => op !== "same" && op !== "read")
+    .filter(({ op }) => !["same", "read", "refresh"].includes(op))
     .map(({ op, type }) => `${op} ${type.split(":").at(-1)}`);
 }
 
@@ -127,19 +160,88 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     const before = await readSecret(outputs.secretArn!.value);
     const events: EngineEvent[] = [];
     await stack.up({ replace: [outputs.apiKeyUrn!.value], onEvent: (event) => events.push(event) });
-    expect(steps(events)).toEqual([
-      "create-replacement RandomPassword",
-      "replace RandomPassword",
-      "create-replacement SecretVersion",
-      "replace SecretVersion",
-      "update Command",
-      "delete-replaced SecretVersion",
-      "delete-replaced RandomPassword",
-    ]);
+    expect(steps(events)).toEqual(ROTATION);
     const after = await readSecret(outputs.secretArn!.value);
     expect(after).not.toBe(before);
     expect(await readSecret(outputs.secretArn!.value, "AWSPREVIOUS")).toBe(before);
     expect(environment.verifications()).toHaveLength(2);
+  });
+
+  it("plans a rotation that touches the password, the secret's version and the verification alone", async () => {
+    const engine = engineOf(environment.stack);
+    const urn = (await environment.stack.outputs()).apiKeyUrn!.value as string;
+    expect(judgePending(await engine.plan(), urn, "engine")).toBe("ready");
+    const plan = await engine.plan(urn);
+    requireRotationAlone(plan, urn);
+    expect([...new Set(plan.map((step) => step.urn.split("::")[2]!.split(":").at(-1)))].sort()).toEqual([
+      "Command",
+      "RandomPassword",
+      "SecretVersion",
+    ]);
+    expect(() => requireRotationAlone([], urn)).toThrow(/not a rotation of/);
+  });
+
+  it("refuses a rotation while changed user data is pending, and shows it", async () => {
+    const { stack } = environment;
+    const urn = (await stack.outputs()).apiKeyUrn!.value as string;
+    await stack.setConfig("qwen3-embedding-stack:maxInputs", { value: "1024" });
+    const plan = await engineOf(stack).plan();
+    await stack.removeConfig("qwen3-embedding-stack:maxInputs");
+    expect(() => judgePending(plan, urn, "engine")).toThrow(
+      /stack engine has pending changes besides the key; deploy or undo them first:[\s\S]*replace aws:ec2\/instance:Instance {2}qwen3-embedding-engine {2}\(userData\)/,
+    );
+  });
+
+  it("brings a rotation that failed between its two steps to its end, with one new key", async () => {
+    const { stack, aws } = environment;
+    const { secretArn, apiKeyUrn } = await stack.outputs();
+    const before = await readSecret(secretArn!.value);
+    aws.fault = { action: "PutSecretValue", kind: "refuse" };
+    await expect(stack.up({ replace: [apiKeyUrn!.value] })).rejects.toThrow(/refused by the test/);
+    aws.fault = undefined;
+    expect(await readSecret(secretArn!.value)).toBe(before);
+    await finishRotation(before);
+  });
+
+  it("brings a rotation whose engine was killed between its two steps to its end", async () => {
+    const { stack, aws } = environment;
+    const { secretArn, apiKeyUrn } = await stack.outputs();
+    const before = await readSecret(secretArn!.value);
+    aws.fault = { action: "PutSecretValue", kind: "hang" };
+    const met = aws.met;
+    const killed = expect(stack.up({ replace: [apiKeyUrn!.value] })).rejects.toThrow();
+    await expect.poll(() => aws.met, { timeout: 120_000 }).toBeGreaterThan(met);
+    for (const pid of await enginesOfThisProcess()) {
+      process.kill(pid, "SIGKILL");
+    }
+    await killed;
+    aws.fault = undefined;
+    await stack.cancel();
+    expect(await readSecret(secretArn!.value)).toBe(before);
+    await finishRotation(before);
+  });
+
+  it("puts the declared key back, as a new version, where somebody put a value by hand", async () => {
+    const { stack } = environment;
+    const { secretArn, apiKeyUrn } = await stack.outputs();
+    const declared = await readSecret(secretArn!.value);
+    const secrets = new SecretsManagerClient(client());
+    const byHand = "by-hand-by-hand-by-hand-by-hand-by-hand";
+    await secrets.send(new PutSecretValueCommand({ SecretId: secretArn!.value, SecretString: byHand }));
+    const { stdout } = await stack.preview();
+    expect(stdout).toMatch(/the secret's current value, of 20\S+, is not the key that this stack declares/);
+    expect(stdout).not.toContain(byHand);
+    const plan = await engineOf(stack).plan();
+    expect(() => judgePending(plan, apiKeyUrn!.value, "engine")).toThrow(
+      /a value that this stack did not put/,
+    );
+    const events: EngineEvent[] = [];
+    await stack.up({ onEvent: (event) => events.push(event) });
+    expect(steps(events)).toEqual(ROTATION.filter((step) => !step.includes("RandomPassword")));
+    expect(await readSecret(secretArn!.value)).toBe(declared);
+    // The machine gives it its grace.
+    expect(await readSecret(secretArn!.value, "AWSPREVIOUS")).toBe(byHand);
+    await stack.preview({ expectNoChanges: true });
   });
 
   it("adds a client without touching the machine", async () => {

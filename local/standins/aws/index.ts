@@ -6,7 +6,7 @@ import { iam } from "./iam";
 import { lambda } from "./lambda";
 import { network } from "./network";
 import { getObject, s3 } from "./s3";
-import { secretsmanager } from "./secretsmanager";
+import { getSecretVersion, secretsmanager } from "./secretsmanager";
 
 /** The stand-in for AWS: what this stack uses and no more. docs/local.md says what is real in it. */
 export const aws: ProviderDefinition = {
@@ -23,6 +23,7 @@ export const aws: ProviderDefinition = {
     "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": getInstanceTypeOfferings,
     "aws:ssm/getParameter:getParameter": getParameter,
     "aws:s3/getObject:getObject": getObject,
+    "aws:secretsmanager/getSecretVersion:getSecretVersion": getSecretVersion,
   },
 };
 

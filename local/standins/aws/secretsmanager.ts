@@ -2,6 +2,8 @@ import {
   CreateSecretCommand,
   DeleteSecretCommand,
   DescribeSecretCommand,
+  type DescribeSecretCommandOutput,
+  GetSecretValueCommand,
   PutSecretValueCommand,
   ResourceNotFoundException,
   SecretsManagerClient,
@@ -40,7 +42,7 @@ const secret: ResourceDefinition = {
 };
 
 const secretVersion: ResourceDefinition = {
-  inputs: ["secretId", "secretString"],
+  inputs: ["secretId", "secretString", "versionStages"],
   replaceOn: ["secretId", "secretString"],
   secrets: ["secretString"],
   create: async (inputs) => {
@@ -48,6 +50,7 @@ const secretVersion: ResourceDefinition = {
       new PutSecretValueCommand({
         SecretId: inputs.secretId as string,
         SecretString: inputs.secretString as string,
+        VersionStages: inputs.versionStages as string[] | undefined,
       }),
     );
     return {
@@ -55,14 +58,35 @@ const secretVersion: ResourceDefinition = {
       outputs: { arn: ARN, versionId: VersionId, versionStages: VersionStages },
     };
   },
-  // As the real provider does: takes away the labels that the version still has, except for AWSCURRENT,
-  // which cannot be taken away, and AWSPREVIOUS, which survives (terraform-provider-aws, secret_version.go).
-  delete: async (id) => {
+  // As the real provider does (terraform-provider-aws, secret_version.go): labels move in place, labels are what it
+  // refreshes, and a delete takes away the labels in its state, except for AWSCURRENT, which cannot be taken away.
+  update: async (id, olds, news) => {
+    const [arn, versionId] = id.split("|") as [string, string];
+    const stages = (props: Props) => (props.versionStages ?? []) as string[];
+    const holders = Object.entries((await describe(arn))?.VersionIdsToStages ?? {});
+    for (const stage of stages(news).filter((each) => !stages(olds).includes(each))) {
+      await client().send(
+        new UpdateSecretVersionStageCommand({
+          SecretId: arn,
+          VersionStage: stage,
+          MoveToVersionId: versionId,
+          RemoveFromVersionId: holders.find(([, held]) => held.includes(stage))?.[0],
+        }),
+      );
+    }
+    return {};
+  },
+  read: async (id, olds) => {
+    const [arn, versionId] = id.split("|") as [string, string];
+    const found = await describe(arn);
+    // A version without a label is not described, and can still be read.
+    return found && { id, outputs: { ...olds, versionStages: found.VersionIdsToStages?.[versionId] ?? [] } };
+  },
+  delete: async (id, olds) => {
     const [arn, versionId] = id.split("|") as [string, string];
     try {
-      const described = await client().send(new DescribeSecretCommand({ SecretId: arn }));
-      for (const stage of described.VersionIdsToStages?.[versionId] ?? []) {
-        if (stage !== "AWSCURRENT" && stage !== "AWSPREVIOUS") {
+      for (const stage of (olds.versionStages ?? []) as string[]) {
+        if (stage !== "AWSCURRENT") {
           await client().send(
             new UpdateSecretVersionStageCommand({
               SecretId: arn,
@@ -79,6 +103,33 @@ const secretVersion: ResourceDefinition = {
     }
   },
 };
+
+/** undefined for a secret that is gone or on its way. */
+async function describe(arn: string): Promise<DescribeSecretCommandOutput | undefined> {
+  try {
+    const described = await client().send(new DescribeSecretCommand({ SecretId: arn }));
+    return described.DeletedDate ? undefined : described;
+  } catch (error) {
+    if (error instanceof ResourceNotFoundException) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/** The invoke `aws.secretsmanager.getSecretVersion`: the current value and when it was put. */
+export async function getSecretVersion(args: Props): Promise<Props> {
+  const answer = await client().send(new GetSecretValueCommand({ SecretId: args.secretId as string }));
+  return {
+    ...args,
+    id: `${args.secretId}|AWSCURRENT`,
+    arn: answer.ARN,
+    createdDate: answer.CreatedDate?.toISOString(),
+    secretString: answer.SecretString,
+    versionId: answer.VersionId,
+    versionStages: answer.VersionStages,
+  };
+}
 
 function tags(inputs: Props) {
   return Object.entries((inputs.tags ?? {}) as Record<string, string>).map(([Key, Value]) => ({

@@ -229,6 +229,19 @@ class ServingTest(unittest.TestCase):
         self.refuse(self.worker.call("GET", "/v1/models", key="c" * 40), 503, code="service_unavailable")
         self.assertIn("cannot be read", self.worker.log())
 
+    def test_one_broken_or_lost_copy_refuses_nobody(self) -> None:
+        key = "l" * 40
+        path = self.worker.put_key(key, "app")
+        edge = self.worker.keys / "edge"
+        edge.mkdir(exist_ok=True)
+        (edge / path.name).write_text(path.read_text())
+        path.write_text("{")
+        self.assertEqual(self.worker.call("GET", "/v1/models", key=key).status, 200)
+        path.unlink()
+        self.assertEqual(self.worker.call("GET", "/v1/models", key=key).status, 200)
+        (edge / path.name).unlink()
+        self.refuse(self.worker.call("GET", "/v1/models", key=key), 401, code="invalid_api_key")
+
     # --- routes
 
     def test_models_and_health(self) -> None:
@@ -478,16 +491,15 @@ class ServingTest(unittest.TestCase):
         )
         self.assertNotIn(KEY, self.worker.log())
 
-    def test_watchdog_follows_the_scheduler(self) -> None:
+    def test_watchdog_follows_the_process(self) -> None:
         self.assertIn("WATCHDOG=1", self.worker.notifications(4))
+        # Whoever computes for long is not silent: the process itself is well.
         scheduler = self.worker.scheduler()
         os.kill(scheduler, signal.SIGSTOP)
         try:
-            time.sleep(2.5)
-            self.assertNotIn("WATCHDOG=1", self.worker.notifications(4))
+            self.assertIn("WATCHDOG=1", self.worker.notifications(4))
         finally:
             os.kill(scheduler, signal.SIGCONT)
-        self.assertIn("WATCHDOG=1", self.worker.notifications(10, "WATCHDOG=1"))
 
     def test_zz_stop_finishes_what_is_in_progress(self) -> None:
         """Last by name: SIGTERM."""
@@ -515,6 +527,7 @@ class FaultTest(unittest.TestCase):
         worker.wait()
         worker.put_key("o" * 40, "other")
         self.check_overload(worker)
+        self.check_silence()
         children = worker.children()
         begin = time.monotonic()
         os.kill(worker.scheduler(), signal.SIGKILL)
@@ -528,6 +541,17 @@ class FaultTest(unittest.TestCase):
                 if Path(f"/proc/{pid}").exists() and b"qwen3" in Path(f"/proc/{pid}/cmdline").read_bytes()
             ]
         )
+
+    def check_silence(self) -> None:
+        """A worker whose scheduler hangs ends itself, with all its processes."""
+        worker = Worker(103, QWEN3_CONTEXT_LENGTH="1024", WATCHDOG_USEC="500000")
+        self.addCleanup(worker.end)
+        worker.wait()
+        os.kill(worker.scheduler(), signal.SIGSTOP)
+        begin = time.monotonic()
+        self.assertNotEqual(worker.process.wait(20), 0)
+        print(f"ended {time.monotonic() - begin:.1f} s after its scheduler hung", file=sys.stderr)
+        self.assertIn("SGLang has said nothing for 4 s", worker.log())
 
     def check_overload(self, worker: Worker) -> None:
         statuses: list[tuple[int, float]] = []

@@ -21,9 +21,10 @@ class Door:
     """Answers the client's name for a request's Authorization header."""
 
     def __init__(self, keys: Path) -> None:
-        self._digests = keys / "door"
+        # nginx's copy says the same: one file that is not whole, or lost, refuses nobody, until qwen3-keys puts it right.
+        self._copies = keys / "door", keys / "edge"
         self._loaded = keys / "loaded"
-        self._complained: set[str] = set()
+        self._complained: set[Path] = set()
 
     def client(self, headers: Iterable[tuple[bytes, bytes]]) -> str:
         """Raises ApiError: 401 for a missing or wrong key, 503 while nobody can know."""
@@ -41,19 +42,24 @@ class Door:
         raise ApiError(401, "The API key is not valid.", code="invalid_api_key", headers=challenge)
 
     def _lookup(self, digest: str) -> str | None:
-        try:
-            entry = json.loads((self._digests / digest).read_bytes())
-            client, end = str(entry["client"]), entry["notAfter"]
-            # Longer than at the edge: what nginx has just let in is let in here.
-            return client if end is None or time.time() < end + DOOR_LINGERS_SECONDS else None
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            self._complain(digest, error)
-            raise unavailable("The API key cannot be checked at the moment. Try again.", 2) from None
+        broken = False
+        for folder in self._copies:
+            try:
+                entry = json.loads((folder / digest).read_bytes())
+                client, end = str(entry["client"]), entry["notAfter"]
+                # Longer than at the edge: what nginx has just let in is let in here.
+                return client if end is None or time.time() < end + DOOR_LINGERS_SECONDS else None
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                broken = True
+                self._complain(folder / digest, error)
+        if broken:
+            raise unavailable("The API key cannot be checked at the moment. Try again.", 2)
+        return None
 
-    def _complain(self, digest: str, error: Exception) -> None:
+    def _complain(self, path: Path, error: Exception) -> None:
         """Once a file, not once a request."""
-        if digest not in self._complained:
-            self._complained.add(digest)
-            log.error("%s cannot be read: %s", self._digests / digest, error)
+        if path not in self._complained:
+            self._complained.add(path)
+            log.error("%s cannot be read: %s", path, error)

@@ -142,13 +142,13 @@ class Engine:
         """One embedding, ahead of everybody's turn. Raises RuntimeError when what comes is no vector."""
         await self._compute([item])
 
-    async def responds(self, item: Tokens, seconds: float) -> bool:
-        """Whether anything has come out of SGLang lately, or comes now."""
+    async def responds(self, item: Tokens, lately: float, patience: float) -> bool:
+        """Whether anything has come out of SGLang in the last seconds, or comes within those to come."""
         # SGLang's clock for this is the time of day; a jump costs one probe.
-        if 0 <= time.time() - self._manager.last_receive_tstamp < seconds:
+        if 0 <= time.time() - self._manager.last_receive_tstamp < lately:
             return True
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(patience):
                 await self.probe(item)
             return True
         except (TimeoutError, RuntimeError):

@@ -26,6 +26,8 @@ NOTICE_SECONDS = 1.0
 """While answers say `Connection: close`, before idle connections are closed: nginx sends nothing into one that closes."""
 KEEP_ALIVE_SECONDS = 90
 """Longer than nginx keeps its idle connections (60): it is nginx that closes them, and never under a request."""
+SILENCE = 8
+"""In watchdog times: so long SGLang may say nothing, though asked. A pass of 32,768 tokens on a CPU is why it is long."""
 
 
 class Server(uvicorn.Server):
@@ -71,9 +73,10 @@ async def serve(port: int, settings: Settings, engine: Engine, tokeniser: Tokeni
     for number in (signal.SIGTERM, signal.SIGINT):
         engine.loop.add_signal_handler(number, stop)
     log.info("ready on 127.0.0.1:%d after %.0f s, %s", port, time.monotonic() - begin, settings.accelerator)
-    pings = asyncio.create_task(keep_watchdog(engine, probe))
+    watching = [asyncio.create_task(task) for task in (keep_watchdog(), follow_engine(engine, probe))]
     await server.serve()
-    pings.cancel()
+    for task in watching:
+        task.cancel()
 
 
 def configuration(app: App, port: int) -> uvicorn.Config:
@@ -96,13 +99,24 @@ def configuration(app: App, port: int) -> uvicorn.Config:
     )
 
 
-async def keep_watchdog(engine: Engine, probe: Tokens) -> None:
-    """Pings systemd's watchdog for as long as something comes out of SGLang. Does nothing without WatchdogSec."""
-    interval = int(os.environ.get("WATCHDOG_USEC") or 0) / 1e6 / 4
-    while interval:
-        if await engine.responds(probe, interval):
-            notify("WATCHDOG=1")
+def watchdog_seconds() -> float:
+    """Within which systemd wants to hear from this process; 0 where it does not ask."""
+    return int(os.environ.get("WATCHDOG_USEC") or 0) / 1e6
+
+
+async def keep_watchdog() -> None:
+    """Tells systemd that this process still takes turns: one that hangs is ended, and another started."""
+    while interval := watchdog_seconds() / 4:
+        notify("WATCHDOG=1")
         await asyncio.sleep(interval)
+
+
+async def follow_engine(engine: Engine, probe: Tokens) -> None:
+    """Ends the worker when SGLang is asked and stays silent, which its processes' being there does not show."""
+    while silence := SILENCE * watchdog_seconds():
+        if not await engine.responds(probe, silence / 4, 3 * silence / 4):
+            fail(engine, f"SGLang has said nothing for {silence:.0f} s")
+        await asyncio.sleep(silence / 8)
 
 
 def fail(engine: Engine, reason: str) -> None:

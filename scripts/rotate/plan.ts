@@ -1,0 +1,66 @@
+import type { Step } from "./engine";
+
+/** What stands between now and a rotation: nothing, or a rotation of the same key that did not come to its end. */
+export type Readiness = "ready" | "interrupted";
+
+/**
+ * Judges what an update would do if no key were rotated. `--replace` reconciles the whole stack: whatever else is
+ * pending would ride along with a rotation.
+ *
+ * @param urn the password's, whose replacement is the rotation
+ * @throws Error that shows what is pending, and says what to do about it
+ */
+export function judgePending(steps: Step[], urn: string, stack: string): Readiness {
+  if (steps.length === 0) {
+    return "ready";
+  }
+  const ofKey = steps.filter((step) => step.urn === urn || step.urn === secretVersionUrn(urn));
+  if (ofKey.some(({ properties }) => properties.includes("versionStages"))) {
+    throw new Error(
+      "the secret holds a value that this stack did not put there; machines follow it. " +
+        `Run pulumi up -s ${stack}: it puts the declared key back, and the other value works for keyGraceSeconds more. ` +
+        "Then rotate",
+    );
+  }
+  if (ofKey.length === 0 || steps.some((step) => !belongsToRotation(step, urn))) {
+    throw new Error(
+      `stack ${stack} has pending changes besides the key; deploy or undo them first:\n${describe(steps)}`,
+    );
+  }
+  return "interrupted";
+}
+
+/** @throws Error unless the plan replaces the password, and touches nothing but what follows from that */
+export function requireRotationAlone(steps: Step[], urn: string): void {
+  const others = steps.filter((step) => !belongsToRotation(step, urn));
+  if (others.length > 0 || !steps.some((step) => step.urn === urn)) {
+    throw new Error(`this is not a rotation of ${urn} alone:\n${describe(steps)}`);
+  }
+}
+
+/** The version of the secret that the password becomes: its sibling, of the same name. */
+function secretVersionUrn(passwordUrn: string): string {
+  return passwordUrn.replace(
+    "random:index/randomPassword:RandomPassword",
+    "aws:secretsmanager/secretVersion:SecretVersion",
+  );
+}
+
+function belongsToRotation({ urn }: Step, passwordUrn: string): boolean {
+  // The verification runs again for a new key.
+  return (
+    urn === passwordUrn || urn === secretVersionUrn(passwordUrn) || /\$command:local:Command::/.test(urn)
+  );
+}
+
+/** A line a resource: `replace  aws:ec2/instance:Instance  NAME  (userData)`; the engine's steps in between are left out. */
+export function describe(steps: Step[]): string {
+  return steps
+    .filter(({ operation }) => !/^(create-replacement|delete-replaced)$/.test(operation))
+    .map(({ urn, operation, properties }) => {
+      const [, , type = "", ...name] = urn.split("::");
+      const changed = properties.length > 0 ? `  (${properties.join(", ")})` : "";
+      return `  ${operation.padEnd(8)}${type.split("$").at(-1)}  ${name.join("::")}${changed}`;
+    })
+    .join("\n");
+}

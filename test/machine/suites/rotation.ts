@@ -1,0 +1,272 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, it } from "vitest";
+import { Load } from "../load";
+import { range, report } from "../report";
+import type { Sandbox } from "../sandbox";
+
+/** The service's promise: a new key within 15 seconds, an old one not one poll longer than its grace. */
+const ACCEPTED_WITHIN_SECONDS = 15;
+const POLL_SECONDS = 5;
+/** Between two looks of a test, and the way to the endpoint and back. */
+const LOOK_SECONDS = 1;
+
+const GRACE = "qwen3-embedding-stack:keyGraceSeconds";
+
+/** The life of a key on the machine: what rotates, how fast, and that nobody notices. */
+export function rotation(sandbox: () => Sandbox): void {
+  it("rotates with one command: the old key honoured, nothing restarted, no request failed, no key printed", async () => {
+    const box = sandbox();
+    const before = { key: await box.readKey(), pids: await box.servingPids() };
+    const traffic = await Load.start(box);
+    const printed = await rotate(box, "--yes");
+    const rotated = await box.readKey();
+    traffic.tell(rotated);
+    await sleep(2000);
+    await traffic.end();
+    expect(printed.text).toMatch(/The new key is accepted\.\nThe old key works until 20/);
+    expect(printed.status).toBe(0);
+    expect(printed.text).not.toContain(rotated);
+    expect(printed.text).not.toContain(before.key);
+    expect(rotated).not.toBe(before.key);
+    expect((await box.embed(rotated)).status).toBe(200);
+    expect((await box.embed(before.key)).status).toBe(200);
+    expect(await box.servingPids()).toBe(before.pids);
+    expect(traffic.failed).toEqual([]);
+    expect(traffic.outcomes.length).toBeGreaterThan(50);
+  });
+
+  it("rotates ten times in a row under load: no request fails, each key within 15 s, the third back refused", async () => {
+    const box = sandbox();
+    const pids = await box.servingPids();
+    const traffic = await Load.start(box);
+    const accepted: number[] = [];
+    const thirdRefused: number[] = [];
+    let older = await box.readKey("AWSPREVIOUS");
+    for (let turn = 0; turn < 10; turn += 1) {
+      const old = await box.readKey();
+      const update = box.up(box.output("apiKeyUrn"));
+      const { key, created } = await newVersion(box, (await box.version())!.id);
+      const refusal = box.untilStatus(older, 401, { from: created });
+      accepted.push(await box.untilStatus(key, 200, { from: created }));
+      thirdRefused.push(await refusal);
+      await update;
+      expect(await box.status(old)).toBe(200);
+      traffic.tell(key);
+      older = old;
+    }
+    await traffic.end();
+    report("ten rotations", {
+      requests: traffic.outcomes.length,
+      failed: traffic.failed.length,
+      "accepted after, s": range(accepted),
+      "third key back refused after, s": range(thirdRefused),
+    });
+    expect(traffic.failed).toEqual([]);
+    expect(traffic.outcomes.length).toBeGreaterThan(500);
+    expect(Math.max(...accepted)).toBeLessThan(ACCEPTED_WITHIN_SECONDS);
+    expect(Math.max(...thirdRefused)).toBeLessThan(ACCEPTED_WITHIN_SECONDS);
+    expect(await box.servingPids()).toBe(pids);
+  });
+
+  it("refuses the old key when its grace ends, to the second, and at once without one", async () => {
+    const box = sandbox();
+    const refused: Record<string, number> = {};
+    for (const grace of [20, 0]) {
+      await (await box.stack()).setConfig(GRACE, { value: String(grace) });
+      await box.up();
+      const old = await box.readKey();
+      const { id } = (await box.version())!;
+      const update = box.up(box.output("apiKeyUrn"));
+      const { created } = await newVersion(box, id);
+      refused[`grace ${grace} s`] = await box.untilStatus(old, 401, { from: created });
+      await update;
+    }
+    await (await box.stack()).removeConfig(GRACE);
+    await box.up();
+    report("the old key refused after, s", refused);
+    expect(refused["grace 20 s"]).toBeGreaterThanOrEqual(19.5);
+    expect(refused["grace 20 s"]).toBeLessThan(20 + POLL_SECONDS + LOOK_SECONDS);
+    expect(refused["grace 0 s"]).toBeLessThan(ACCEPTED_WITHIN_SECONDS);
+  });
+
+  it("revokes: with a new key, and the previous key alone", async () => {
+    const box = sandbox();
+    const leaked = await box.readKey();
+    const now = await rotate(box, "--yes", "--revoke-now");
+    expect(now.text).toMatch(
+      /The new key is accepted\.\nThe old key is refused, \d+ s after it was revoked\./,
+    );
+    expect(now.status).toBe(0);
+    expect(await box.status(leaked)).toBe(401);
+
+    const old = await box.readKey();
+    await box.up(box.output("apiKeyUrn"));
+    expect(await box.status(old)).toBe(200);
+    const previous = await rotate(box, "--yes", "--revoke-previous");
+    expect(previous.text).toMatch(/The previous key is refused, \d+ s after it was revoked\./);
+    expect(await box.status(old)).toBe(401);
+    expect(await box.status(await box.readKey())).toBe(200);
+    const again = await rotate(box, "--yes", "--revoke-previous");
+    expect(again.text).toMatch(/There is no earlier key of default that still works\. Nothing was changed\./);
+    for (const { text } of [now, previous, again]) {
+      expect(text).not.toMatch(/qwen3_[0-9A-Za-z]{16}/);
+    }
+  });
+
+  it("refuses to rotate while other changes are pending, and shows them", async () => {
+    const box = sandbox();
+    const before = await box.readKey();
+    await (await box.stack()).setConfig(GRACE, { value: "60" });
+    const printed = await rotate(box, "--yes");
+    await (await box.stack()).removeConfig(GRACE);
+    expect(printed.status).toBe(1);
+    expect(printed.text).toMatch(
+      /has pending changes besides the key; [\s\S]*update +aws:s3\/bucketObjectv2/,
+    );
+    expect(await box.readKey()).toBe(before);
+  });
+
+  it("says which clients there are when the named one has no key", async () => {
+    const box = sandbox();
+    const printed = await rotate(box, "--client", "nobody");
+    expect(printed.status).toBe(1);
+    expect(printed.text).toMatch(/--client is "nobody": stack machine-test has default/);
+  });
+
+  it("follows a key put by hand, and takes the declared one back without a failed request", async () => {
+    const box = sandbox();
+    const declared = await box.readKey();
+    const traffic = await Load.start(box);
+    const byHand = `byhand${"x".repeat(48)}`;
+    const begin = Date.now();
+    await box.putKey(byHand);
+    const followed = await box.untilStatus(byHand, 200, { from: begin });
+    traffic.tell(byHand);
+    await sleep(1000);
+    await box.up();
+    const back = await box.untilStatus(declared, 200);
+    await sleep(1000);
+    traffic.tell(declared);
+    await sleep(1000);
+    await traffic.end();
+    report("a key put by hand", {
+      "followed after, s": followed.toFixed(1),
+      "declared key back after the update, s": back.toFixed(1),
+      requests: traffic.outcomes.length,
+      failed: traffic.failed.length,
+    });
+    expect(traffic.failed).toEqual([]);
+    expect(followed).toBeLessThan(ACCEPTED_WITHIN_SECONDS);
+    expect(await box.readKey()).toBe(declared);
+    expect(await box.readKey("AWSPREVIOUS")).toBe(byHand);
+  });
+
+  it("keeps the last keys while Secrets Manager and the metadata service are away, says so, and recovers", async () => {
+    const box = sandbox();
+    const key = await box.readKey();
+    const { metadataPid } = box.instance();
+    const away = [box.environment.emulatorPid, metadataPid];
+    const unit = "qwen3-embed@1";
+    let next: string;
+    const gone = away.map((pid) => process.kill(pid, "SIGSTOP"));
+    try {
+      expect(gone).toEqual([true, true]);
+      await box.run(
+        "for i in $(seq 60); do [ -e /run/qwen3/keys/stale ] && exit; sleep 1; done; exit 1",
+        70_000,
+      );
+      expect((await box.embed(key)).status).toBe(200);
+      await box.run(`systemctl restart nginx qwen3-keys; systemctl kill --signal=KILL ${unit}`);
+      expect((await box.embed(key)).status).toBe(200);
+      expect(await box.status(`${key}x`)).toBe(401);
+      expect(await box.run("systemctl show --property StatusText qwen3-keys")).toMatch(
+        /not all can be followed/,
+      );
+      expect(await box.run("journalctl -u qwen3-keys --priority warning --since -2min -o cat")).toMatch(
+        /the last (one|keys) stands?/,
+      );
+    } finally {
+      for (const pid of away) {
+        process.kill(pid, "SIGCONT");
+      }
+      next = `afteroutage${"y".repeat(48)}`;
+    }
+    const back = Date.now();
+    await box.putKey(next);
+    const recovered = await box.untilStatus(next, 200, { from: back, timeoutMs: 120_000 });
+    await box.run(
+      "for i in $(seq 60); do [ -e /run/qwen3/keys/stale ] || exit 0; sleep 1; done; exit 1",
+      70_000,
+    );
+    report("Secrets Manager back", { "a new key accepted after, s": recovered.toFixed(1) });
+    await box.untilWell();
+  });
+
+  it("loses no request to a killed key agent, torn digests or a full tmpfs", async () => {
+    const box = sandbox();
+    const traffic = await Load.start(box);
+    const key = await box.readKey();
+    // Killed while it follows one change after another.
+    for (let turn = 0; turn < 6; turn += 1) {
+      const next = `killed${turn}${"z".repeat(48)}`;
+      await box.putKey(next);
+      await sleep(Math.random() * 3000);
+      await box.run("systemctl kill --signal=KILL qwen3-keys");
+      await box.untilStatus(next, 200);
+      traffic.tell(next);
+    }
+    // Half a file, then a strange one, in either folder and at last in both of different kinds.
+    for (const folder of ["edge", "door"]) {
+      await box.run(
+        `cd /run/qwen3/keys/${folder} && for f in *; do head -c 10 "$f" > /tmp/half && cat /tmp/half > "$f"; done`,
+      );
+      await sleep(1000);
+    }
+    await sleep(6000);
+    // No room for a new digest: those that are there stand.
+    const late = `late${"w".repeat(48)}`;
+    await box.run(
+      "head -c 1G /dev/zero > /run/qwen3/fill 2>/dev/null; head -c 1M /dev/zero >> /run/qwen3/fill2 2>/dev/null; true",
+      60_000,
+    );
+    await box.putKey(late);
+    await sleep(8000);
+    expect(await box.status(late)).toBe(401);
+    expect(await box.run("journalctl -u qwen3-keys --priority warning --since -30s -o cat")).toMatch(
+      /digests: .*No space left on device.*; what could not be written stands as it was/,
+    );
+    await box.run("rm -f /run/qwen3/fill /run/qwen3/fill2");
+    await box.untilStatus(late, 200);
+    traffic.tell(late);
+    await sleep(1000);
+    await traffic.end();
+    report("torn files, a killed agent, a full tmpfs", {
+      requests: traffic.outcomes.length,
+      failed: traffic.failed.length,
+    });
+    expect(traffic.failed).toEqual([]);
+    expect(key).not.toBe(late);
+  });
+
+  it("puts the declared key back at the end of all this", async () => {
+    const box = sandbox();
+    await box.up();
+    await box.untilWell();
+    expect(await box.readKey()).toMatch(/^qwen3_/);
+  });
+}
+
+function rotate(box: Sandbox, ...args: string[]) {
+  return box.npm("run", "--silent", "rotate", "--", "--stack", box.name, ...args);
+}
+
+/** The version that follows the one with this ID, and its key; machines may not know it yet. */
+async function newVersion(box: Sandbox, before: string): Promise<{ key: string; created: number }> {
+  for (;;) {
+    const current = await box.version();
+    if (current && current.id !== before) {
+      return { key: await box.readKey(), created: current.created };
+    }
+    await sleep(100);
+  }
+}
