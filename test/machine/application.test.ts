@@ -13,7 +13,7 @@ describe.skipIf(unsupported() !== undefined)("the application's side", () => {
     sandbox = await openSandbox();
   });
 
-  afterAll(() => closeSandbox(sandbox));
+  afterAll(closeSandbox);
 
   describe("clients", () => clients(() => sandbox));
   describe("the notebook", () => notebook(() => sandbox));
