@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 export interface EmbeddingStack {
   /** Base URL, `https://ADDRESS/v1`. */
   endpoint: string;
-  /** PEM of the certificate authority that signed the endpoint's certificate. */
+  /** PEM of the certificate authority that signed the endpoint's certificate; empty where everybody trusts it. */
   caCertificate: string;
   model: string;
   /** The secret with the client's key. */

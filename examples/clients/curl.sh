@@ -6,7 +6,7 @@ set -euo pipefail
 # 429 and 503 are tried again, after as long as the answer's Retry-After says. To see an error's text, take
 # --fail-with-body in place of --fail and leave --retry out: with both, the texts of all tries are printed.
 curl --silent --show-error --fail --retry 5 --max-time 300 \
-  --cacert "$EMBEDDING_CA_FILE" \
+  ${EMBEDDING_CA_FILE:+--cacert "$EMBEDDING_CA_FILE"} \
   --header @<(printf 'Authorization: Bearer %s' "$EMBEDDING_API_KEY") \
   --header 'Content-Type: application/json' \
   --data @- "$EMBEDDING_API_BASE/embeddings" <<EOF

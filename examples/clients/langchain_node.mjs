@@ -5,7 +5,8 @@ import { OpenAIEmbeddings } from "@langchain/openai";
 import { Agent, fetch } from "undici";
 
 const instruction = "Given a web search query, retrieve relevant passages that answer the query";
-const dispatcher = new Agent({ connect: { ca: readFileSync(process.env.EMBEDDING_CA_FILE) } });
+const caFile = process.env.EMBEDDING_CA_FILE;
+const dispatcher = new Agent({ connect: caFile ? { ca: readFileSync(caFile) } : {} });
 
 /** Queries go with the instruction, documents without. It passes no extra fields, so the instruction is in the text. */
 class Qwen3Embeddings extends OpenAIEmbeddings {

@@ -20,7 +20,7 @@ class Qwen3Embeddings(OpenAIEmbeddings):
         return await super().aembed_query(text, extra_body={"instruction": INSTRUCTION}, **kwargs)
 
 
-authority = ssl.create_default_context(cafile=os.environ["EMBEDDING_CA_FILE"])
+authority = ssl.create_default_context(cafile=os.environ.get("EMBEDDING_CA_FILE"))
 embeddings = Qwen3Embeddings(
     model=os.environ["EMBEDDING_MODEL"],
     base_url=os.environ["EMBEDDING_API_BASE"],

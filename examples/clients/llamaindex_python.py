@@ -10,7 +10,7 @@ from openai import DefaultAsyncHttpxClient, DefaultHttpxClient, AsyncOpenAI, Ope
 INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query"
 DIMENSIONS = 1024
 
-authority = ssl.create_default_context(cafile=os.environ["EMBEDDING_CA_FILE"])
+authority = ssl.create_default_context(cafile=os.environ.get("EMBEDDING_CA_FILE"))
 connection = {
     "base_url": os.environ["EMBEDDING_API_BASE"],
     "api_key": os.environ["EMBEDDING_API_KEY"],

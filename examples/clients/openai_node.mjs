@@ -9,8 +9,9 @@ const instruction = "Given a web search query, retrieve relevant passages that a
 const dimensions = 1024;
 const batch = 256;
 
-// The stack's own certificate authority, for this client and nothing else in the process.
-const dispatcher = new Agent({ connect: { ca: readFileSync(process.env.EMBEDDING_CA_FILE) } });
+// The stack's own certificate authority, for this client and nothing else in the process. With a domain there is none.
+const caFile = process.env.EMBEDDING_CA_FILE;
+const dispatcher = new Agent({ connect: caFile ? { ca: readFileSync(caFile) } : {} });
 
 const client = new OpenAI({
   baseURL: process.env.EMBEDDING_API_BASE,

@@ -13,8 +13,9 @@ BATCH = 256
 client = OpenAI(
     base_url=os.environ["EMBEDDING_API_BASE"],
     api_key=os.environ["EMBEDDING_API_KEY"],
-    # The stack's own certificate authority, for this client and nothing else in the process.
-    http_client=DefaultHttpxClient(verify=ssl.create_default_context(cafile=os.environ["EMBEDDING_CA_FILE"])),
+    # The stack's own certificate authority, for this client and nothing else in the process. With a domain there is
+    # none, and None means those that everybody trusts.
+    http_client=DefaultHttpxClient(verify=ssl.create_default_context(cafile=os.environ.get("EMBEDDING_CA_FILE"))),
     max_retries=5,
 )
 

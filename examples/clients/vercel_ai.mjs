@@ -6,7 +6,8 @@ import { cosineSimilarity, embed, embedMany } from "ai";
 import { Agent, fetch } from "undici";
 
 const instruction = "Given a web search query, retrieve relevant passages that answer the query";
-const dispatcher = new Agent({ connect: { ca: readFileSync(process.env.EMBEDDING_CA_FILE) } });
+const caFile = process.env.EMBEDDING_CA_FILE;
+const dispatcher = new Agent({ connect: caFile ? { ca: readFileSync(caFile) } : {} });
 
 /** The model, with more fields in each request: the SDK drops those in providerOptions that it does not know. */
 function model(fields) {

@@ -17,14 +17,14 @@ export class Embeddings {
    * @param {object} options
    * @param {string} options.baseUrl `https://ADDRESS/v1`
    * @param {string} options.model
-   * @param {string} options.ca PEM of the one certificate authority to trust
+   * @param {string} options.ca PEM of the one certificate authority to trust; empty for those that everybody trusts
    * @param {() => Promise<string>} options.readKey asked at the first request, and when the key is refused
    */
   constructor({ baseUrl, model, ca, readKey }) {
     this.#url = `${baseUrl}/embeddings`;
     this.#model = model;
     this.#readKey = readKey;
-    this.#agent = new Agent({ ca, keepAlive: true });
+    this.#agent = new Agent({ ca: ca || undefined, keepAlive: true });
   }
 
   /**
