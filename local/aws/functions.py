@@ -8,6 +8,7 @@ import select
 import subprocess
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,15 +32,15 @@ class Functions:
         self._state = state / "functions"
         self._credentials = credentials
         self._instances: dict[str, Instance] = {}
-        self._lock = threading.Lock()
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def invoke(self, name: str, event: bytes) -> dict[str, Any]:
-        """`{"result"}` or `{"error"}`. One call at a time, as with a concurrency of 1. Raises FunctionMissing."""
+        """`{"result"}` or `{"error"}`. One call of a function at a time, as with a concurrency of 1. Raises FunctionMissing."""
         path = self._state / name / "function.json"
         if "/" in name or not path.exists():
             raise FunctionMissing(f"Function not found: {name}")
         definition = json.loads(path.read_text())
-        with self._lock:
+        with self._locks[name]:
             instance = self._instances.get(name)
             if instance is None or not instance.serves(definition["revision"]):
                 if instance is not None:
