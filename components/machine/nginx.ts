@@ -57,6 +57,21 @@ http {
     limit_req_log_level info;
     limit_conn_zone $binary_remote_addr zone=addresses:10m;
     limit_conn_zone $qwen3_client zone=clients:1m;
+    # Bodies wait in memory: of those from 100,000 bytes, and of those that do not say, fewer at a time.
+    map $content_length $qwen3_size {
+        "~^[0-9]{1,5}$" small;
+        default         large;
+    }
+    map $request_method:$qwen3_size:$qwen3_client $qwen3_large {
+        "~^POST:large:(?<qwen3_sender>.+)$" $qwen3_sender;
+        default                              "";
+    }
+    map $qwen3_large $qwen3_any_large {
+        ""      "";
+        default all;
+    }
+    limit_conn_zone $qwen3_large zone=large:1m;
+    limit_conn_zone $qwen3_any_large zone=any_large:1m;
     limit_conn_status 429;
     limit_conn_log_level info;
 
@@ -131,6 +146,8 @@ ${workerServers(config.workers)}
         limit_conn addresses 1024;
         # As many as its workers let wait; more would only fill memory.
         limit_conn clients ${CLIENT_REQUESTS_A_WORKER * config.workers};
+        limit_conn large ${CLIENT_LARGE_A_WORKER * config.workers};
+        limit_conn any_large ${LARGE_A_WORKER * config.workers};
         merge_slashes off;
 
         add_header X-Request-Id $request_id always;
@@ -195,6 +212,10 @@ const STRANGERS_BURST = 100;
 
 /** As QWEN3_MAX_QUEUED_REQUESTS of the worker. */
 const CLIENT_REQUESTS_A_WORKER = 256;
+
+/** Large bodies at a time: with the default maxBodyBytes at most 1 GiB of nginx's memory a worker, 256 MiB for one client. */
+const CLIENT_LARGE_A_WORKER = 32;
+const LARGE_A_WORKER = 128;
 
 const REQUIRE_KEY = `            if ($qwen3_access = loading) {
                 return 503;

@@ -225,7 +225,7 @@ StartLimitIntervalSec=0
 
 [Service]
 Restart=always
-RestartSec=2
+RestartSec=100ms
 LimitNOFILE=65536
 # nginx makes its folder for bodies here and never fills it: bodies stay in memory.
 RuntimeDirectory=qwen3-nginx

@@ -1,5 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
@@ -142,9 +143,9 @@ class Edge {
   }
 
   async stop(): Promise<void> {
-    const ended = new Promise((done) => this.#process?.on("exit", done));
-    this.#process?.kill("SIGTERM");
-    await ended;
+    if (this.#process?.kill("SIGTERM")) {
+      await once(this.#process, "exit");
+    }
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -433,6 +434,22 @@ describe.skipIf(unsupported() !== undefined)("nginx's edge", () => {
         param: null,
       });
       expect([400, 405]).toContain(reply.status);
+    });
+
+    it("takes so many large bodies of a client at a time, and small ones beside them", async () => {
+      workers[0].behave = workers[1].behave = "hang";
+      const large = Array.from({ length: 80 }, () =>
+        edge.send("POST /v1/embeddings", { body: "x".repeat(100_000) }),
+      );
+      // 32 a worker; the rest is refused while those wait.
+      const refused = await Promise.all(
+        large.map((reply) => Promise.race([reply.then(({ status }) => status), sleep(3000)])),
+      );
+      expect(refused.filter((status) => status === 429)).toHaveLength(80 - 64);
+      workers[0].behave = workers[1].behave = "answer";
+      expect((await edge.send("POST /v1/embeddings", { body: "x".repeat(99_999) })).status).toBe(200);
+      await Promise.all(workers.map((worker, index) => worker.stop().then(() => worker.start(ports[index]))));
+      await Promise.all(large);
     });
 
     it("says so to plain HTTP", async () => {

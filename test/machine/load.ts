@@ -29,9 +29,13 @@ export class Load {
   #key: string;
   #ended = false;
 
-  /** Starts with the current key. */
-  static async start(box: Sandbox, options: LoadOptions = { clients: 4, pauseMs: 50 }): Promise<Load> {
-    return new Load(box, await box.readKey(), options);
+  /** Starts, with the first client's current key where none is given. */
+  static async start(
+    box: Sandbox,
+    options: LoadOptions = { clients: 4, pauseMs: 50 },
+    key?: string,
+  ): Promise<Load> {
+    return new Load(box, key ?? (await box.readKey()), options);
   }
 
   private constructor(box: Sandbox, key: string, options: LoadOptions) {

@@ -103,9 +103,11 @@ export class Sandbox {
     });
   }
 
-  async readKey(stage = "AWSCURRENT"): Promise<string> {
+  async readKey(stage = "AWSCURRENT", client?: string): Promise<string> {
+    const arns = this.#outputs.secretArns!.value as Record<string, string>;
+    const secretArn = client === undefined ? this.output("secretArn") : arns[client];
     const { SecretString } = await this.secrets().send(
-      new GetSecretValueCommand({ SecretId: this.output("secretArn"), VersionStage: stage }),
+      new GetSecretValueCommand({ SecretId: secretArn, VersionStage: stage }),
     );
     this.keys.add(SecretString!);
     return SecretString!;
@@ -203,9 +205,8 @@ export class Sandbox {
 export async function openSandbox(): Promise<Sandbox> {
   const left = readEnvironment(NAME);
   if (left && KEEP && isUsable(left)) {
-    Object.assign(process.env, left.env);
-    const outputs = await (await openStack(left, runProgram)).outputs();
-    return new Sandbox(left, outputs);
+    // A changed machine is a new one.
+    return new Sandbox(left, await bringUp(left));
   }
   if (left) {
     await removeEnvironment(left);
@@ -216,6 +217,8 @@ export async function openSandbox(): Promise<Sandbox> {
   const environment = readEnvironment(NAME)!;
   const stack = await openStack(environment, runProgram);
   await stack.setConfig("qwen3-embedding-stack:cpuWorkers", { value: "2" });
+  await stack.setConfig("qwen3-embedding-stack:clients[0]", { value: "default" }, true);
+  await stack.setConfig("qwen3-embedding-stack:clients[1]", { value: "search" }, true);
   return new Sandbox(environment, await bringUp(environment));
 }
 

@@ -10,7 +10,10 @@ import { unsupported } from "../../local/preflight";
 import { run } from "../../local/process";
 import { leaderPid, listInstances, rebootInstance } from "../../local/sandbox";
 import { closeSandbox, openSandbox, type Sandbox } from "./sandbox";
+import { faults } from "./suites/faults";
+import { fuzz } from "./suites/fuzz";
 import { leaks } from "./suites/leaks";
+import { overload } from "./suites/overload";
 import { rotation } from "./suites/rotation";
 
 let box: Sandbox;
@@ -150,6 +153,9 @@ print('read')"`,
   });
 
   describe("rotation", () => rotation(() => box));
+  describe("fuzz", () => fuzz(() => box));
+  describe("overload", () => overload(() => box));
+  describe("faults", () => faults(() => box));
 
   it("comes back by itself after a reboot, and verifies", async () => {
     const before = leaderPid(box.instanceId);

@@ -130,7 +130,7 @@ export function rotation(sandbox: () => Sandbox): void {
     const box = sandbox();
     const printed = await rotate(box, "--client", "nobody");
     expect(printed.status).toBe(1);
-    expect(printed.text).toMatch(/--client is "nobody": stack machine-test has default/);
+    expect(printed.text).toMatch(/--client is "nobody": stack machine-test has default, search/);
   });
 
   it("follows a key put by hand, and takes the declared one back without a failed request", async () => {
@@ -176,7 +176,7 @@ export function rotation(sandbox: () => Sandbox): void {
         70_000,
       );
       expect((await box.embed(key)).status).toBe(200);
-      await box.run(`systemctl restart nginx qwen3-keys; systemctl kill --signal=KILL ${unit}`);
+      await box.run(`systemctl restart nginx qwen3-keys; kill -9 $(systemctl show -P MainPID ${unit})`);
       expect((await box.embed(key)).status).toBe(200);
       expect(await box.status(`${key}x`)).toBe(401);
       expect(await box.run("systemctl show --property StatusText qwen3-keys")).toMatch(
@@ -211,7 +211,7 @@ export function rotation(sandbox: () => Sandbox): void {
       const next = `killed${turn}${"z".repeat(48)}`;
       await box.putKey(next);
       await sleep(Math.random() * 3000);
-      await box.run("systemctl kill --signal=KILL qwen3-keys");
+      await box.run("kill -9 $(systemctl show -P MainPID qwen3-keys)");
       await box.untilStatus(next, 200);
       traffic.tell(next);
     }
@@ -226,8 +226,7 @@ export function rotation(sandbox: () => Sandbox): void {
     // No room for a new digest: those that are there stand.
     const late = `late${"w".repeat(48)}`;
     await box.run(
-      "head -c 1G /dev/zero > /run/qwen3/fill 2>/dev/null; head -c 1M /dev/zero >> /run/qwen3/fill2 2>/dev/null; true",
-      60_000,
+      "mount -o remount,size=$(($(df --output=used /run | tail -1) + 8))k /run; cat /dev/zero > /run/full || true",
     );
     await box.putKey(late);
     await sleep(8000);
@@ -235,7 +234,7 @@ export function rotation(sandbox: () => Sandbox): void {
     expect(await box.run("journalctl -u qwen3-keys --priority warning --since -30s -o cat")).toMatch(
       /digests: .*No space left on device.*; what could not be written stands as it was/,
     );
-    await box.run("rm -f /run/qwen3/fill /run/qwen3/fill2");
+    await box.run("rm /run/full; mount -o remount,size=20% /run");
     await box.untilStatus(late, 200);
     traffic.tell(late);
     await sleep(1000);

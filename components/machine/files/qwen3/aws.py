@@ -3,12 +3,14 @@
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError
 
 from .environment import required
 
@@ -40,18 +42,27 @@ class Aws:
     """Clients with short limits: an agent that hangs is worse than one that fails and tries again."""
 
     def __init__(self) -> None:
-        config = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 2})
-        common = {
-            "region_name": required("AWS_REGION"),
-            # Debian 12's boto3 does not read this variable by itself.
-            "endpoint_url": os.environ.get("AWS_ENDPOINT_URL") or None,
-            "config": config,
-        }
-        self._s3 = boto3.client("s3", **common)
-        self._secrets = boto3.client("secretsmanager", **common)
         self._bucket = required("QWEN3_BUCKET")
         self._key = required("QWEN3_INDEX_KEY")
         self._index: tuple[str, Index] | None = None
+        self._connect()
+
+    def _connect(self) -> None:
+        config = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 2})
+        session = boto3.session.Session(region_name=required("AWS_REGION"))
+        # Debian 12's boto3 does not read this variable by itself.
+        common = {"endpoint_url": os.environ.get("AWS_ENDPOINT_URL") or None, "config": config}
+        self._s3 = session.client("s3", **common)
+        self._secrets = session.client("secretsmanager", **common)
+
+    @contextmanager
+    def _with_credentials(self) -> Iterator[None]:
+        try:
+            yield
+        except NoCredentialsError:
+            # A session that found none, because the metadata service was away, never looks again.
+            self._connect()
+            raise
 
     def index(self) -> Index:
         """The index; downloaded only when its ETag has changed.
@@ -60,7 +71,8 @@ class Aws:
         """
         condition = {"IfNoneMatch": self._index[0]} if self._index else {}
         try:
-            answer = self._s3.get_object(Bucket=self._bucket, Key=self._key, **condition)
+            with self._with_credentials():
+                answer = self._s3.get_object(Bucket=self._bucket, Key=self._key, **condition)
         except ClientError as error:
             if self._index and error.response["ResponseMetadata"]["HTTPStatusCode"] == 304:
                 return self._index[1]
@@ -75,7 +87,8 @@ class Aws:
         found: list[Version] = []
         page: dict[str, str] = {}
         while True:
-            answer = self._secrets.list_secret_version_ids(SecretId=arn, MaxResults=100, **page)
+            with self._with_credentials():
+                answer = self._secrets.list_secret_version_ids(SecretId=arn, MaxResults=100, **page)
             found += [
                 Version(each["VersionId"], frozenset(each["VersionStages"]), each["CreatedDate"])
                 for each in answer.get("Versions", [])
@@ -90,7 +103,8 @@ class Aws:
 
         Raises ValueError, without the value, when the version holds bytes or nothing.
         """
-        value = self._secrets.get_secret_value(SecretId=arn, VersionId=version_id).get("SecretString")
+        with self._with_credentials():
+            value = self._secrets.get_secret_value(SecretId=arn, VersionId=version_id).get("SecretString")
         if not value:
             raise ValueError(f"version {version_id} of {arn} has no text")
         return value

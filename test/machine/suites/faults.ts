@@ -1,0 +1,185 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, it } from "vitest";
+import { rebootInstance } from "../../../local/sandbox";
+import { Load, type Outcome } from "../load";
+import { report } from "../report";
+import type { Sandbox } from "../sandbox";
+
+/** Of the units: within this a worker that hangs is ended (WatchdogSec). */
+const WATCHDOG_SECONDS = 15;
+const CLIENTS = 4;
+
+interface Fault {
+  name: string;
+  /** A command on the machine. */
+  strike: string;
+  /** A command that succeeds once what was struck is whole again; without one, the load's own answers say so. */
+  well?: string;
+  /** Undoes what does not mend itself. */
+  repair?: string;
+  /** Most requests that may fail: those in flight at what was struck. */
+  failed: number;
+  /** Seconds within which it is whole again, on two shared cores. */
+  within: number;
+}
+
+const pid = (unit: string) => `$(systemctl show -P MainPID ${unit})`;
+const worker = "qwen3-embed@0";
+/** SGLang's scheduler of worker 0: the child that computes. */
+const scheduler = `$(pgrep -f 'sglang::scheduler' --parent ${pid(worker)})`;
+const restarted = (unit: string, before: string) =>
+  `[ "$(systemctl is-active ${unit})" = active ] && [ "$(systemctl show -P MainPID ${unit})" != "$(cat /tmp/${before})" ]`;
+const note = (unit: string, file: string) => `echo ${pid(unit)} > /tmp/${file}`;
+
+/** Faults under load, two workers: what fails, and how long until all is whole again. */
+const FAULTS: Fault[] = [
+  {
+    name: "kill -9 of a worker",
+    strike: `${note(worker, "before")}; kill -9 ${pid(worker)}`,
+    well: restarted(worker, "before"),
+    failed: CLIENTS,
+    within: 180,
+  },
+  {
+    name: "kill -9 of a worker's scheduler",
+    strike: `${note(worker, "before")}; kill -9 ${scheduler}`,
+    well: restarted(worker, "before"),
+    failed: CLIENTS,
+    within: 180,
+  },
+  {
+    name: "SIGSTOP of a worker",
+    strike: `${note(worker, "before")}; kill -STOP ${pid(worker)}`,
+    well: restarted(worker, "before"),
+    failed: CLIENTS,
+    within: 180 + WATCHDOG_SECONDS,
+  },
+  {
+    name: "SIGSTOP of a worker's scheduler",
+    strike: `${note(worker, "before")}; kill -STOP ${scheduler}`,
+    well: restarted(worker, "before"),
+    failed: CLIENTS,
+    within: 180 + 9 * WATCHDOG_SECONDS,
+  },
+  {
+    name: "systemctl restart of a worker",
+    strike: `${note(worker, "before")}; systemctl restart --no-block ${worker}`,
+    well: restarted(worker, "before"),
+    failed: 0,
+    within: 180,
+  },
+  {
+    name: "kill -9 of the key agent",
+    strike: `${note("qwen3-keys", "before")}; kill -9 ${pid("qwen3-keys")}`,
+    well: restarted("qwen3-keys", "before"),
+    failed: 0,
+    within: 30,
+  },
+  {
+    name: "systemctl reload of nginx",
+    strike: "systemctl reload nginx",
+    failed: 0,
+    within: 5,
+  },
+  {
+    name: "disk full",
+    // In memory, so that the host's disk is left alone.
+    strike:
+      "for folder in /var/log /var/cache/qwen3 /var/lib/nginx /tmp; do mount -t tmpfs -o size=64k tmpfs $folder; " +
+      "head -c 100k /dev/zero > $folder/full 2>/dev/null; done; true",
+    repair: "for folder in /var/log /var/cache/qwen3 /var/lib/nginx /tmp; do umount --lazy $folder; done",
+    failed: 0,
+    within: 5,
+  },
+];
+
+/** nginx is one, and whoever is connected to it notices. */
+const EDGE_FAULTS: Fault[] = [
+  {
+    name: "kill -9 of nginx",
+    strike: `kill -9 ${pid("nginx")} $(pgrep --parent ${pid("nginx")})`,
+    failed: Number.POSITIVE_INFINITY,
+    within: 10,
+  },
+];
+
+export function faults(sandbox: () => Sandbox): void {
+  it.each([...FAULTS, ...EDGE_FAULTS])(
+    "$name: $failed requests at most, well within $within s",
+    async (fault) => {
+      const box = sandbox();
+      const traffic = await Load.start(box, { clients: CLIENTS, pauseMs: 50 });
+      await sleep(3000);
+      const begin = Date.now();
+      await box.run(fault.strike);
+      try {
+        await untilWell(box, traffic, fault, begin);
+      } finally {
+        if (fault.repair) {
+          await box.run(fault.repair);
+        }
+      }
+      const seconds = (Date.now() - begin) / 1000;
+      await sleep(2000);
+      await traffic.end();
+      report(fault.name, {
+        "whole again after, s": seconds.toFixed(1),
+        requests: traffic.outcomes.length,
+        failed: traffic.failed.length,
+        "longest without an answer, s": longestGap(traffic.outcomes).toFixed(1),
+      });
+      expect(traffic.failed.length, JSON.stringify(traffic.failed.slice(0, 5))).toBeLessThanOrEqual(
+        fault.failed,
+      );
+      // In OpenAI's shape, for clients to try again; nginx's own end is seen as a closed connection.
+      for (const { status, text } of traffic.failed.filter(({ status: answered }) => answered !== 0)) {
+        expect([status, JSON.parse(text).error.code]).toEqual([503, "service_unavailable"]);
+      }
+    },
+  );
+
+  it("comes back by itself from a reboot under load", async () => {
+    const box = sandbox();
+    const traffic = await Load.start(box, { clients: CLIENTS, pauseMs: 100 });
+    await sleep(2000);
+    const begin = Date.now();
+    await rebootInstance(box.instanceId);
+    await box.untilWell();
+    const seconds = (Date.now() - begin) / 1000;
+    await sleep(2000);
+    const outcomes = await traffic.end();
+    report("reboot under load", {
+      "whole again after, s": seconds.toFixed(1),
+      "longest without an answer, s": longestGap(outcomes).toFixed(1),
+    });
+    expect(outcomes.slice(-CLIENTS).map(({ status }) => status)).toEqual(Array(CLIENTS).fill(200));
+  });
+}
+
+async function untilWell(box: Sandbox, traffic: Load, fault: Fault, begin: number): Promise<void> {
+  const late = () => Date.now() - begin > fault.within * 1000;
+  for (;;) {
+    const well = fault.well
+      ? await box.run(fault.well).then(
+          () => true,
+          () => false,
+        )
+      : traffic.outcomes.slice(-CLIENTS).every(({ at, status }) => at > begin && status === 200);
+    if (well) {
+      return;
+    }
+    if (late()) {
+      throw new Error(`not whole again within ${fault.within} s`);
+    }
+    await sleep(200);
+  }
+}
+
+/** Seconds of the longest time in which no request was answered with 200. */
+function longestGap(outcomes: Outcome[]): number {
+  const ends = outcomes
+    .filter(({ status }) => status === 200)
+    .map(({ at, milliseconds }) => at + milliseconds)
+    .sort((a, b) => a - b);
+  return Math.max(0, ...ends.slice(1).map((end, index) => end - ends[index]!)) / 1000;
+}

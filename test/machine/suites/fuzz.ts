@@ -1,0 +1,80 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { text as readText } from "node:stream/consumers";
+import { expect, it } from "vitest";
+import { ROOT } from "../../../local/paths";
+import { pythonWith } from "../../../local/python";
+import { leaderPid } from "../../../local/sandbox";
+import { report } from "../report";
+import type { Sandbox } from "../sandbox";
+
+const FOLDER = join(ROOT, "test", "machine", "fuzz");
+/** Another one finds other requests; this one is repeatable. */
+const SEED = "20261125";
+
+interface Outcome {
+  requests: number;
+  seconds: number;
+  statuses: Record<string, number>;
+  faults: unknown[];
+}
+
+/** At least 20,000 requests that nobody sensible would send: none breaks a worker, each is answered in shape. */
+export function fuzz(sandbox: () => Sandbox): void {
+  it("answers what schemathesis makes of docs/openapi.yaml as that says", async () => {
+    const box = sandbox();
+    await unharmed(box, "schemathesis", async () =>
+      python(["schema.py", join(ROOT, "docs", "openapi.yaml"), "1500", SEED], await target(box)),
+    );
+  });
+
+  it("answers 16,000 requests of a grammar of crash vectors in OpenAI's shape, through nginx", async () => {
+    const box = sandbox();
+    const outcome = await unharmed(box, "grammar, through nginx", async () =>
+      python(["grammar.py", "16000", "420", SEED], await target(box)),
+    );
+    expect(outcome.requests).toBe(16_000);
+    expect(outcome.statuses["200"]).toBeGreaterThan(500);
+  });
+
+  it("answers 4,000 of them in the worker too, without nginx in front", async () => {
+    const box = sandbox();
+    const direct = { ...(await target(box)), host: "127.0.0.1", port: 30000, ca: null };
+    const outcome = await unharmed(box, "grammar, to the worker", () =>
+      python(["grammar.py", "4000", "180", `${SEED}1`], direct, leaderPid(box.instanceId)),
+    );
+    expect(outcome.requests).toBe(4000);
+  });
+}
+
+async function target(box: Sandbox) {
+  const host = new URL(box.output("endpoint")).hostname;
+  const { key, model, ca } = {
+    key: await box.readKey(),
+    model: box.output("model"),
+    ca: box.output("caCertificate"),
+  };
+  return { host, port: 443, ca, key, model };
+}
+
+/** Runs it, and finds no fault, no restart and the same workers afterwards. */
+async function unharmed(box: Sandbox, name: string, run: () => Promise<Outcome>): Promise<Outcome> {
+  const before = await box.servingPids();
+  const outcome = await run();
+  const { faults, ...figures } = outcome;
+  report(`fuzz by ${name}`, figures);
+  expect(faults).toEqual([]);
+  expect(await box.servingPids()).toBe(before);
+  return outcome;
+}
+
+/** Runs one of the programs, in the network of a machine if its init is named; the key goes in by standard input. */
+async function python(args: string[], input: unknown, machine?: number): Promise<Outcome> {
+  const interpreter = await pythonWith(join(FOLDER, "requirements.lock"));
+  const [program, ...rest] = args;
+  const command = [interpreter, join(FOLDER, program!), ...rest];
+  const [file, ...more] = machine ? ["nsenter", "--net", "--target", String(machine), ...command] : command;
+  const child = spawn(file!, more, { stdio: ["pipe", "pipe", "inherit"] });
+  child.stdin.end(JSON.stringify(input));
+  return JSON.parse(await readText(child.stdout)) as Outcome;
+}
