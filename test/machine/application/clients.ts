@@ -62,7 +62,7 @@ export function clients(open: () => Sandbox): void {
       }
     }
     recorder = new Recorder(sandbox.outputs.endpoint, sandbox.outputs.caCertificate);
-    direct = variables(sandbox);
+    direct = await variables(sandbox);
     recorded = { ...direct, EMBEDDING_API_BASE: await recorder.listen() };
   });
 

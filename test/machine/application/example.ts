@@ -27,15 +27,15 @@ export function example(open: () => Sandbox): void {
   beforeAll(async () => {
     sandbox = open();
     environment = sandbox.environment;
-    printed = deploy(QUERY);
+    printed = await deploy(QUERY);
   });
 
-  afterAll(() => {
-    deploy("--destroy");
+  afterAll(async () => {
+    await deploy("--destroy");
   });
 
   /** `npm run example` as a person runs it. */
-  function deploy(...args: string[]): string {
+  function deploy(...args: string[]): Promise<string> {
     return npm("run", "--silent", "example", "--", "--stack", sandbox.name, ...args);
   }
 
@@ -71,7 +71,7 @@ export function example(open: () => Sandbox): void {
       .split("\n")
       .map((line) => JSON.parse(line).text as string);
     const { endpoint, caCertificate, model } = sandbox.outputs;
-    const client = new EndpointClient(endpoint, caCertificate, variables(sandbox).EMBEDDING_API_KEY!);
+    const client = new EndpointClient(endpoint, caCertificate, (await variables(sandbox)).EMBEDDING_API_KEY!);
     const asked = { model, dimensions: DIMENSIONS };
     const { vectors } = await client.embed({ ...asked, input: documents });
     const query = (await client.embed({ ...asked, input: QUERY, instruction: INSTRUCTION })).vectors[0]!;
@@ -128,15 +128,15 @@ export function example(open: () => Sandbox): void {
     expect(before.pid).toBeDefined();
     const read = `200 secretsmanager:GetSecretValue ${sandbox.outputs.secretArn}`;
     expect(readings()).toEqual([read]);
-    const old = variables(sandbox).EMBEDDING_API_KEY!;
+    const old = (await variables(sandbox)).EMBEDDING_API_KEY!;
     // The key of two rotations ago has no grace.
     for (const _ of [1, 2]) {
-      npm("run", "--silent", "rotate", "--", "--stack", sandbox.name, "--yes");
+      await npm("run", "--silent", "rotate", "--", "--stack", sandbox.name, "--yes");
     }
     await refused(old);
-    expect(deploy(QUERY)).toContain(printed.slice(printed.indexOf(QUERY)).trim());
+    expect(await deploy(QUERY)).toContain(printed.slice(printed.indexOf(QUERY)).trim());
     expect(readings()).toEqual([read, read]);
-    deploy(QUERY);
+    await deploy(QUERY);
     expect(readings()).toEqual([read, read]);
     expect({ pid: await instancePid(), revision: definition().revision }).toEqual(before);
   });
@@ -161,7 +161,7 @@ export function example(open: () => Sandbox): void {
   it("leaves nothing behind when it is taken down", async () => {
     const folder = functionFolder();
     expect(folder).toBeDefined();
-    deploy("--destroy");
+    await deploy("--destroy");
     expect(functionFolder()).toBeUndefined();
     await expect.poll(() => run("ps", ["-eo", "args"]), { timeout: 10_000 }).not.toContain(folder);
   });

@@ -43,7 +43,7 @@ export function notebook(open: () => Sandbox): void {
 
   it("runs from its first cell to its last with the .env that npm run env writes, and shows no key", async () => {
     const file = join(folder, ".env");
-    npm("run", "--silent", "env", "--", "--stack", open().name, "--write", file);
+    await npm("run", "--silent", "env", "--", "--stack", open().name, "--write", file);
     expect(statSync(file).mode & 0o777).toBe(0o600);
     const python = await examplesPython();
     const notebook = join(folder, "examples", "quickstart.ipynb");

@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { parseEnv } from "node:util";
 import {
   type Environment,
@@ -7,6 +6,7 @@ import {
   removeEnvironment,
 } from "../../../local/environment";
 import { ROOT } from "../../../local/paths";
+import { run } from "../../../local/process";
 import { bringUp } from "../../../local/up";
 import { openStack, type StackOutputs } from "../../../scripts/lib/stack";
 
@@ -42,13 +42,13 @@ export async function closeSandbox(): Promise<void> {
 }
 
 /** What `npm run env` prints now, by name. */
-export function variables({ name }: Sandbox): Record<string, string> {
-  return parseEnv(npm("run", "--silent", "env", "--", "--stack", name)) as Record<string, string>;
+export async function variables({ name }: Sandbox): Promise<Record<string, string>> {
+  return parseEnv(await npm("run", "--silent", "env", "--", "--stack", name)) as Record<string, string>;
 }
 
 /** Standard output of an npm command, as a person runs it. @throws when it fails */
-export function npm(...args: string[]): string {
-  return execFileSync("npm", args, { cwd: ROOT, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+export function npm(...args: string[]): Promise<string> {
+  return run("npm", args, { cwd: ROOT });
 }
 
 async function removeOwn(): Promise<void> {
