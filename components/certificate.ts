@@ -5,14 +5,14 @@ import * as tls from "@pulumi/tls";
 const DAY = 24;
 
 export interface CertificateArgs {
-  /** The address that clients connect to. */
-  ipAddress: pulumi.Input<string>;
+  /** What it is for: an address, or a name. */
+  subject: { ipAddress: pulumi.Input<string> } | { dnsName: string };
   /** Days for which the destroyed secret can be restored; 0 deletes at once. */
   recoveryDays: number;
 }
 
 /**
- * A server certificate for one address, signed by a certificate authority of this stack alone.
+ * A server certificate for one address or name, signed by a certificate authority of this stack alone.
  * The private key travels as a secret in Secrets Manager: `{"certificate": PEM, "privateKey": PEM}`.
  */
 export class Certificate extends pulumi.ComponentResource {
@@ -24,7 +24,7 @@ export class Certificate extends pulumi.ComponentResource {
   constructor(name: string, args: CertificateArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qwen3-embedding-stack:index:Certificate", name, {}, opts);
     const authority = this.createAuthority(name);
-    const server = this.createServerCertificate(name, authority, args.ipAddress);
+    const server = this.createServerCertificate(name, authority, args.subject);
     const version = this.storeInSecretsManager(name, server, args.recoveryDays);
     this.caCertificate = authority.certificate.certPem;
     this.secretArn = version.arn;
@@ -60,7 +60,7 @@ export class Certificate extends pulumi.ComponentResource {
   private createServerCertificate(
     name: string,
     authority: { key: tls.PrivateKey; certificate: tls.SelfSignedCert },
-    ipAddress: pulumi.Input<string>,
+    subject: CertificateArgs["subject"],
   ) {
     const key = new tls.PrivateKey(
       `${name}-server`,
@@ -69,7 +69,11 @@ export class Certificate extends pulumi.ComponentResource {
     );
     const request = new tls.CertRequest(
       `${name}-server`,
-      { privateKeyPem: key.privateKeyPem, subject: { commonName: name }, ipAddresses: [ipAddress] },
+      {
+        privateKeyPem: key.privateKeyPem,
+        subject: { commonName: name },
+        ...("ipAddress" in subject ? { ipAddresses: [subject.ipAddress] } : { dnsNames: [subject.dnsName] }),
+      },
       { parent: this },
     );
     const certificate = new tls.LocallySignedCert(

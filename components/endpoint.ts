@@ -16,6 +16,8 @@ export interface EndpointArgs {
 export class Endpoint extends pulumi.ComponentResource {
   /** Base URL for OpenAI's clients, `https://ADDRESS/v1`. */
   readonly url: pulumi.Output<string>;
+  /** PEM of the authority to verify the endpoint with. */
+  readonly caCertificate: pulumi.Output<string>;
   /** Elastic IP to associate with the machine. */
   readonly allocationId: pulumi.Output<string>;
   readonly certificate: Certificate;
@@ -29,10 +31,11 @@ export class Endpoint extends pulumi.ComponentResource {
     );
     this.certificate = new Certificate(
       name,
-      { ipAddress: address.publicIp, recoveryDays: args.recoveryDays },
+      { subject: { ipAddress: address.publicIp }, recoveryDays: args.recoveryDays },
       { parent: this },
     );
     this.url = pulumi.interpolate`https://${address.publicIp}/v1`;
+    this.caCertificate = this.certificate.caCertificate;
     this.allocationId = address.allocationId;
     this.registerOutputs({ url: this.url, allocationId: this.allocationId });
   }

@@ -1,35 +1,65 @@
 import * as ec2 from "@pulumi/aws/ec2";
 import * as vpc from "@pulumi/aws/vpc";
 import * as pulumi from "@pulumi/pulumi";
+import type { ExistingVpc } from "./placement";
+
+/** The range of the stack's own VPC. */
+const CIDR_BLOCK = "10.20.0.0/16";
 
 export interface NetworkArgs {
-  /** Zones for the subnets, the first one being where the machine runs. One subnet each. */
+  /** Zones for the subnets, the first one being where a single machine runs. One subnet each. */
   zones: string[];
-  /** IPv4 ranges that may reach port 443, for instance `["203.0.113.0/24"]`. Nothing else is open. */
+  /**
+   * IPv4 ranges that may reach port 443 of the machines, for instance `["203.0.113.0/24"]`. Nothing else is open.
+   * Empty where a load balancer stands before them, which opens the port for itself.
+   */
   allowedCidrs: string[];
+  /** Use this VPC and its subnets instead of making one. */
+  existing?: ExistingVpc;
 }
 
 /**
- * A VPC of its own with one public subnet a zone, and a security group that lets HTTPS in from the
- * allowed ranges and everything out. There is no SSH: Session Manager needs no open port.
+ * A VPC of its own with one public subnet a zone, or an existing one, and a security group that lets HTTPS in from
+ * the allowed ranges and everything out. There is no SSH: Session Manager needs no open port.
  */
 export class Network extends pulumi.ComponentResource {
+  readonly vpcId: pulumi.Output<string>;
+  /** In the order of the zones. */
   readonly subnetIds: pulumi.Output<string>[];
+  /** The machines' security group. */
   readonly securityGroupId: pulumi.Output<string>;
 
   constructor(name: string, args: NetworkArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qwen3-embedding-stack:index:Network", name, {}, opts);
+    const { vpcId, subnetIds } = args.existing
+      ? this.useExisting(args.existing, args.zones)
+      : this.createOwn(name, args.zones);
+    this.vpcId = vpcId;
+    this.subnetIds = subnetIds;
+    this.securityGroupId = this.createSecurityGroup(name, vpcId, args.allowedCidrs).id;
+    this.registerOutputs({ subnetIds: this.subnetIds, securityGroupId: this.securityGroupId });
+  }
+
+  private useExisting(existing: ExistingVpc, zones: string[]) {
+    return {
+      vpcId: pulumi.output(existing.vpcId),
+      subnetIds: zones.map((zone) => pulumi.output(existing.subnets[zone]!)),
+    };
+  }
+
+  private createOwn(name: string, zones: string[]) {
     const network = this.createVpc(name);
     const routes = this.createRoutes(name, network);
-    this.subnetIds = args.zones.map((zone) => this.createSubnet(name, network, routes, zone).id);
-    this.securityGroupId = this.createSecurityGroup(name, network, args.allowedCidrs).id;
-    this.registerOutputs({ subnetIds: this.subnetIds, securityGroupId: this.securityGroupId });
+    return {
+      vpcId: network.id,
+      subnetIds: zones.map((zone) => this.createSubnet(name, network, routes, zone).id),
+    };
   }
 
   private createVpc(name: string): ec2.Vpc {
     const network = new ec2.Vpc(
       name,
-      { cidrBlock: "10.20.0.0/16", enableDnsHostnames: true, tags: { Name: name } },
+      { cidrBlock: CIDR_BLOCK, enableDnsHostnames: true, tags: { Name: name } },
       { parent: this },
     );
     // The VPC comes with a security group that lets its members talk: emptied, so that nobody leans on it.
@@ -72,10 +102,14 @@ export class Network extends pulumi.ComponentResource {
     return subnet;
   }
 
-  private createSecurityGroup(name: string, network: ec2.Vpc, allowedCidrs: string[]): ec2.SecurityGroup {
+  private createSecurityGroup(
+    name: string,
+    vpcId: pulumi.Output<string>,
+    allowedCidrs: string[],
+  ): ec2.SecurityGroup {
     const group = new ec2.SecurityGroup(
       name,
-      { vpcId: network.id, description: "HTTPS to the embedding endpoint", tags: { Name: name } },
+      { vpcId, description: "HTTPS to the embedding endpoint", tags: { Name: name } },
       { parent: this },
     );
     for (const cidr of allowedCidrs) {
@@ -93,4 +127,9 @@ export class Network extends pulumi.ComponentResource {
     );
     return group;
   }
+}
+
+/** The ranges that a load balancer's own addresses come from, for machines to tell it from others. */
+export function networkRanges(existing: ExistingVpc | undefined): string[] {
+  return existing?.cidrBlocks ?? [CIDR_BLOCK];
 }

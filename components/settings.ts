@@ -1,6 +1,8 @@
 import { Region } from "@pulumi/aws/types/enums";
 import * as pulumi from "@pulumi/pulumi";
-import { GPU_INSTANCE_TYPES } from "./instanceTypes";
+import { CAPACITY_KINDS, type Capacity, type CapacityKind } from "./capacity";
+import { memoryProblem } from "./gpuMemory";
+import { CAPACITY_BLOCK_TYPES, GPU_INSTANCE_TYPES } from "./instanceTypes";
 import { type Accelerator, DEFAULT_MODEL_SOURCE, MODEL } from "./machine/config";
 
 /** The stack's configuration, checked. Pulumi.yaml describes each setting and holds its default. */
@@ -8,8 +10,21 @@ export interface Settings {
   region: string;
   instanceType: string;
   accelerator: Accelerator;
-  /** Where the machine runs; undefined for the first zone that offers the type. */
+  /** Where machines run; undefined for the first zone that offers the type, or for all of them in a fleet. */
   availabilityZone: string | undefined;
+  capacity: Capacity;
+  /** Name of the endpoint; with one, machines stand behind a load balancer. */
+  domain: string | undefined;
+  /** Route 53 zone of the domain; undefined to look it up. */
+  hostedZoneId: string | undefined;
+  /** Machines of a fleet. */
+  instances: { min: number; max: number };
+  /** An existing VPC to run in. */
+  existingVpc: { vpcId: string; subnetIds: string[] } | undefined;
+  /** No way to or from the internet. */
+  internal: boolean;
+  /** Whether the stack makes the VPC endpoints that a machine without internet needs. */
+  createVpcEndpoints: boolean;
   /** Workers on the machine: one a GPU, or on a CPU as many as were asked for. */
   workers: number;
   /** Client names, the first one being the default. */
@@ -21,6 +36,10 @@ export interface Settings {
   allowedCidrs: string[];
   modelSource: string;
   modelSha256: string | undefined;
+  /** Where Python packages come from; undefined for PyPI. */
+  packageMirror: string | undefined;
+  /** The machines' image; undefined for AWS's latest. */
+  imageId: string | undefined;
   /** Whether the weights are the published ones, so that the model card's similarities must hold. */
   publishedWeights: boolean;
   contextLength: number;
@@ -36,12 +55,25 @@ export interface Settings {
   verificationTimeoutSeconds: number;
 }
 
+/** What the checks answer; the AWS profile is the deployer's own. */
+type CheckedSettings = Omit<Settings, "awsProfile">;
+
 /** Settings as they are written, before any check. */
 export type RawSettings = Record<string, unknown>;
 
 const NAMES = [
   "instanceType",
   "availabilityZone",
+  "capacity",
+  "capacityReservationId",
+  "instancesMin",
+  "instancesMax",
+  "domain",
+  "hostedZoneId",
+  "vpcId",
+  "subnetIds",
+  "internal",
+  "createVpcEndpoints",
   "accelerator",
   "clients",
   "keyGraceSeconds",
@@ -50,6 +82,8 @@ const NAMES = [
   "allowPublicAccess",
   "modelSource",
   "modelSha256",
+  "packageMirror",
+  "imageId",
   "publishedWeights",
   "contextLength",
   "memFractionStatic",
@@ -67,6 +101,12 @@ type Name = (typeof NAMES)[number];
 /** Defaults of Pulumi.yaml, for a program that runs without it. A test holds the two together. */
 export const DEFAULTS = {
   instanceType: "g6e.xlarge",
+  capacity: "on-demand",
+  instancesMin: 1,
+  instancesMax: 1,
+  subnetIds: [],
+  internal: false,
+  createVpcEndpoints: false,
   accelerator: "cuda",
   clients: ["default"],
   keyGraceSeconds: 3600,
@@ -85,7 +125,13 @@ export const DEFAULTS = {
   cpuWorkers: 1,
   // Optional: empty is not set.
   availabilityZone: "",
+  capacityReservationId: "",
+  domain: "",
+  hostedZoneId: "",
+  vpcId: "",
   modelSha256: "",
+  packageMirror: "",
+  imageId: "",
   awsEndpointUrl: "",
   httpsProxy: "",
 } as const satisfies Partial<Record<Name, unknown>>;
@@ -116,7 +162,7 @@ function readValue(config: pulumi.Config, name: Name): unknown {
  *
  * @throws pulumi.RunError naming each setting that is wrong, its value and what is allowed.
  */
-export function checkSettings(written: RawSettings): Omit<Settings, "awsProfile"> {
+export function checkSettings(written: RawSettings): CheckedSettings {
   const problems: string[] = [];
   const raw: RawSettings = { ...DEFAULTS, ...definedOnly(written) };
   const read = <T>(name: string, allowed: string, accepts: (value: never) => boolean): T => {
@@ -148,13 +194,44 @@ export function checkSettings(written: RawSettings): Omit<Settings, "awsProfile"
   );
   const cpuWorkers = integer("cpuWorkers", 1, 8, "workers");
   const allowPublicAccess = boolean("allowPublicAccess");
+  const vpcId = optional("vpcId", "the ID of a VPC such as vpc-0123456789abcdef0", (value) =>
+    /^vpc-[0-9a-f]{8,17}$/.test(value),
+  );
+  const subnetIds = read<string[]>(
+    "subnetIds",
+    "a list of different subnet IDs such as subnet-0123456789abcdef0",
+    isSubnetList,
+  );
 
-  const settings: Omit<Settings, "awsProfile"> = {
+  const settings: CheckedSettings = {
     region: read("region", `one of AWS's regions: ${REGIONS.join(", ")}`, (value) => REGIONS.includes(value)),
     instanceType,
     availabilityZone: optional("availabilityZone", "a zone of the region such as us-east-1a", (value) =>
       /^[a-z]{2,}(-[a-z]+)+-\d[a-z]$/.test(value),
     ),
+    capacity: {
+      kind: read<CapacityKind>("capacity", CAPACITY_KINDS.join(", "), (value: CapacityKind) =>
+        CAPACITY_KINDS.includes(value),
+      ),
+      reservationId: optional(
+        "capacityReservationId",
+        "the ID of a capacity reservation such as cr-0123456789abcdef0",
+        (value) => /^cr-[0-9a-f]{8,17}$/.test(value),
+      ),
+    },
+    domain: optional("domain", "a lower-case DNS name such as embeddings.example.com", isDomain),
+    hostedZoneId: optional(
+      "hostedZoneId",
+      "the ID of a Route 53 zone such as Z0123456789ABCDEFGHIJ",
+      (value) => /^Z[A-Z0-9]{5,31}$/.test(value),
+    ),
+    instances: {
+      min: integer("instancesMin", 1, MOST_INSTANCES, "machines"),
+      max: integer("instancesMax", 1, MOST_INSTANCES, "machines"),
+    },
+    existingVpc: vpcId === undefined ? undefined : { vpcId, subnetIds },
+    internal: boolean("internal"),
+    createVpcEndpoints: boolean("createVpcEndpoints"),
     accelerator,
     workers: accelerator === "cuda" ? (GPU_INSTANCE_TYPES[instanceType]?.count ?? 1) : cpuWorkers,
     clients: read(
@@ -183,6 +260,10 @@ export function checkSettings(written: RawSettings): Omit<Settings, "awsProfile"
       isModelSource,
     ),
     modelSha256: optional("modelSha256", "64 hexadecimal digits", (value) => /^[0-9a-f]{64}$/.test(value)),
+    packageMirror: optional("packageMirror", "s3://BUCKET/PREFIX, filled by npm run mirror", isS3Prefix),
+    imageId: optional("imageId", "the ID of an image such as ami-0123456789abcdef0", (value) =>
+      /^ami-[0-9a-f]{8,17}$/.test(value),
+    ),
     publishedWeights: boolean("publishedWeights"),
     contextLength: integer("contextLength", 64, MODEL.contextLength, "tokens"),
     memFractionStatic: read(
@@ -198,6 +279,9 @@ export function checkSettings(written: RawSettings): Omit<Settings, "awsProfile"
     httpsProxy: optional("httpsProxy", "an http:// or https:// URL", isHttpUrl),
     verificationTimeoutSeconds: integer("verificationTimeoutSeconds", 10, 4 * 3600, "seconds"),
   };
+  if (problems.length === 0) {
+    problems.push(...togetherProblems(settings, subnetIds));
+  }
   if (problems.length > 0) {
     throw new pulumi.RunError(
       `The configuration is not usable, and nothing was changed:\n${problems.map((line) => `  - ${line}`).join("\n")}\n` +
@@ -205,6 +289,100 @@ export function checkSettings(written: RawSettings): Omit<Settings, "awsProfile"
     );
   }
   return settings;
+}
+
+/** What is wrong with settings that are each right by themselves. */
+function togetherProblems(settings: CheckedSettings, subnetIds: string[]): string[] {
+  const gpus = settings.accelerator === "cuda" ? GPU_INSTANCE_TYPES[settings.instanceType] : undefined;
+  const memory = gpus && memoryProblem(settings.contextLength, settings.memFractionStatic, gpus);
+  return [
+    ...(memory ? [memory] : []),
+    ...capacityProblems(settings),
+    ...fleetProblems(settings),
+    ...networkProblems(settings, subnetIds),
+  ];
+}
+
+function capacityProblems({
+  capacity,
+  availabilityZone,
+  instanceType,
+  accelerator,
+}: CheckedSettings): string[] {
+  const { kind, reservationId } = capacity;
+  const reserved = kind === "reservation" || kind === "capacity-block";
+  const problems: string[] = [];
+  if (reserved && reservationId === undefined) {
+    problems.push(
+      `capacityReservationId is not set; allowed: with capacity ${kind}, the reservation's ID (cr-…)`,
+    );
+  }
+  if (!reserved && reservationId !== undefined) {
+    problems.push(
+      `capacityReservationId is "${reservationId}"; allowed: not set with capacity ${kind}, or capacity reservation or capacity-block`,
+    );
+  }
+  if (reserved && availabilityZone === undefined) {
+    problems.push(
+      `availabilityZone is not set; allowed: with capacity ${kind}, the zone that the reservation is in`,
+    );
+  }
+  if (kind === "capacity-block" && accelerator === "cuda" && !CAPACITY_BLOCK_TYPES.includes(instanceType)) {
+    problems.push(
+      `instanceType is "${instanceType}"; allowed: with capacity capacity-block, one of ${CAPACITY_BLOCK_TYPES.join(", ")}`,
+    );
+  }
+  return problems;
+}
+
+function fleetProblems({ instances, domain, hostedZoneId, internal }: CheckedSettings): string[] {
+  const problems: string[] = [];
+  if (instances.min > instances.max) {
+    problems.push(`instancesMin is ${instances.min}; allowed: up to instancesMax, which is ${instances.max}`);
+  }
+  if (instances.max > 1 && domain === undefined) {
+    problems.push(
+      `instancesMax is ${instances.max}; allowed: 1 without a domain, whose certificate the load balancer of several machines needs`,
+    );
+  }
+  if (hostedZoneId !== undefined && domain === undefined) {
+    problems.push(`hostedZoneId is "${hostedZoneId}"; allowed: not set without a domain`);
+  }
+  if (internal && domain === undefined) {
+    problems.push(
+      "internal is true; allowed: false without a domain, because an internal endpoint is a load balancer",
+    );
+  }
+  return problems;
+}
+
+function networkProblems(settings: CheckedSettings, subnetIds: string[]): string[] {
+  const { existingVpc, domain, internal, createVpcEndpoints } = settings;
+  const problems: string[] = [];
+  if (existingVpc === undefined && subnetIds.length > 0) {
+    problems.push(`subnetIds is ${show(subnetIds)}; allowed: an empty list without vpcId`);
+  }
+  const least = domain === undefined ? 1 : 2;
+  if (existingVpc !== undefined && subnetIds.length < least) {
+    problems.push(
+      `subnetIds is ${show(subnetIds)}; allowed: with vpcId, ${
+        domain === undefined
+          ? "one subnet or more"
+          : "two subnets or more in different zones, for the load balancer"
+      }`,
+    );
+  }
+  if (internal && existingVpc === undefined) {
+    problems.push(
+      "internal is true; allowed: false without vpcId, because nobody could reach a VPC of the stack's own",
+    );
+  }
+  if (createVpcEndpoints && existingVpc === undefined) {
+    problems.push(
+      "createVpcEndpoints is true; allowed: false without vpcId; the stack's own VPC has a way to the internet",
+    );
+  }
+  return problems;
 }
 
 /**
@@ -222,6 +400,9 @@ export function resourceName(stack: string): string {
   }
   return `qwen3-embedding-${stack}`;
 }
+
+/** More would be a mistake in writing; the account's quota ends far below. */
+const MOST_INSTANCES = 50;
 
 const REGIONS: string[] = Object.values(Region);
 
@@ -254,6 +435,19 @@ function isCidrList(value: unknown, allowPublicAccess: boolean): boolean {
   );
 }
 
+function isSubnetList(value: unknown): boolean {
+  return (
+    Array.isArray(value) &&
+    new Set(value).size === value.length &&
+    value.every((id) => typeof id === "string" && /^subnet-[0-9a-f]{8,17}$/.test(id))
+  );
+}
+
+/** Two labels or more; ACM takes up to 64 characters for a certificate's first name. */
+function isDomain(value: string): boolean {
+  return value.length <= 64 && /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/.test(value);
+}
+
 function prefixLength(range: string): number {
   return Number(range.split("/")[1]);
 }
@@ -275,10 +469,12 @@ function isCidr(range: string): boolean {
 
 function isModelSource(value: unknown): boolean {
   return (
-    typeof value === "string" &&
-    (/^hf:\/\/[\w.-]+\/[\w.-]+@[0-9a-f]{40}$/.test(value) ||
-      /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/[\w./-]+$/.test(value))
+    typeof value === "string" && (/^hf:\/\/[\w.-]+\/[\w.-]+@[0-9a-f]{40}$/.test(value) || isS3Prefix(value))
   );
+}
+
+function isS3Prefix(value: string): boolean {
+  return /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/[\w./-]+$/.test(value);
 }
 
 function isHttpUrl(value: string): boolean {

@@ -4,13 +4,17 @@ import * as pulumi from "@pulumi/pulumi";
 export interface VerificationArgs {
   /** `https://HOST/v1` */
   endpoint: pulumi.Input<string>;
+  /** PEM of the authority to verify the endpoint with; empty for those that everybody trusts. */
   caCertificate: pulumi.Input<string>;
   /** The secret whose key the checks use. They read it themselves: no key is an input here. */
   secretArn: pulumi.Input<string>;
   region: string;
   model: string;
   dimensions: number;
-  instanceId: pulumi.Input<string>;
+  /** The machine, or the fleet, that is searched for keys. */
+  machines:
+    | { instanceId: pulumi.Input<string> }
+    | { autoScalingGroup: pulumi.Input<string>; templateVersion: pulumi.Input<string> };
   /** Whether the model card's similarities must hold. */
   publishedWeights: boolean;
   /** How long a machine may take from its start to its first answer. */
@@ -26,6 +30,7 @@ export interface VerificationArgs {
 export class Verification extends pulumi.ComponentResource {
   constructor(name: string, args: VerificationArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qwen3-embedding-stack:index:Verification", name, {}, opts);
+    const machines = machinesOf(args);
     const command = "npm run --silent verify -- --from-env";
     new local.Command(
       name,
@@ -33,7 +38,7 @@ export class Verification extends pulumi.ComponentResource {
         create: command,
         // A new key or certificate is checked on the same machine; a new machine is a new verification.
         update: command,
-        triggers: [args.instanceId],
+        triggers: machines.triggers,
         environment: {
           VERIFY_ENDPOINT: args.endpoint,
           VERIFY_CA_CERTIFICATE: args.caCertificate,
@@ -41,7 +46,7 @@ export class Verification extends pulumi.ComponentResource {
           VERIFY_REGION: args.region,
           VERIFY_MODEL: args.model,
           VERIFY_DIMENSIONS: String(args.dimensions),
-          VERIFY_INSTANCE_ID: args.instanceId,
+          ...machines.environment,
           VERIFY_REAL_WEIGHTS: String(args.publishedWeights),
           VERIFY_TIMEOUT_SECONDS: String(args.timeoutSeconds),
           VERIFY_REVISIONS: pulumi.all(args.revisions).apply((revisions) => revisions.join(" ")),
@@ -55,4 +60,19 @@ export class Verification extends pulumi.ComponentResource {
     );
     this.registerOutputs({});
   }
+}
+
+/** How the checks find the machines, and what makes them new ones. */
+function machinesOf({ machines }: VerificationArgs): {
+  environment: Record<string, pulumi.Input<string>>;
+  triggers: pulumi.Input<string>[];
+} {
+  if ("instanceId" in machines) {
+    return { environment: { VERIFY_INSTANCE_ID: machines.instanceId }, triggers: [machines.instanceId] };
+  }
+  const { autoScalingGroup, templateVersion } = machines;
+  return {
+    environment: { VERIFY_AUTO_SCALING_GROUP: autoScalingGroup },
+    triggers: [autoScalingGroup, templateVersion],
+  };
 }

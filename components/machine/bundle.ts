@@ -8,6 +8,18 @@ import { units } from "./units";
 
 const filesDir = join(__dirname, "files");
 
+/** What a machine installs, each file by its hash. */
+export const LOCKS = ["requirements.lock", "installer.lock"].map((name) => join(filesDir, name));
+
+/** Names what the locks hold; a mirror of packages says with it what it was filled for. */
+export function lockId(): string {
+  const hash = createHash("sha256");
+  for (const path of LOCKS) {
+    hash.update(readFileSync(path));
+  }
+  return hash.digest("hex").slice(0, 16);
+}
+
 /** What the user data is too small for, as one archive. */
 export interface Bundle {
   /** An uncompressed tar: its bytes depend on its files alone, never on a compressor's version. */

@@ -10,6 +10,14 @@ export const MODEL = {
   dimensions: 2560,
   /** Tokens, the appended end-of-text token included. */
   contextLength: 32768,
+  /** From config.json at that revision; `parameters` follows from it, with 151,665 rows of embeddings that are tied. */
+  architecture: {
+    parameters: 4_021_774_336,
+    layers: 36,
+    kvHeads: 8,
+    headDim: 128,
+    intermediate: 9728,
+  },
 } as const;
 
 /** Where weights come from when nobody says otherwise. */
@@ -29,6 +37,28 @@ export const PATHS = {
 /** The first worker's port on 127.0.0.1; worker N listens on `FIRST_WORKER_PORT + N`. */
 export const FIRST_WORKER_PORT = 30000;
 
+/** What nginx waits for an answer of a worker: 32,000 tokens, or a full batch, behind others in the queue. */
+export const LONGEST_ANSWER_SECONDS = 300;
+
+/** A load balancer before the machines waits a little longer, so that it is nginx that says what was wrong. */
+export const LOAD_BALANCER_IDLE_SECONDS = LONGEST_ANSWER_SECONDS + 20;
+
+/** The lifecycle hook that a machine of a fleet completes once it answers. */
+export const READY_HOOK = "ready";
+
+/** Where machines of a fleet publish for how much of the time their GPUs compute, in percent; once a minute each. */
+export const LOAD_NAMESPACE = "qwen3-embedding";
+export const LOAD_METRIC = "BusyPercent";
+
+/** What a machine knows of the fleet that it is in. */
+export interface FleetMembership {
+  autoScalingGroup: string;
+  /** Whether the fleet grows and shrinks with how busy the GPUs are. */
+  publishesLoad: boolean;
+  /** IPv4 ranges that the load balancer's requests come from. */
+  trustedProxies: string[];
+}
+
 export type Accelerator = "cuda" | "cpu";
 
 /** What decides the contents of the bundle. */
@@ -40,6 +70,8 @@ export interface BundleConfig {
   maxBodyBytes: number;
   /** `hf://OWNER/NAME@REVISION` or `s3://BUCKET/PREFIX`. */
   modelSource: string;
+  /** With a machine of a fleet alone. */
+  fleet?: FleetMembership;
 }
 
 /** Everything that a machine is a function of. */
@@ -49,6 +81,8 @@ export interface MachineConfig extends BundleConfig {
   awsEndpointUrl?: string;
   /** Proxy for packages and model weights, as `http://HOST:PORT`. */
   httpsProxy?: string;
+  /** `s3://BUCKET/PREFIX` with the wheels of the locks, instead of PyPI. */
+  packageMirror?: string;
   /** SHA-256 of the file SHA256SUMS among the weights, for an S3 source. */
   modelSha256?: string;
   /** Tokens, the appended end-of-text token included. */
@@ -85,6 +119,7 @@ export function environment(config: MachineConfig): Record<string, string> {
     QWEN3_MODEL_SOURCE: config.modelSource,
     ...(config.modelSha256 && { QWEN3_MODEL_SHA256: config.modelSha256 }),
     QWEN3_MODEL_PATH: modelPath(config),
+    ...(config.packageMirror && { QWEN3_PACKAGE_MIRROR: config.packageMirror }),
     QWEN3_STORE: PATHS.store,
     QWEN3_DIMENSIONS: String(MODEL.dimensions),
     QWEN3_CONTEXT_LENGTH: String(config.contextLength),
@@ -93,6 +128,7 @@ export function environment(config: MachineConfig): Record<string, string> {
     QWEN3_MAX_BODY_BYTES: String(config.maxBodyBytes),
     QWEN3_BUCKET: config.bucket,
     QWEN3_INDEX_KEY: config.indexKey,
+    ...(config.fleet && { QWEN3_AUTO_SCALING_GROUP: config.fleet.autoScalingGroup }),
   };
 }
 

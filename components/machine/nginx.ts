@@ -1,10 +1,16 @@
-import { type BundleConfig, FIRST_WORKER_PORT, PATHS } from "./config";
+import {
+  type BundleConfig,
+  FIRST_WORKER_PORT,
+  LOAD_BALANCER_IDLE_SECONDS,
+  LONGEST_ANSWER_SECONDS,
+  PATHS,
+} from "./config";
 
 /**
  * The whole nginx.conf: TLS, three routes and no others, strangers refused at the edge by the digest of their
  * token, OpenAI's shape for every error, and the workers by least connections. For nginx 1.22 and later.
  */
-export function nginxConf(config: Pick<BundleConfig, "workers" | "maxBodyBytes">): string {
+export function nginxConf(config: Pick<BundleConfig, "workers" | "maxBodyBytes" | "fleet">): string {
   return `# Rendered from components/machine/nginx.ts.
 include /etc/nginx/modules-enabled/*.conf;
 
@@ -47,7 +53,7 @@ http {
         default        GET;
     }
 
-    # Whoever has no key shares ${STRANGERS_PER_SECOND} requests a second with the rest of its address; clients are not counted.
+${config.fleet ? behindLoadBalancer(config.fleet.trustedProxies) : ""}    # Whoever has no key shares ${STRANGERS_PER_SECOND} requests a second with the rest of its address; clients are not counted.
     map $qwen3_client $qwen3_stranger {
         ""      $binary_remote_addr;
         default "";
@@ -102,7 +108,7 @@ http {
     client_header_timeout 10s;
     client_body_timeout 10s;
     send_timeout 30s;
-    keepalive_timeout 75s;
+    keepalive_timeout ${config.fleet ? LOAD_BALANCER_IDLE_SECONDS + 10 : 75}s;
     keepalive_requests 10000;
     reset_timedout_connection on;
 
@@ -170,7 +176,7 @@ ${workerServers(config.workers)}
 ${only("POST", "/v1/embeddings")}
 ${REQUIRE_KEY}
             # 32,000 tokens, or a full batch, behind others in the queue.
-            proxy_read_timeout 300s;
+            proxy_read_timeout ${LONGEST_ANSWER_SECONDS}s;
             proxy_pass http://workers;
         }
 
@@ -203,6 +209,16 @@ ${errorLocation("@too_many", 429, error("Too many requests at once. Try again.",
 ${errorLocation("@unavailable", 503, error("The server is not ready. Try again.", { type: "server_error", code: "service_unavailable" }), { "Retry-After": "2" })}
     }
 }
+`;
+}
+
+/** Who asks is whom the load balancer names last: what stands before that in the header, a client may have written. */
+function behindLoadBalancer(ranges: string[]): string {
+  return `    # Limits and log go by the client's address, not by the load balancer's. The security group lets in nobody else.
+${ranges.map((range) => `    set_real_ip_from ${range};`).join("\n")}
+    real_ip_header X-Forwarded-For;
+    real_ip_recursive off;
+
 `;
 }
 

@@ -1,4 +1,7 @@
 import { type BundleConfig, FIRST_WORKER_PORT, PATHS } from "./config";
+import { fleetUnits } from "./fleetUnits";
+import { DEVICES, HARDENING } from "./hardening";
+import { workerCommand } from "./numa";
 
 /** Unit files below /etc/systemd/system by name, and the units to enable. */
 export interface Units {
@@ -7,8 +10,11 @@ export interface Units {
 }
 
 /** systemd's part of the machine. docs/machine.md says what each unit is for. */
-export function units(config: Pick<BundleConfig, "accelerator" | "workers" | "modelSource">): Units {
+export function units(
+  config: Pick<BundleConfig, "accelerator" | "workers" | "modelSource" | "fleet">,
+): Units {
   const workers = Array.from({ length: config.workers }, (_, index) => `qwen3-embed@${index}.service`);
+  const fleet = config.fleet && fleetUnits(config.fleet, config.accelerator);
   return {
     files: {
       "qwen3-keys.service": keysUnit(),
@@ -16,29 +22,17 @@ export function units(config: Pick<BundleConfig, "accelerator" | "workers" | "mo
       "qwen3-embed@.service": workerUnit(config),
       ...(config.accelerator === "cuda" && { "qwen3-gpu.service": gpuUnit(config.workers) }),
       "nginx.service.d/qwen3.conf": nginxDropIn(),
+      ...fleet?.files,
     },
-    enable: ["qwen3-keys.service", "qwen3-model.service", "nginx.service", ...workers],
+    enable: [
+      "qwen3-keys.service",
+      "qwen3-model.service",
+      "nginx.service",
+      ...workers,
+      ...(fleet?.enable ?? []),
+    ],
   };
 }
-
-/** What none of the services needs. */
-const HARDENING = `NoNewPrivileges=yes
-PrivateTmp=yes
-ProtectHome=yes
-ProtectHostname=yes
-ProtectClock=yes
-ProtectKernelTunables=yes
-ProtectKernelModules=yes
-ProtectKernelLogs=yes
-ProtectControlGroups=yes
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-SystemCallArchitectures=native
-# A list of what is refused: CUDA's own calls are not documented.
-SystemCallFilter=~@clock @cpu-emulation @module @mount @obsolete @raw-io @reboot @swap
-SystemCallErrorNumber=EPERM`;
 
 function keysUnit(): string {
   return `[Unit]
@@ -135,7 +129,7 @@ EnvironmentFile=${PATHS.environment}
 Environment=PYTHONPATH=${pythonPath} PYTHONUNBUFFERED=1
 # ninja, and nvcc for the kernels that SGLang compiles, come with its packages for either Python.
 Environment=PATH=${searchPath()}
-${cuda ? "Environment=CUDA_VISIBLE_DEVICES=%i\n" : ""}# What is compiled stays in the worker's own cache.
+${cuda ? "Environment=CUDA_VISIBLE_DEVICES=%i CUDA_DEVICE_ORDER=PCI_BUS_ID\n" : ""}# What is compiled stays in the worker's own cache.
 CacheDirectory=qwen3/worker-%i
 CacheDirectoryMode=0700
 Environment=HOME=%C/qwen3/worker-%i XDG_CACHE_HOME=%C/qwen3/worker-%i
@@ -143,7 +137,7 @@ Environment=HOME=%C/qwen3/worker-%i XDG_CACHE_HOME=%C/qwen3/worker-%i
 Environment=NCCL_SOCKET_IFNAME=lo GLOO_SOCKET_IFNAME=lo MAX_JOBS=4
 Environment=TRITON_CACHE_DIR=%C/qwen3/worker-%i/triton TORCHINDUCTOR_CACHE_DIR=%C/qwen3/worker-%i/inductor
 ExecStartPre=/bin/sh -c 'until [ -e "\${QWEN3_MODEL_PATH}/.complete" ]; do sleep 1; done'
-ExecStart=${PATHS.home}/venv/bin/python -m qwen3.worker %i
+ExecStart=${workerCommand(cuda)}
 Restart=always
 RestartSec=2
 # Kernels are compiled on the first start.
@@ -205,16 +199,6 @@ function searchPath(): string {
   );
   return [`${venv}/bin`, ...compilers, "/usr/local/bin", "/usr/bin", "/bin"].join(":");
 }
-
-/** The names that the driver's versions give its devices in /proc/devices; those that are not there are left out. */
-const DEVICES = `# The GPUs instead of PrivateDevices, which would hide them.
-DevicePolicy=closed
-DeviceAllow=char-nvidia rw
-DeviceAllow=char-nvidia-frontend rw
-DeviceAllow=char-nvidiactl rw
-DeviceAllow=char-nvidia-uvm rw
-DeviceAllow=char-nvidia-caps rw
-`;
 
 function nginxDropIn(): string {
   return `[Unit]

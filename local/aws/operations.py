@@ -60,6 +60,11 @@ S3_OBJECT = {
     ("HEAD", ""): "GetObject",
     ("PUT", ""): "PutObject",
     ("DELETE", ""): "DeleteObject",
+    # A large object in parts.
+    ("POST", "uploads"): "PutObject",
+    ("PUT", "partNumber,uploadId"): "PutObject",
+    ("POST", "uploadId"): "PutObject",
+    ("DELETE", "uploadId"): "AbortMultipartUpload",
     ("GET", "tagging"): "GetObjectTagging",
     ("PUT", "tagging"): "PutObjectTagging",
     ("DELETE", "tagging"): "DeleteObjectTagging",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 ELEMENTS = {"Sid", "Effect", "Action", "Resource", "Principal", "Condition"}
-CONTEXT_KEYS = {"aws:securetransport", "aws:requestedregion", "s3:prefix", "secretsmanager:versionstage"}
+CONTEXT_KEYS = {"aws:securetransport", "aws:requestedregion", "s3:prefix", "secretsmanager:versionstage", "cloudwatch:namespace"}
 
 
 class UnknownPolicyElement(Exception):

@@ -48,14 +48,18 @@ async function clientVariables(options: Options, env: NodeJS.ProcessEnv): Promis
   const stack = await openStack(options.stack, env);
   const { endpoint, model, caCertificate } = stack.outputs;
   const key = await readKey(clientSecretArn(stack, options.client), awsAccess(stack));
-  const caFile = resolve(stateDirectory(stack.name, env), "ca.pem");
-  replaceFile(caFile, caCertificate, 0o644);
-  return {
+  const variables = {
     EMBEDDING_API_BASE: endpoint,
     EMBEDDING_API_KEY: key,
     EMBEDDING_MODEL: model,
-    EMBEDDING_CA_FILE: caFile,
   };
+  if (caCertificate === "") {
+    // Everybody trusts the authority of a domain's certificate already.
+    return variables;
+  }
+  const caFile = resolve(stateDirectory(stack.name, env), "ca.pem");
+  replaceFile(caFile, caCertificate, 0o644);
+  return { ...variables, EMBEDDING_CA_FILE: caFile };
 }
 
 /** @throws UsageError */

@@ -15,13 +15,16 @@ const STACK_NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*
 export interface StackOutputs {
   /** Base URL for OpenAI's clients, `https://HOST/v1`. */
   endpoint: string;
-  /** PEM of the CA that signs the endpoint's certificate. */
+  /** PEM of the CA that signs the endpoint's certificate; empty where it is one that everybody trusts. */
   caCertificate: string;
   model: string;
   /** Length of an embedding. */
   dimensions: number;
   region: string;
-  instanceId: string;
+  /** Of a single machine. */
+  instanceId?: string;
+  /** Of a fleet. */
+  autoScalingGroup?: string;
   /** By client. */
   secretArns: Record<string, string>;
   /** By client. */

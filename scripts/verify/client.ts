@@ -33,7 +33,7 @@ interface EmbeddingList {
   data: { index: number; embedding: number[] | string }[];
 }
 
-/** HTTPS to the endpoint, trusting one CA and nothing else. */
+/** HTTPS to the endpoint, trusting one CA and nothing else, or those that everybody trusts. */
 export class EndpointClient {
   readonly origin: string;
   readonly #key: string;
@@ -41,9 +41,9 @@ export class EndpointClient {
 
   /**
    * @param endpoint base URL, `https://HOST/v1`
-   * @param ca PEM
+   * @param ca PEM, or several; none or empty for the authorities that everybody trusts
    */
-  constructor(endpoint: string, ca: string, key: string) {
+  constructor(endpoint: string, ca: string | readonly string[] | undefined, key: string) {
     this.origin = new URL(endpoint).origin;
     this.#key = key;
     this.#agent = new Agent({
@@ -51,7 +51,11 @@ export class EndpointClient {
       headersTimeout: 120_000,
       bodyTimeout: 120_000,
       // Said outright, because NODE_TLS_REJECT_UNAUTHORIZED=0 would otherwise make every check of TLS pass.
-      connect: { ca, rejectUnauthorized: true, timeout: 10_000 },
+      connect: {
+        ca: typeof ca === "string" ? ca || undefined : ca && [...ca],
+        rejectUnauthorized: true,
+        timeout: 10_000,
+      },
     });
   }
 

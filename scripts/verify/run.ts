@@ -1,24 +1,29 @@
 import { EndpointClient } from "./client";
 import { doorChecks } from "./doorChecks";
 import { embeddingChecks } from "./embeddingChecks";
+import { type Fleet, waitForFleet } from "./fleet";
 import { type MachineOptions, machineRows } from "./machine";
 import { type Row, runCheck } from "./row";
 import type { Target } from "./target";
 import { type TransportOptions, transportChecks } from "./transportChecks";
 import { KEY_WAIT_MS, waitForHealth, waitForKey } from "./wait";
 
+/** So many times as long as for one machine, a replaced fleet may take. */
+const MACHINES_IN_TURN = 4;
+
 export interface RunOptions extends TransportOptions {
   skipMachine: boolean;
   progress(line: string): void;
   pollMs?: number;
   keyWaitMs?: number;
+  fleetPollMs?: number;
   machine?: Partial<MachineOptions>;
 }
 
 /** Waits until the endpoint is ready, then checks it and its machine. */
 export async function verify(target: Target, key: string, options: RunOptions): Promise<Row[]> {
   const { progress, pollMs = 2000, keyWaitMs = KEY_WAIT_MS } = options;
-  const client = new EndpointClient(target.endpoint, target.caCertificate, key);
+  const client = new EndpointClient(target.endpoint, target.caCertificate || options.publicRoots, key);
   try {
     const wait = { pollMs, progress, timeoutMs: target.timeoutSeconds * 1000 };
     const health = await waitForHealth(client, wait);
@@ -32,11 +37,12 @@ export async function verify(target: Target, key: string, options: RunOptions): 
       ...embeddingChecks(client, target),
       ...transportChecks(target, options),
     ];
-    const rows = [readiness];
+    const fleet = await waitForMachines(target, options);
+    const rows = [readiness, ...(fleet ? [fleet.row] : [])];
     for (const check of checks) {
       rows.push(await runCheck(check));
     }
-    return rows.concat(await machine(target, options));
+    return rows.concat(await machines(target, fleet, options));
   } finally {
     await client.close();
   }
@@ -51,18 +57,43 @@ function readinessRow(health: { ready: boolean; seconds: number; state: string }
         ok: false,
         evidence: `not within ${target.timeoutSeconds} s; last: ${health.state}`,
         next:
-          `see how far the boot came: aws ssm start-session --target ${target.instanceId} --region ` +
-          `${target.aws.region}, then cloud-init status --long and journalctl -u 'qwen3-*'`,
+          `see how far the boot came: aws ssm start-session --target ${target.instanceId ?? "INSTANCE"} --region ` +
+          `${target.aws.region}, then cloud-init status --long and journalctl -u 'qwen3-*'${
+            target.autoScalingGroup
+              ? `; the instances: aws autoscaling describe-scaling-activities --auto-scaling-group-name ${target.autoScalingGroup}`
+              : ""
+          }`,
       };
 }
 
-async function machine(
-  target: Target,
+/** Of a fleet alone. Machines are replaced one after another, so the time for one is not the time for all. */
+function waitForMachines(
+  { autoScalingGroup, aws, timeoutSeconds }: Target,
+  { progress, fleetPollMs: pollMs = 10_000 }: RunOptions,
+): Promise<Fleet> | undefined {
+  const timeoutMs = timeoutSeconds * 1000 * MACHINES_IN_TURN;
+  return autoScalingGroup === undefined
+    ? undefined
+    : waitForFleet(autoScalingGroup, aws, { progress, pollMs, timeoutMs });
+}
+
+async function machines(
+  { instanceId, aws }: Target,
+  fleet: Fleet | undefined,
   { skipMachine, progress, machine: options }: RunOptions,
 ): Promise<Row[]> {
   if (skipMachine) {
     return [{ name: "the search on the machine", ok: null, evidence: "left out by --skip-machine" }];
   }
-  const defaults = { pollMs: 2000, onlineMs: 120_000, auditMs: 300_000, progress };
-  return machineRows(target.instanceId, target.aws, { ...defaults, ...options });
+  const all = { pollMs: 2000, onlineMs: 120_000, auditMs: 300_000, progress, ...options };
+  if (!fleet) {
+    return machineRows(instanceId!, aws, all);
+  }
+  const searched = await Promise.all(
+    fleet.machines.map(async (id) => {
+      const rows = await machineRows(id, aws, all);
+      return rows.map((row) => ({ ...row, name: `${row.name}, ${id}` }));
+    }),
+  );
+  return searched.flat();
 }

@@ -9,15 +9,16 @@ export const DEFAULT_TIMEOUT_SECONDS = 45 * 60;
 export interface Target {
   /** Base URL, `https://HOST/v1`. */
   endpoint: string;
-  /** PEM of the one CA to trust. */
+  /** PEM of the one CA to trust; empty for those that everybody trusts. */
   caCertificate: string;
   secretArn: string;
   /** The name that answers carry. */
   model: string;
   /** Length of an embedding. */
   dimensions: number;
-  /** The machine to search for leaks. */
-  instanceId: string;
+  /** The machine to search for leaks, or the Auto Scaling group of several. */
+  instanceId?: string;
+  autoScalingGroup?: string;
   /** Whether these are the published weights; others mean other things, or nothing. */
   realWeights: boolean;
   /** How long to wait for readiness. */
@@ -26,13 +27,14 @@ export interface Target {
 }
 
 export function targetFromStack(stack: Stack, client: string | undefined): Target {
-  const { endpoint, caCertificate, model, dimensions, instanceId } = stack.outputs;
+  const { endpoint, caCertificate, model, dimensions, instanceId, autoScalingGroup } = stack.outputs;
   return {
     endpoint,
     caCertificate,
     model,
     dimensions,
     instanceId,
+    autoScalingGroup,
     secretArn: clientSecretArn(stack, client),
     realWeights: stack.setting("publishedWeights") !== "false",
     timeoutSeconds: DEFAULT_TIMEOUT_SECONDS,
@@ -50,14 +52,21 @@ export function targetFromEnv(env: NodeJS.ProcessEnv): Target {
     }
     return value;
   };
+  const fleet = env.VERIFY_AUTO_SCALING_GROUP;
   const whole = (name: string) => Number(text(name, "a whole number above 0", /^[1-9]\d*$/));
   return {
     endpoint: text("VERIFY_ENDPOINT", "https://HOST/v1", /^https:\/\/[^/]+\/v1$/),
-    caCertificate: text("VERIFY_CA_CERTIFICATE", "a certificate in PEM", /-----BEGIN CERTIFICATE-----/),
+    caCertificate: text(
+      "VERIFY_CA_CERTIFICATE",
+      "a certificate in PEM, or empty for the authorities that everybody trusts",
+      /-----BEGIN CERTIFICATE-----|^$/,
+    ),
     secretArn: text("VERIFY_SECRET_ARN", "the ARN of a secret", /^arn:[^:]+:secretsmanager:/),
     model: text("VERIFY_MODEL", "the served model's name", /./),
     dimensions: whole("VERIFY_DIMENSIONS"),
-    instanceId: text("VERIFY_INSTANCE_ID", "an instance's ID, i-…", /^i-[0-9a-f]+$/),
+    ...(fleet
+      ? { autoScalingGroup: fleet }
+      : { instanceId: text("VERIFY_INSTANCE_ID", "an instance's ID, i-…", /^i-[0-9a-f]+$/) }),
     realWeights: text("VERIFY_REAL_WEIGHTS", "true or false", /^(true|false)$/) === "true",
     timeoutSeconds: env.VERIFY_TIMEOUT_SECONDS ? whole("VERIFY_TIMEOUT_SECONDS") : DEFAULT_TIMEOUT_SECONDS,
     aws: { region: text("VERIFY_REGION", "an AWS region", /^[a-z0-9-]+$/), env, profile: env.VERIFY_PROFILE },

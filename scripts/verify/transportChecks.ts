@@ -30,21 +30,32 @@ export function transportChecks(
   const host = hostname.replace(/^\[|\]$/g, "");
   const tlsPort = Number(port || 443);
 
+  const roots = [...publicRoots];
   return [
-    {
-      name: "the exported CA alone verifies TLS",
-      next: "compare the caCertificate output with the chain that the endpoint shows: openssl s_client -showcerts",
-      async run() {
-        const exported = await handshake(host, tlsPort, caCertificate);
-        expect(exported.authorized, `not with the exported CA: ${exported.reason}`);
-        const others = await handshake(host, tlsPort, [...publicRoots]);
-        expect(
-          !others.authorized,
-          "the public CAs verify it as well, so it is not the private CA's certificate",
-        );
-        return `${exported.protocol}, issued by ${exported.issuer} until ${exported.validTo}; public CAs: ${others.reason}`;
-      },
-    },
+    caCertificate === ""
+      ? {
+          name: "public CAs verify TLS",
+          next: "look at the certificate in ACM and at the load balancer's listener: openssl s_client -showcerts",
+          async run() {
+            const { authorized, reason, protocol, issuer, validTo } = await handshake(host, tlsPort, roots);
+            expect(authorized, `not with the public CAs: ${reason}`);
+            return `${protocol}, issued by ${issuer} until ${validTo}`;
+          },
+        }
+      : {
+          name: "the exported CA alone verifies TLS",
+          next: "compare the caCertificate output with the chain that the endpoint shows: openssl s_client -showcerts",
+          async run() {
+            const exported = await handshake(host, tlsPort, caCertificate);
+            expect(exported.authorized, `not with the exported CA: ${exported.reason}`);
+            const others = await handshake(host, tlsPort, roots);
+            expect(
+              !others.authorized,
+              "the public CAs verify it as well, so it is not the private CA's certificate",
+            );
+            return `${exported.protocol}, issued by ${exported.issuer} until ${exported.validTo}; public CAs: ${others.reason}`;
+          },
+        },
     {
       name: "plain HTTP does not serve",
       next: "close the port in nginx's configuration and the security group: keys would travel readable",

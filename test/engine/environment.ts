@@ -23,7 +23,17 @@ export interface EngineEnvironment {
   stop: () => Promise<void>;
 }
 
-export async function startEngineEnvironment(): Promise<EngineEnvironment> {
+/** What differs between environments. */
+export interface Variant {
+  /** File of the repository with the stack's configuration. */
+  configuration: string;
+  /** Settings besides. */
+  values?: Record<string, string | number>;
+}
+
+const LOCAL: Variant = { configuration: "Pulumi.local.yaml" };
+
+export async function startEngineEnvironment(variant: Variant = LOCAL): Promise<EngineEnvironment> {
   const state = mkdtempSync(join(tmpdir(), "qwen3-engine-"));
   const engine = await prepareEngine(join(state, "providers"), () => undefined);
   const emulator = await startEmulator({
@@ -39,7 +49,7 @@ export async function startEngineEnvironment(): Promise<EngineEnvironment> {
     rmSync(state, { recursive: true, force: true });
   };
   try {
-    return { ...(await prepareStack(state, engine, emulator, aws)), stop };
+    return { ...(await prepareStack(state, engine, emulator, aws, variant)), stop };
   } catch (error) {
     await stop();
     throw error;
@@ -51,15 +61,21 @@ async function prepareStack(
   engine: Engine,
   emulator: Emulator,
   aws: FaultyAws,
+  { configuration, values }: Variant,
 ): Promise<Omit<EngineEnvironment, "stop">> {
   const modelSha256 = await publishModel(emulator.url);
   const record = join(state, "verifications");
   const npm = recordingNpm(state, record);
   const workspace = createWorkspace(state, "engine", {
-    configuration: "Pulumi.local.yaml",
+    configuration,
     path: `${npm}:${engine.path}`,
     awsEndpointUrl: aws.url,
-    values: { awsEndpointUrl: aws.url, modelSha256 },
+    values: {
+      awsEndpointUrl: aws.url,
+      // The other environments take the published weights.
+      ...(configuration === LOCAL.configuration && { modelSha256 }),
+      ...values,
+    },
   });
   Object.assign(workspace.env, {
     QWEN3_LOCAL_STATE: state,

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { FleetMembership } from "../../components/machine/config";
 import { nginxConf } from "../../components/machine/nginx";
 import { buildImage } from "../../local/image";
 import { unsupported } from "../../local/preflight";
@@ -69,7 +70,7 @@ class Edge {
   port = 0;
   #process: ChildProcess | undefined;
 
-  async start(workerPorts: number[]): Promise<void> {
+  async start(workerPorts: number[], fleet?: FleetMembership): Promise<void> {
     const image = await buildImage(() => undefined);
     this.port = await freePort();
     for (const folder of ["qwen3/keys/edge", "qwen3/keys/door", "qwen3/tls", "qwen3-nginx", "js"]) {
@@ -88,7 +89,11 @@ class Edge {
     const config = join(this.folder, "nginx.conf");
     writeFileSync(
       config,
-      this.#moved(image, nginxConf({ workers: workerPorts.length, maxBodyBytes: MAX_BODY }), workerPorts),
+      this.#moved(
+        image,
+        nginxConf({ workers: workerPorts.length, maxBodyBytes: MAX_BODY, fleet }),
+        workerPorts,
+      ),
     );
     const [loader, ...nginx] = imagesNginx(image);
     execFileSync(loader!, [...nginx, "-t", "-q", "-c", config], { stdio: "inherit" });
@@ -561,5 +566,47 @@ describe.skipIf(unsupported() !== undefined)("nginx's edge", () => {
       .join("");
     expect(all).not.toContain(KEY);
     expect(all).not.toContain("private");
+  });
+});
+
+describe.skipIf(unsupported() !== undefined)("nginx's edge behind a load balancer", () => {
+  const worker = new FakeWorker();
+  const edge = new Edge();
+
+  beforeAll(async () => {
+    const fleet = { autoScalingGroup: "g", publishesLoad: false, trustedProxies: ["127.0.0.0/25"] };
+    await edge.start([await worker.start()], fleet);
+    writeFileSync(join(edge.keys, "loaded"), "");
+    edge.honour(KEY);
+  });
+  afterAll(async () => {
+    await edge.stop();
+    await worker.stop();
+  });
+
+  /** As the load balancer passes it on: the address it saw comes last. */
+  const from = (...forwarded: string[]) => ({ headers: [`X-Forwarded-For: ${forwarded.join(", ")}`] });
+  const wrong = { key: "wrong" };
+
+  it("limits strangers by the address that the load balancer saw, whatever they wrote before it", async () => {
+    const flood = await Promise.all(
+      Array.from({ length: 300 }, (_, index) =>
+        edge.send("GET /v1/models", { ...wrong, ...from(`198.51.100.${index % 200}`, "203.0.113.1") }),
+      ),
+    );
+    expect(flood.filter(({ status }) => status === 429).length).toBeGreaterThan(100);
+    // Another client through the same load balancer, even one that a stranger names.
+    expect((await edge.send("GET /v1/models", { ...wrong, ...from("203.0.113.2") })).status).toBe(401);
+    expect((await edge.send("GET /v1/models", { ...wrong, ...from("198.51.100.1") })).status).toBe(401);
+  });
+
+  it("logs the client's address", async () => {
+    await edge.send("GET /v1/models", from("10.1.1.1", "203.0.113.7"));
+    await expect.poll(() => edge.log.at(-1)?.remote).toBe("203.0.113.7");
+  });
+
+  it("believes nobody else: whoever comes past the load balancer is who it is", async () => {
+    await edge.send("GET /v1/models", { ...from("203.0.113.8"), address: "127.0.0.200" });
+    await expect.poll(() => edge.log.at(-1)?.remote).toBe("127.0.0.200");
   });
 });

@@ -146,7 +146,7 @@ print('read')"`,
           export PYTHONDONTWRITEBYTECODE=1 && ${python} -m unittest ${tests} 2>&1`,
         8 * 60_000,
       );
-    expect(await inCheckout("/usr/bin/python3", "test_keys")).toMatch(/^OK$/m);
+    expect(await inCheckout("/usr/bin/python3", "test_keys test_numa test_fleet")).toMatch(/^OK$/m);
     expect(await inCheckout("/opt/qwen3/venv/bin/python -W ignore", "test_worker test_worker_parts")).toMatch(
       /^OK$/m,
     );

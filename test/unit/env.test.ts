@@ -25,13 +25,15 @@ const CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
 const ENDPOINT = "https://192.0.2.1/v1";
 
 let aws: FakeAws;
+let awsEndpoint: string;
 let home: FakeHome;
 let folder: string;
 
 beforeEach(async () => {
   aws = new FakeAws();
   aws.secrets = { [SECRET_ARN]: KEY, [OTHER_ARN]: `${KEY}2` };
-  home = new FakeHome(await aws.listen(), stackAnswers(stackOutputs(ENDPOINT, CA)));
+  awsEndpoint = await aws.listen();
+  home = new FakeHome(awsEndpoint, stackAnswers(stackOutputs(ENDPOINT, CA)));
   folder = mkdtempSync(join(tmpdir(), "qwen3-env-"));
 });
 
@@ -54,6 +56,15 @@ describe("printing", () => {
         "",
       ].join("\n"),
     );
+  });
+
+  test("names no CA where everybody trusts the endpoint's", async () => {
+    home.remove();
+    home = new FakeHome(awsEndpoint, stackAnswers(stackOutputs("https://embeddings.example.com/v1", "")));
+    const { status, stdout } = await run();
+    expect(status).toBe(0);
+    expect(stdout).not.toContain("EMBEDDING_CA_FILE");
+    expect(existsSync(join(home.stateDirectory, "ca.pem"))).toBe(false);
   });
 
   test("puts the CA where the line says, readable to every user", async () => {

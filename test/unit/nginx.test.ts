@@ -37,6 +37,25 @@ describe("nginxConf", () => {
     expect(servers).toEqual(Array.from({ length: 8 }, (_, index) => `server 127.0.0.1:${30000 + index}`));
   });
 
+  it("takes a client's address from a load balancer's header, and only behind one", () => {
+    const behind = nginxConf({
+      workers: 1,
+      maxBodyBytes: 8388608,
+      fleet: { autoScalingGroup: "g", publishesLoad: false, trustedProxies: ["10.7.0.0/16", "10.8.0.0/16"] },
+    });
+    const added = behind.split("\n").filter((line) => !config.split("\n").includes(line));
+    expect(added.map((line) => line.trim())).toEqual([
+      "# Limits and log go by the client's address, not by the load balancer's. The security group lets in nobody else.",
+      "set_real_ip_from 10.7.0.0/16;",
+      "set_real_ip_from 10.8.0.0/16;",
+      "real_ip_header X-Forwarded-For;",
+      "real_ip_recursive off;",
+      // Longer than the load balancer keeps a connection: it must not send on one that nginx is closing.
+      "keepalive_timeout 330s;",
+    ]);
+    expect(config).not.toContain("real_ip");
+  });
+
   it("answers every error as JSON in OpenAI's shape", () => {
     const bodies = [...config.matchAll(/^\s*return \d+ '(.*)';$/gm)].map(([, body]) => body as string);
     const maps = [...config.matchAll(/^\s*(?:missing|default) '(\{.*\})';$/gm)].map(

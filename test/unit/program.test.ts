@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Registered, runProgram, SENTINEL } from "./fakes/program";
 
@@ -21,8 +20,6 @@ describe("the program", () => {
 
   beforeAll(async () => {
     ({ registered, outputs } = await runProgram({ ...publicAccess, clients: ["search", "chat"] }));
-    // The last registrations follow the outputs.
-    await sleep(500);
   });
 
   it("puts the key into the secret's version and nowhere else", () => {

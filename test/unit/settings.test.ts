@@ -88,6 +88,11 @@ describe("checkSettings", () => {
       /memFractionStatic is 1; allowed: a number from 0.1 to 0.95/,
     ],
     [
+      "a share of the GPU that the model does not fit into",
+      { instanceType: "g6.xlarge", memFractionStatic: 0.5 },
+      /memFractionStatic is 0.5, of 24 GB on an L4.*allowed: from 0.54 to 0.94 with this type and contextLength/,
+    ],
+    [
       "an endpoint that is no URL",
       { awsEndpointUrl: "localhost:4566" },
       /awsEndpointUrl is "localhost:4566"/,

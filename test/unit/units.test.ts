@@ -4,6 +4,12 @@ import { units } from "../../components/machine/units";
 const hub = "hf://Qwen/Qwen3-Embedding-4B@5cf2132abc99cad020ac570b19d031efec650f2b";
 const cuda = units({ accelerator: "cuda", workers: 8, modelSource: hub });
 const cpu = units({ accelerator: "cpu", workers: 1, modelSource: "s3://weights/qwen3" });
+const fleet = {
+  autoScalingGroup: "qwen3-embedding-test",
+  publishesLoad: true,
+  trustedProxies: ["10.20.0.0/16"],
+};
+const member = units({ accelerator: "cuda", workers: 8, modelSource: hub, fleet });
 const WORKER = "qwen3-embed@.service";
 
 describe("units", () => {
@@ -32,9 +38,10 @@ describe("units", () => {
     expect(cpu.files[WORKER]).toContain("PrivateDevices=yes");
   });
 
-  it("differs between accelerators by devices, GPU, driver's services and shim alone", () => {
+  it("differs between accelerators by devices, GPU, its NUMA node, driver's services and shim alone", () => {
     const lines = (text = "") => text.split("\n");
-    const [a, b] = [lines(cuda.files[WORKER]), lines(cpu.files[WORKER])];
+    const unpinned = cuda.files[WORKER]?.replace(/=\S+ -m qwen3\.numa %i /, "=");
+    const [a, b] = [lines(unpinned), lines(cpu.files[WORKER])];
     const changed = [...a.filter((line) => !b.includes(line)), ...b.filter((line) => !a.includes(line))];
     expect(changed.filter((line) => !/nvidia|qwen3-gpu|Device|CUDA|PYTHONPATH|GPUs/.test(line))).toEqual([]);
   });
@@ -65,6 +72,24 @@ describe("units", () => {
   it("keeps a worker from the role's credentials", () => {
     expect(cuda.files[WORKER]).toContain("IPAddressDeny=any\nIPAddressAllow=localhost\n");
     expect(cuda.files["nginx.service.d/qwen3.conf"]).toContain("IPAddressDeny=169.254.169.254");
+  });
+
+  it("adds to a machine of a fleet what tells its group, and changes nothing else", () => {
+    const added = Object.entries(member.files).filter(([name]) => !(name in cuda.files));
+    expect(Object.fromEntries(added)).toMatchSnapshot();
+    expect(member.enable).toEqual([...cuda.enable, "qwen3-ready.service", "qwen3-load.service"]);
+    expect(member.files).toMatchObject(cuda.files);
+  });
+
+  it("publishes no load for a fleet that does not grow", () => {
+    const fixed = units({
+      accelerator: "cuda",
+      workers: 8,
+      modelSource: hub,
+      fleet: { ...fleet, publishesLoad: false },
+    });
+    expect(fixed.enable).toContain("qwen3-ready.service");
+    expect(fixed.files).not.toHaveProperty("qwen3-load.service");
   });
 
   it("leaves CUDA what it needs", () => {

@@ -9,7 +9,7 @@ import { main } from "../../scripts/verify/main";
 import type { Row } from "../../scripts/verify/row";
 import { type RunOptions, verify } from "../../scripts/verify/run";
 import type { Target } from "../../scripts/verify/target";
-import { FakeAws, type Invocation } from "./fakes/aws";
+import { FakeAws, type FakeInstance, type Invocation } from "./fakes/aws";
 import { type Certificates, makeCertificates } from "./fakes/certificates";
 import { DIMENSIONS, FakeEndpoint, type Fault, MODEL } from "./fakes/endpoint";
 import { capture, FakeHome, OTHER_ARN, SECRET_ARN, stackAnswers, stackOutputs } from "./fakes/environment";
@@ -431,6 +431,94 @@ describe("opening the stack", () => {
     const { written, streams } = capture();
     expect(await main(["--stack", "../local"], {}, streams)).toBe(1);
     expect(written.stderr).toMatch(/--stack is "\.\.\/local"/);
+  });
+});
+
+describe("a fleet behind a name that everybody trusts", () => {
+  const GROUP = "qwen3-embedding-test";
+  const machine = (id: string, version = "7", state = "InService"): FakeInstance => ({
+    id,
+    version,
+    state,
+    health: "Healthy",
+  });
+  const current = { desired: 2, version: "7", instances: [machine("i-0a"), machine("i-0b")] };
+  const target = { instanceId: undefined, autoScalingGroup: GROUP, caCertificate: "" };
+  const options = { publicRoots: [] as string[], fleetPollMs: 5 };
+
+  beforeEach(() => {
+    options.publicRoots = [certificates.ca];
+  });
+
+  test("waits until the old machines are gone, then searches every new one", async () => {
+    aws.groups[GROUP] = [
+      { ...current, instances: [machine("i-0a", "6")], refresh: { status: "InProgress", percent: 0 } },
+      { ...current, instances: [machine("i-0a"), machine("i-0b", "7", "Pending:Wait")] },
+      { ...current, refresh: { status: "Successful" } },
+    ];
+    const { rows, progress } = await run({ target, options });
+    expect(rows.filter(({ ok }) => ok !== true)).toEqual([]);
+    expect(progress).toContain("waiting: machines are being replaced, 0 % (InProgress)");
+    expect(progress).toContain("waiting: 1 of 2 machines are in service");
+    expect(rows.map(({ name }) => name)).toEqual(
+      expect.arrayContaining([
+        "every machine of the fleet is the current one",
+        "public CAs verify TLS",
+        "no key in a file, i-0a",
+        "no key in a file, i-0b",
+      ]),
+    );
+    expect(aws.commands.map(({ instanceId }) => instanceId).sort()).toEqual(["i-0a", "i-0b"]);
+  });
+
+  test("fails when the replacement was rolled back, though the old machines answer", async () => {
+    aws.groups[GROUP] = [
+      { ...current, refresh: { status: "RollbackSuccessful", reason: "2 machines never ready" } },
+    ];
+    const { rows } = await run({ target, options });
+    expect(only(rows)).toMatchObject({
+      name: "every machine of the fleet is the current one",
+      evidence: "the last replacement ended as RollbackSuccessful: 2 machines never ready",
+    });
+  });
+
+  test("fails when a machine is left over from before", async () => {
+    aws.groups[GROUP] = [{ ...current, instances: [machine("i-0a"), machine("i-0b", "6")] }];
+    const { rows } = await run({ target, options });
+    expect(only(rows).evidence).toBe("not of version 7 of the launch template: i-0b");
+  });
+
+  test("fails when a machine never comes", async () => {
+    aws.groups[GROUP] = [{ ...current, instances: [machine("i-0a")] }];
+    const { rows } = await run({ target: { ...target, timeoutSeconds: 0.1 }, options });
+    expect(only(rows).evidence).toMatch(/not within \d+ s; last: 1 of 2 machines are in service/);
+  });
+
+  test("says which permission is missing", async () => {
+    aws.errors = [{ action: "DescribeAutoScalingGroups", type: "AccessDenied", message: "no" }];
+    const { rows } = await run({ target, options });
+    expect(only(rows).next).toMatch(/need autoscaling:DescribeAutoScalingGroups/);
+  });
+
+  test.each([
+    ["lets the load balancer refuse", target, options, true],
+    ["wants a single machine to answer 401 for", {}, {}, false],
+  ])("%s a key that no header may hold", async (_, machines, trust, ok) => {
+    aws.groups[GROUP] = [current];
+    const { rows } = await run({ fault: "400 on a token outside ascii", target: machines, options: trust });
+    expect(rows.find(({ name }) => name === "a wrong key is refused")?.ok).toBe(ok);
+  });
+
+  test("fails when only a private CA vouches for the name", async () => {
+    aws.groups[GROUP] = [current];
+    const { rows } = await run({
+      target: { ...target, timeoutSeconds: 0.2 },
+      options: { ...options, publicRoots: [strangers.ca] },
+    });
+    expect(only(rows)).toMatchObject({
+      name: "the endpoint is ready",
+      evidence: expect.stringMatching(/TLS:/),
+    });
   });
 });
 

@@ -28,6 +28,13 @@ files() {
 	/usr/bin/python3 -m compileall -q "$home/lib"
 }
 
+# Weights from S3 need nothing of what is installed next: both downloads run side by side.
+model() {
+	mkdir -p "$QWEN3_STORE"
+	systemctl daemon-reload
+	case "$QWEN3_MODEL_SOURCE" in s3://*) systemctl start --no-block qwen3-model.service ;; esac
+}
+
 # One environment for each lock and Python, in the store: a machine whose store has it installs nothing.
 environment() {
 	python=$(/usr/bin/python3 -c 'import sys; print("py%d%d" % sys.version_info[:2])')
@@ -37,19 +44,28 @@ environment() {
 	flock 9
 	if [ ! -e "$venv/.complete" ]; then
 		say "installing SGLang and all it needs, about 5 GB to download, into $venv"
+		# Whatever the source, the locks' hashes say what is installed.
+		from=""
+		if [ -n "${QWEN3_PACKAGE_MIRROR:-}" ]; then
+			PYTHONPATH="$home/lib" /usr/bin/python3 -m qwen3.packages "$QWEN3_STORE/packages"
+			from="--no-index --find-links $QWEN3_STORE/packages"
+		fi
 		rm -rf "$venv"
 		/usr/bin/python3 -m venv "$venv"
-		"$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$bundle/installer.lock"
+		# shellcheck disable=SC2086 # two words or none
+		"$venv/bin/pip" install --quiet --disable-pip-version-check $from --require-hashes -r "$bundle/installer.lock"
 		# In the store, so that files are linked, not copied; with the system's certificates, as pip has them; compiled,
 		# because the workers may not write there.
+		# shellcheck disable=SC2086
 		UV_CACHE_DIR="$QWEN3_STORE/uv" UV_SYSTEM_CERTS=1 \
-			"$venv/bin/uv" pip install --no-progress --compile-bytecode --python "$venv/bin/python" --require-hashes -r "$bundle/requirements.lock"
+			"$venv/bin/uv" pip install $from --no-progress --compile-bytecode --python "$venv/bin/python" --require-hashes -r "$bundle/requirements.lock"
 		# What links against CUDA looks for a toolkit's layout; the packages have the libraries by version only.
 		for cuda in "$venv"/lib/python3*/site-packages/nvidia/cu13; do
 			ln -sfn lib "$cuda/lib64"
 			ln -sf libcudart.so.13 "$cuda/lib/libcudart.so"
 			ln -sf libnvrtc.so.13 "$cuda/lib/libnvrtc.so"
 		done
+		rm -rf "$QWEN3_STORE/packages"
 		touch "$venv/.complete"
 	fi
 	exec 9>&-
@@ -62,12 +78,15 @@ units() {
 	# shellcheck disable=SC2046 # one word a unit
 	systemctl enable --quiet $(cat "$bundle/enable")
 	# Not waited for: each unit waits for what it needs, and says so in the journal.
+	# The model is not begun again where it is being fetched.
 	# shellcheck disable=SC2046
-	systemctl restart --no-block $(cat "$bundle/enable")
+	systemctl restart --no-block $(grep -v '^qwen3-model' "$bundle/enable")
+	systemctl start --no-block qwen3-model.service
 }
 
 accounts
 files
+model
 environment
 units
 touch "$home/installed"

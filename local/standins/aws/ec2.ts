@@ -25,11 +25,11 @@ const instance: ResourceDefinition = {
       "iamInstanceProfile",
     ],
     ...["userData", "userDataReplaceOnChange", "metadataOptions", "rootBlockDevice", "ebsOptimized"],
-    ...["tags", "volumeTags"],
+    ...["tags", "volumeTags", "instanceMarketOptions", "capacityReservationSpecification"],
   ],
   replaceOn: (olds, news) =>
     [
-      ...["ami", "subnetId", "associatePublicIpAddress"],
+      ...["ami", "subnetId", "associatePublicIpAddress", "instanceMarketOptions"],
       // Otherwise EC2 stops and starts the instance, and cloud-init does not run the new document.
       ...(news.userDataReplaceOnChange === true ? ["userData"] : []),
     ].filter((name) => JSON.stringify(olds[name]) !== JSON.stringify(news[name])),
@@ -41,6 +41,7 @@ const instance: ResourceDefinition = {
     return inputs;
   },
   create: async (inputs, context) => {
+    requireCapacity("creating EC2 Instance: operation error EC2: RunInstances, StatusCode: 500, api error ");
     const id = ec2Id("i");
     const privateIp = takeAddress("private", PRIVATE_RANGE, id);
     context.log(`booting ${id} from its user data`);
@@ -68,6 +69,7 @@ const instance: ResourceDefinition = {
       "rootBlockDevice",
       "metadataOptions",
       "iamInstanceProfile",
+      "capacityReservationSpecification",
     ]) {
       if (JSON.stringify(olds[name]) !== JSON.stringify(news[name])) {
         throw new InputError(name, "the local stand-in cannot change it on a running instance");
@@ -113,6 +115,15 @@ export const ec2: Record<string, ResourceDefinition> = {
   "aws:ec2/eip:Eip": eip,
   "aws:ec2/eipAssociation:EipAssociation": eipAssociation,
 };
+
+/** What AWS says when it has no machine to give; a test has the stand-in say it. */
+export function requireCapacity(operation: string): void {
+  if (process.env.QWEN3_LOCAL_NO_CAPACITY) {
+    throw new Error(
+      `${operation}InsufficientInstanceCapacity: We currently do not have sufficient capacity in the Availability Zone you requested.`,
+    );
+  }
+}
 
 /** The invoke `aws.ec2.getInstanceTypeOfferings`: every well-formed type, in two zones. */
 export async function getInstanceTypeOfferings(args: Props): Promise<Props> {

@@ -2,9 +2,10 @@ import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { InputError, type Props, type ProviderDefinition } from "../framework";
 import { connection, REGION } from "./account";
 import { ec2, getInstanceTypeOfferings } from "./ec2";
+import { fleet, getZone } from "./fleet";
 import { iam } from "./iam";
 import { lambda } from "./lambda";
-import { network } from "./network";
+import { getRouteTables, getSubnet, getVpc, network } from "./network";
 import { getObject, s3 } from "./s3";
 import { getSecretVersion, secretsmanager } from "./secretsmanager";
 
@@ -18,11 +19,15 @@ export const aws: ProviderDefinition = {
       throw new InputError("region", `is ${String(region)}; the local stand-in has ${REGION} alone`);
     }
   },
-  resources: { ...network, ...ec2, ...iam, ...secretsmanager, ...s3, ...lambda },
+  resources: { ...network, ...ec2, ...fleet, ...iam, ...secretsmanager, ...s3, ...lambda },
   invokes: {
     "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": getInstanceTypeOfferings,
+    "aws:ec2/getSubnet:getSubnet": getSubnet,
+    "aws:ec2/getVpc:getVpc": getVpc,
+    "aws:ec2/getRouteTables:getRouteTables": getRouteTables,
     "aws:ssm/getParameter:getParameter": getParameter,
     "aws:s3/getObject:getObject": getObject,
+    "aws:route53/getZone:getZone": getZone,
     "aws:secretsmanager/getSecretVersion:getSecretVersion": getSecretVersion,
   },
 };

@@ -1,5 +1,13 @@
 import type { Props, ResourceDefinition } from "../framework";
-import { arn, ec2Id } from "./account";
+import { arn, ec2Id, REGION } from "./account";
+
+const RULE = {
+  inputs: [
+    ...["securityGroupId", "cidrIpv4", "referencedSecurityGroupId", "ipProtocol", "fromPort", "toPort"],
+    "description",
+  ],
+  replaceOn: ["securityGroupId"],
+};
 
 /**
  * Networks are recorded and not emulated: a local machine is on its environment's bridge, which only its host
@@ -32,14 +40,15 @@ export const network: Record<string, ResourceDefinition> = {
     inputs: ["vpcId", "name", "description"],
     replaceOn: ["vpcId", "name", "description"],
   }),
-  "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": recorded("sgr", {
-    inputs: ["securityGroupId", "cidrIpv4", "ipProtocol", "fromPort", "toPort", "description"],
-    replaceOn: ["securityGroupId"],
+  "aws:ec2/vpcEndpoint:VpcEndpoint": recorded("vpce", {
+    inputs: [
+      ...["vpcId", "vpcEndpointType", "serviceName", "subnetIds", "securityGroupIds", "privateDnsEnabled"],
+      "routeTableIds",
+    ],
+    replaceOn: ["vpcId", "vpcEndpointType", "serviceName"],
   }),
-  "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": recorded("sgr", {
-    inputs: ["securityGroupId", "cidrIpv4", "ipProtocol", "fromPort", "toPort", "description"],
-    replaceOn: ["securityGroupId"],
-  }),
+  "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": recorded("sgr", RULE),
+  "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": recorded("sgr", RULE),
 };
 
 function recorded(prefix: string, fields: { inputs: string[]; replaceOn?: string[] }): ResourceDefinition {
@@ -51,5 +60,32 @@ function recorded(prefix: string, fields: { inputs: string[]; replaceOn?: string
       return { id, outputs: { arn: arn("ec2", `${prefix}/${id}`) } };
     },
     update: async (): Promise<Props> => ({}),
+  };
+}
+
+/** The account's one VPC that is there already; its subnets are in the zone that their ID ends in. */
+const EXISTING_VPC = "vpc-0123456789abcdef0";
+
+/** The invoke `aws.ec2.getSubnet`. */
+export async function getSubnet(args: Props): Promise<Props> {
+  const zone = String(args.id).at(-1)!;
+  return { ...args, vpcId: EXISTING_VPC, availabilityZone: `${REGION}${zone}` };
+}
+
+/** The invoke `aws.ec2.getVpc`. */
+export async function getVpc(args: Props): Promise<Props> {
+  if (args.id !== EXISTING_VPC) {
+    throw new Error(`no matching EC2 VPC found: ${String(args.id)}`);
+  }
+  return { ...args, cidrBlock: "10.7.0.0/16", cidrBlockAssociations: [{ cidrBlock: "10.7.0.0/16" }] };
+}
+
+/** The invoke `aws.ec2.getRouteTables`: every subnet follows the VPC's main table. */
+export async function getRouteTables(args: Props): Promise<Props> {
+  const filters = (args.filters ?? []) as { name: string }[];
+  return {
+    ...args,
+    id: REGION,
+    ids: filters.some(({ name }) => name === "association.main") ? ["rtb-0123456789abcdef0"] : [],
   };
 }

@@ -80,14 +80,14 @@ class Grammar:
         if kind < 3:
             return self.choice(TEXTS)
         if kind < 5:
-            return self.list(lambda: self.choice(TEXTS))
+            return self.items(lambda: self.choice(TEXTS))
         if kind < 7:
-            return self.list(lambda: self.choice(TOKENS))
+            return self.items(lambda: self.choice(TOKENS))
         if kind < 9:
-            return self.list(lambda: self.list(lambda: self.choice(TOKENS)))
+            return self.items(lambda: self.items(lambda: self.choice(TOKENS)))
         return self.choice(["null", "{}", "[]", "[[]]", "[[[]]]", "1", "true", '[1,"a"]', '["a",1]', '["a",["b"]]', "[[1],2]", "[null]", "[{}]"])
 
-    def list(self, item: Any) -> str:
+    def items(self, item: Any) -> str:
         return "[" + ",".join(item() for _ in range(self.random.choice([0, 1, 1, 2, 3, 8]))) + "]"
 
     def mutate(self, body: bytes) -> bytes:

@@ -13,7 +13,26 @@ interface AwsInput {
   Parameters?: { commands: string[] };
 }
 
-/** Secrets Manager and Systems Manager, as far as the scripts call them, over AWS's JSON protocol. */
+/** A machine of an Auto Scaling group. */
+export interface FakeInstance {
+  id: string;
+  state: string;
+  health: string;
+  version: string;
+}
+
+/** An Auto Scaling group at one moment. */
+export interface FakeGroup {
+  desired: number;
+  version: string;
+  instances: FakeInstance[];
+  refresh?: { status: string; percent?: number; reason?: string };
+}
+
+/**
+ * Secrets Manager and Systems Manager, as far as the scripts call them, over AWS's JSON protocol, and Auto Scaling
+ * over its query protocol.
+ */
 export class FakeAws {
   /** By ARN. */
   secrets: Record<string, string> = {};
@@ -23,6 +42,8 @@ export class FakeAws {
   invocations: Invocation[] = [];
   /** Commands that were sent to machines. */
   commands: { instanceId: string; command: string }[] = [];
+  /** An Auto Scaling group by name: its states one after the other, a step a look; the last one stays. */
+  groups: Record<string, FakeGroup[]> = {};
   readonly #server: Server;
 
   constructor() {
@@ -32,6 +53,11 @@ export class FakeAws {
         text += part;
       });
       request.on("end", () => {
+        if (request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded")) {
+          const [status, body] = this.#query(new URLSearchParams(text));
+          reply.writeHead(status, { "content-type": "text/xml" }).end(body);
+          return;
+        }
         const action = String(request.headers["x-amz-target"]).split(".")[1] ?? "";
         const [status, body] = this.#call(action, JSON.parse(text));
         reply.writeHead(status, { "content-type": "application/x-amz-json-1.1" }).end(JSON.stringify(body));
@@ -47,6 +73,27 @@ export class FakeAws {
   close(): Promise<void> {
     this.#server.closeAllConnections();
     return new Promise((done) => this.#server.close(() => done()));
+  }
+
+  #query(asked: URLSearchParams): [number, string] {
+    const action = asked.get("Action") ?? "";
+    const error = this.errors.find((candidate) => candidate.action === action);
+    if (error) {
+      return [
+        403,
+        `<ErrorResponse><Error><Code>${error.type}</Code><Message>${error.message ?? error.type}</Message></Error></ErrorResponse>`,
+      ];
+    }
+    const name = asked.get("AutoScalingGroupNames.member.1") ?? asked.get("AutoScalingGroupName") ?? "";
+    const group = this.groups[name]?.[0];
+    const result =
+      action === "DescribeAutoScalingGroups"
+        ? `<AutoScalingGroups>${group ? groupXml(name, group) : ""}</AutoScalingGroups>`
+        : `<InstanceRefreshes>${group?.refresh ? refreshXml(name, group.refresh) : ""}</InstanceRefreshes>`;
+    if (action === "DescribeInstanceRefreshes" && (this.groups[name]?.length ?? 0) > 1) {
+      this.groups[name]?.shift();
+    }
+    return [200, `<${action}Response><${action}Result>${result}</${action}Result></${action}Response>`];
   }
 
   #call(action: string, input: AwsInput): [number, object] {
@@ -75,4 +122,20 @@ export class FakeAws {
         return [400, { __type: "UnknownOperationException", message: action }];
     }
   }
+}
+
+function groupXml(name: string, { desired, version, instances }: FakeGroup): string {
+  const template = (of: string) => `<LaunchTemplate><Version>${of}</Version></LaunchTemplate>`;
+  const members = instances.map(
+    ({ id, state, health, version: of }) =>
+      `<member><InstanceId>${id}</InstanceId><LifecycleState>${state}</LifecycleState><HealthStatus>${health}</HealthStatus>${template(of)}</member>`,
+  );
+  return `<member><AutoScalingGroupName>${name}</AutoScalingGroupName><DesiredCapacity>${desired}</DesiredCapacity>${template(version)}<Instances>${members.join("")}</Instances></member>`;
+}
+
+function refreshXml(
+  name: string,
+  { status, percent = 0, reason = "" }: NonNullable<FakeGroup["refresh"]>,
+): string {
+  return `<member><AutoScalingGroupName>${name}</AutoScalingGroupName><Status>${status}</Status><PercentageComplete>${percent}</PercentageComplete><StatusReason>${reason}</StatusReason></member>`;
 }

@@ -21,6 +21,7 @@ export type Fault =
   | "wrong key without error"
   | "wrong key without code"
   | "500 on a token outside ascii"
+  | "400 on a token outside ascii"
   | "right key refused"
   | "echoes authorization"
   | "fewer dimensions"
@@ -144,6 +145,10 @@ export class FakeEndpoint {
       return true;
     } else if (this.#is("500 on a token outside ascii") && /[^ -~]/.test(authorization)) {
       send(reply, 500, openAiError("internal error"));
+      return false;
+    }
+    if (this.#is("400 on a token outside ascii") && /[^ -~]/.test(authorization)) {
+      reply.writeHead(400, { "content-type": "text/html" }).end("<h1>400 Bad Request</h1>");
       return false;
     }
     const error = this.#is("wrong key without error") ? "" : ', error="invalid_token"';

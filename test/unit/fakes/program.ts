@@ -46,6 +46,30 @@ const COMPUTED: Record<string, (name: string) => Record<string, unknown>> = {
   "aws:iam/rolePolicy:RolePolicy": () => ({}),
   "aws:iam/instanceProfile:InstanceProfile": (name) => ({ name }),
   "aws:ec2/instance:Instance": () => ({}),
+  "aws:acm/certificate:Certificate": (name) => ({
+    ...arn("acm", "certificate/")(name),
+    domainValidationOptions: [
+      {
+        resourceRecordName: "_proof.embeddings.example.com.",
+        resourceRecordType: "CNAME",
+        resourceRecordValue: "_value.acm-validations.aws.",
+      },
+    ],
+  }),
+  "aws:acm/certificateValidation:CertificateValidation": () => ({}),
+  "aws:route53/record:Record": () => ({ fqdn: "_proof.embeddings.example.com" }),
+  "aws:lb/loadBalancer:LoadBalancer": (name) => ({
+    ...arn("elasticloadbalancing", "loadbalancer/app/")(name),
+    dnsName: "qwen3-1.us-east-1.elb.amazonaws.com",
+    zoneId: "Z35SXDOTRQ7X7K",
+  }),
+  "aws:lb/targetGroup:TargetGroup": arn("elasticloadbalancing", "targetgroup/"),
+  "aws:lb/listener:Listener": arn("elasticloadbalancing", "listener/app/"),
+  "aws:ec2/launchTemplate:LaunchTemplate": () => ({ latestVersion: 1 }),
+  "aws:autoscaling/group:Group": () => ({}),
+  "aws:autoscaling/policy:Policy": () => ({}),
+  "aws:autoscaling/lifecycleHook:LifecycleHook": () => ({}),
+  "aws:ec2/vpcEndpoint:VpcEndpoint": () => ({}),
   "command:local:Command": () => ({}),
 };
 
@@ -54,7 +78,27 @@ const CALLS: Record<string, (inputs: Record<string, unknown>) => Record<string, 
     locations: ["us-east-1d", "us-east-1a", "us-east-1b"],
   }),
   "aws:ssm/getParameter:getParameter": () => ({ insecureValue: "ami-0123456789abcdef0" }),
-  "aws:s3/getObject:getObject": () => ({ body: "" }),
+  "aws:s3/getObject:getObject": ({ key }) => {
+    if (String(key).startsWith("stale/")) {
+      throw new Error("NotFound");
+    }
+    return { body: "" };
+  },
+  "aws:route53/getZone:getZone": ({ name }) => {
+    if (name !== "example.com") {
+      throw new Error("no matching Route 53 Hosted Zone found");
+    }
+    return { zoneId: "Z0123456789ABCDEFGHIJ" };
+  },
+  "aws:index/getAvailabilityZones:getAvailabilityZones": () => ({ names: ["us-east-1a", "us-east-1f"] }),
+  // Subnets are in the zone that their ID ends in.
+  "aws:ec2/getSubnet:getSubnet": ({ id }) => ({
+    id,
+    vpcId: String(id).startsWith("subnet-ffff") ? "vpc-ffffffff" : "vpc-0123456789abcdef0",
+    availabilityZone: `us-east-1${String(id).at(-1)}`,
+  }),
+  "aws:ec2/getVpc:getVpc": () => ({ cidrBlockAssociations: [{ cidrBlock: "10.7.0.0/16" }] }),
+  "aws:ec2/getRouteTables:getRouteTables": () => ({ ids: ["rtb-1"] }),
 };
 
 function arn(service: string, prefix: string) {
@@ -89,6 +133,7 @@ export async function runProgram(config: Record<string, unknown>, stack = "test"
     stack,
     false,
   );
+  acceptErrorHooks();
   pulumi.runtime.setAllConfig({
     "aws:region": "us-east-1",
     ...Object.fromEntries(
@@ -101,7 +146,16 @@ export async function runProgram(config: Record<string, unknown>, stack = "test"
   const { default: program } = await import("../../../index");
   const outputs = await (program as () => Promise<Record<string, unknown>>)();
   const resolved = await resolve(pulumi.output(outputs));
+  // The last registrations follow the outputs; the SDK exports this without its type.
+  await (pulumi.runtime as unknown as { waitForRPCs(): Promise<void> }).waitForRPCs();
   return { registered, outputs: resolved as Record<string, unknown> };
+}
+
+/** SDK 3.270 says that its mocks know error hooks, and their monitor lacks the method. */
+function acceptErrorHooks(): void {
+  const monitor = pulumi.runtime.getMonitor() as unknown as Record<string, unknown>;
+  monitor.registerErrorHook = (_request: unknown, done: (error: null, answer: object) => void) =>
+    done(null, {});
 }
 
 /** The value of an output once all that it stands on is registered. */

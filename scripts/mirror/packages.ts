@@ -1,0 +1,71 @@
+import { readFileSync } from "node:fs";
+import { LOCKS } from "../../components/machine/bundle";
+import type { RemoteFile } from "./store";
+
+export { lockId } from "../../components/machine/bundle";
+
+/** A line of a lock: one version of a project, and the files of it that may be installed. */
+export interface Requirement {
+  name: string;
+  version: string;
+  /** SHA-256, hexadecimal. */
+  hashes: string[];
+}
+
+const PARALLEL = 8;
+
+/** What the machine installs. */
+export function readLocks(): Requirement[] {
+  return LOCKS.flatMap((path) => parseLock(readFileSync(path, "utf8")));
+}
+
+/** Reads a lock as `uv export` writes it. @throws Error for a line that it does not know */
+export function parseLock(text: string): Requirement[] {
+  const requirements: Requirement[] = [];
+  for (const line of text.replaceAll("\\\n", " ").split("\n")) {
+    if (/^\s*(#|$)/.test(line)) {
+      continue;
+    }
+    const match = /^([\w.-]+)(?:\[[\w,.-]+\])?==([^\s;]+)/.exec(line);
+    const hashes = [...line.matchAll(/--hash=sha256:([0-9a-f]{64})/g)].map(([, hash]) => hash!);
+    if (!match || hashes.length === 0) {
+      throw new Error(`a line of the lock is not NAME==VERSION with hashes: ${line.slice(0, 100)}`);
+    }
+    requirements.push({ name: match[1]!, version: match[2]!, hashes });
+  }
+  return requirements;
+}
+
+/** The files of an index that the requirements name by their hashes, each once. */
+export async function wheelFiles(index: string, requirements: Requirement[]): Promise<RemoteFile[]> {
+  const files = new Map<string, RemoteFile>();
+  const waiting = [...requirements];
+  const worker = async () => {
+    for (let requirement = waiting.shift(); requirement; requirement = waiting.shift()) {
+      for (const file of await filesOf(index, requirement)) {
+        files.set(file.name, file);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, worker));
+  return [...files.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** @throws Error when the index lacks a file that the lock names */
+async function filesOf(index: string, { name, version, hashes }: Requirement): Promise<RemoteFile[]> {
+  const url = `${index}/${name.toLowerCase().replace(/[-_.]+/g, "-")}/`;
+  const answer = await fetch(url, { headers: { accept: "application/vnd.pypi.simple.v1+json" } });
+  if (!answer.ok) {
+    throw new Error(`${url} answers ${answer.status}`);
+  }
+  const { files } = (await answer.json()) as {
+    files: { filename: string; url: string; hashes: { sha256?: string } }[];
+  };
+  return hashes.map((sha256) => {
+    const file = files.find((each) => each.hashes.sha256 === sha256);
+    if (!file) {
+      throw new Error(`${url} has no file of ${name} ${version} with SHA-256 ${sha256}`);
+    }
+    return { name: file.filename, url: new URL(file.url, answer.url).href, digest: { sha256 } };
+  });
+}

@@ -1,0 +1,159 @@
+import { createHash, type Hash } from "node:crypto";
+import { createReadStream, createWriteStream, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { HeadObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { Upload } from "@aws-sdk/lib-storage";
+import { awsClientConfig } from "../lib/aws";
+
+/** A file to mirror, and what it has to be. */
+export interface RemoteFile {
+  /** Below the prefix. */
+  name: string;
+  url: string;
+  /** Hexadecimal SHA-256, or SHA-1 of git's blob for a small file of a repository. */
+  digest: { sha256: string } | { gitBlob: string };
+}
+
+interface StoreOptions {
+  bucket: string;
+  region: string;
+  env: NodeJS.ProcessEnv;
+  tell(line: string): void;
+}
+
+const PARALLEL = 4;
+const ATTEMPTS = 3;
+const IN_MEMORY_BYTES = 1 << 20;
+/** Metadata under which an uploaded object keeps its SHA-256. */
+const SHA256 = "sha256";
+
+/** A bucket that is filled with verified files. */
+export class Store {
+  readonly #client: S3Client;
+  readonly #folder = mkdtempSync(join(tmpdir(), "qwen3-mirror-"));
+
+  constructor(private readonly options: StoreOptions) {
+    const { region, env } = options;
+    this.#client = new S3Client({
+      ...awsClientConfig({ region, env }),
+      ...(env.AWS_ENDPOINT_URL && { forcePathStyle: true }),
+    });
+  }
+
+  /** @returns SHA-256 by name */
+  async putAll(prefix: string, files: RemoteFile[]): Promise<Map<string, string>> {
+    const digests = new Map<string, string>();
+    const waiting = [...files];
+    const worker = async () => {
+      for (let file = waiting.shift(); file; file = waiting.shift()) {
+        digests.set(file.name, await this.#put(`${prefix}/${file.name}`, file));
+        this.options.tell(`${digests.size} of ${files.length}  ${file.name}`);
+      }
+    };
+    await Promise.all(Array.from({ length: PARALLEL }, worker));
+    return digests;
+  }
+
+  /** @returns SHA-256 of the text */
+  async putText(key: string, text: string): Promise<string> {
+    await this.#client.send(new PutObjectCommand({ Bucket: this.options.bucket, Key: key, Body: text }));
+    return createHash("sha256").update(text).digest("hex");
+  }
+
+  close(): void {
+    this.#client.destroy();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  /** @returns SHA-256 */
+  async #put(key: string, file: RemoteFile): Promise<string> {
+    if ("sha256" in file.digest && (await this.#digestOf(key)) === file.digest.sha256) {
+      return file.digest.sha256;
+    }
+    const path = join(this.#folder, createHash("sha256").update(key).digest("hex"));
+    try {
+      const sha256 = await download(file, path);
+      await new Upload({
+        client: this.#client,
+        params: {
+          Bucket: this.options.bucket,
+          Key: key,
+          // A small one whole: the client warns of streams whose length it does not know.
+          Body: statSync(path).size <= IN_MEMORY_BYTES ? readFileSync(path) : createReadStream(path),
+          Metadata: { [SHA256]: sha256 },
+        },
+      }).done();
+      return sha256;
+    } finally {
+      rmSync(path, { force: true });
+    }
+  }
+
+  /** What an earlier run has put there. */
+  async #digestOf(key: string): Promise<string | undefined> {
+    try {
+      const head = new HeadObjectCommand({ Bucket: this.options.bucket, Key: key });
+      return (await this.#client.send(head)).Metadata?.[SHA256];
+    } catch (error) {
+      if ((error as Error).name === "NotFound") {
+        return undefined;
+      }
+      throw new Error(
+        `s3://${this.options.bucket}/${key} can't be looked at: ${(error as Error).message || error}`,
+      );
+    }
+  }
+}
+
+/** @returns SHA-256 of what was written. @throws when it never was what its digest says */
+async function download(file: RemoteFile, path: string): Promise<string> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await downloadOnce(file, path);
+    } catch (error) {
+      if (attempt === ATTEMPTS) {
+        throw new Error(`${file.url}: ${(error as Error).message}`);
+      }
+    }
+  }
+}
+
+async function downloadOnce(file: RemoteFile, path: string): Promise<string> {
+  const answer = await fetch(file.url);
+  if (!answer.ok || !answer.body) {
+    throw new Error(`answers ${answer.status}`);
+  }
+  const sha256 = createHash("sha256");
+  const chunks: Buffer[] = [];
+  const wantsBlob = "gitBlob" in file.digest;
+  await pipeline(
+    Readable.fromWeb(answer.body as Parameters<typeof Readable.fromWeb>[0]),
+    async function* (source: AsyncIterable<Buffer>) {
+      for await (const chunk of source) {
+        sha256.update(chunk);
+        if (wantsBlob) {
+          chunks.push(chunk);
+        }
+        yield chunk;
+      }
+    },
+    createWriteStream(path),
+  );
+  return verified(file, sha256, Buffer.concat(chunks));
+}
+
+function verified({ digest }: RemoteFile, sha256: Hash, content: Buffer): string {
+  const actual = sha256.digest("hex");
+  const same =
+    "sha256" in digest
+      ? digest.sha256 === actual
+      : digest.gitBlob ===
+        createHash("sha1").update(`blob ${content.length}\0`).update(content).digest("hex");
+  if (!same) {
+    throw new Error(`is not what its digest says, ${JSON.stringify(digest)}`);
+  }
+  return actual;
+}

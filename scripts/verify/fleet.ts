@@ -1,0 +1,122 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  AutoScalingClient,
+  type AutoScalingGroup,
+  DescribeAutoScalingGroupsCommand,
+  DescribeInstanceRefreshesCommand,
+  type InstanceRefresh,
+} from "@aws-sdk/client-auto-scaling";
+import { type AwsAccess, awsClientConfig } from "../lib/aws";
+import { describeError, type Row } from "./row";
+
+const NAME = "every machine of the fleet is the current one";
+const RUNNING = new Set(["Pending", "InProgress", "Cancelling", "RollbackInProgress", "Baking"]);
+
+export interface FleetOptions {
+  timeoutMs: number;
+  pollMs: number;
+  progress(line: string): void;
+}
+
+export interface Fleet {
+  row: Row;
+  /** IDs of the machines in service. */
+  machines: string[];
+}
+
+/** Waits until a changed fleet has no old machine any more: before that the old ones answer for the new ones. */
+export async function waitForFleet(group: string, access: AwsAccess, options: FleetOptions): Promise<Fleet> {
+  const client = new AutoScalingClient(awsClientConfig(access));
+  try {
+    return await poll(client, group, options);
+  } catch (error) {
+    const next =
+      "these credentials need autoscaling:DescribeAutoScalingGroups and autoscaling:DescribeInstanceRefreshes";
+    return { row: { name: NAME, ok: false, evidence: describeError(error), next }, machines: [] };
+  } finally {
+    client.destroy();
+  }
+}
+
+async function poll(client: AutoScalingClient, name: string, options: FleetOptions): Promise<Fleet> {
+  const deadline = Date.now() + options.timeoutMs;
+  let told = "";
+  for (;;) {
+    const group = await describeGroup(client, name);
+    const refresh = await lastRefresh(client, name);
+    const machines = inService(group).map(({ InstanceId }) => InstanceId!);
+    const state = waitingFor(group, refresh);
+    if (state === undefined) {
+      return { row: outcome(group, refresh), machines };
+    }
+    if (state !== told) {
+      options.progress(`waiting: ${state}`);
+      told = state;
+    }
+    if (Date.now() + options.pollMs > deadline) {
+      const evidence = `not within ${Math.round(options.timeoutMs / 1000)} s; last: ${state}`;
+      return { row: { name: NAME, ok: false, evidence, next: activities(name) }, machines };
+    }
+    await sleep(options.pollMs);
+  }
+}
+
+async function describeGroup(client: AutoScalingClient, name: string): Promise<AutoScalingGroup> {
+  const { AutoScalingGroups: [group] = [] } = await client.send(
+    new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [name] }),
+  );
+  if (!group) {
+    throw new Error(`there is no Auto Scaling group ${name}: run pulumi refresh, then pulumi up`);
+  }
+  return group;
+}
+
+async function lastRefresh(client: AutoScalingClient, name: string): Promise<InstanceRefresh | undefined> {
+  const { InstanceRefreshes } = await client.send(
+    new DescribeInstanceRefreshesCommand({ AutoScalingGroupName: name, MaxRecords: 1 }),
+  );
+  return InstanceRefreshes?.[0];
+}
+
+function inService({ Instances = [] }: AutoScalingGroup) {
+  return Instances.filter(
+    ({ LifecycleState, HealthStatus }) => LifecycleState === "InService" && HealthStatus === "Healthy",
+  );
+}
+
+/** undefined when nothing is under way any more. */
+function waitingFor(group: AutoScalingGroup, refresh: InstanceRefresh | undefined): string | undefined {
+  if (refresh && RUNNING.has(refresh.Status ?? "")) {
+    return `machines are being replaced, ${refresh.PercentageComplete ?? 0} % (${refresh.Status})`;
+  }
+  const { DesiredCapacity: desired = 0 } = group;
+  const ready = inService(group).length;
+  return ready < desired ? `${ready} of ${desired} machines are in service` : undefined;
+}
+
+function outcome(group: AutoScalingGroup, refresh: InstanceRefresh | undefined): Row {
+  if (refresh && refresh.Status !== "Successful") {
+    const evidence = `the last replacement ended as ${refresh.Status}: ${refresh.StatusReason ?? "no reason given"}`;
+    return { name: NAME, ok: false, evidence, next: activities(group.AutoScalingGroupName!) };
+  }
+  const version = group.LaunchTemplate?.Version;
+  const machines = inService(group);
+  const old = machines.filter(({ LaunchTemplate }) => LaunchTemplate?.Version !== version);
+  if (old.length > 0) {
+    return {
+      name: NAME,
+      ok: false,
+      evidence: `not of version ${version} of the launch template: ${old.map(({ InstanceId }) => InstanceId).join(", ")}`,
+      next: `aws autoscaling start-instance-refresh --auto-scaling-group-name ${group.AutoScalingGroupName}`,
+    };
+  }
+  return {
+    name: NAME,
+    ok: true,
+    evidence: `${machines.length} in service, version ${version} of the launch template`,
+  };
+}
+
+function activities(name: string): string {
+  return `see what went wrong: aws autoscaling describe-scaling-activities --auto-scaling-group-name ${name}`;
+}

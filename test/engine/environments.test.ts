@@ -1,0 +1,230 @@
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import {
+  GetRolePolicyCommand,
+  IAMClient,
+  ListRolePoliciesCommand,
+  ListRolesCommand,
+} from "@aws-sdk/client-iam";
+import type { EngineEvent } from "@pulumi/pulumi/automation";
+import { afterEach, describe, expect, it } from "vitest";
+import { ADMINISTRATOR } from "../../local/aws/administrator";
+import { ROOT } from "../../local/paths";
+import { unsupported } from "../../local/preflight";
+import { type EngineEnvironment, startEngineEnvironment, type Variant } from "./environment";
+
+const SETTING = "qwen3-embedding-stack:";
+
+let environment: EngineEnvironment | undefined;
+
+/** `OPERATION TYPE` of every step that an update took, without those that changed nothing. */
+async function up({ stack }: EngineEnvironment) {
+  const events: EngineEvent[] = [];
+  const { outputs } = await stack.up({ onEvent: (event) => events.push(event) });
+  const steps = events
+    .flatMap(({ resourcePreEvent }) => (resourcePreEvent ? [resourcePreEvent.metadata] : []))
+    .filter(({ op }) => op !== "same" && op !== "read" && op !== "refresh")
+    .map(({ op, type }) => `${op} ${type.split(":").at(-1)}`);
+  return { outputs: Object.fromEntries(Object.entries(outputs).map(([k, { value }]) => [k, value])), steps };
+}
+
+async function start(variant: Variant): Promise<EngineEnvironment> {
+  environment = await startEngineEnvironment(variant);
+  return environment;
+}
+
+function set({ stack }: EngineEnvironment, name: string, value: string) {
+  return stack.setConfig(`${SETTING}${name}`, { value });
+}
+
+async function unchanged({ stack }: EngineEnvironment): Promise<void> {
+  const { changeSummary } = await stack.preview({ expectNoChanges: true });
+  expect(Object.keys(changeSummary)).toEqual(["same"]);
+}
+
+async function resourcesLeft({ stack }: EngineEnvironment): Promise<number> {
+  return ((await stack.exportStack()).deployment.resources ?? []).length;
+}
+
+/** What the machines' role, as the engine has made it, may do: read by the emulator's own evaluation of policies. */
+async function allowed(
+  { endpoint }: EngineEnvironment,
+  asked: [action: string, resource: string, context: Record<string, string>][],
+): Promise<boolean[]> {
+  const iam = new IAMClient({ endpoint, region: "us-east-1", credentials: ADMINISTRATOR });
+  const { Roles } = await iam.send(new ListRolesCommand({}));
+  const RoleName = Roles!.find((role) => role.RoleName!.startsWith("qwen3-embedding-"))!.RoleName!;
+  const { PolicyNames } = await iam.send(new ListRolePoliciesCommand({ RoleName }));
+  const documents = await Promise.all(
+    PolicyNames!.map(async (PolicyName) => {
+      const { PolicyDocument } = await iam.send(new GetRolePolicyCommand({ RoleName, PolicyName }));
+      return decodeURIComponent(PolicyDocument!);
+    }),
+  );
+  const program =
+    "import json, sys, policies; documents, asked = json.loads(sys.argv[1]); " +
+    "print(json.dumps([policies.is_allowed(documents, *each) for each in asked]))";
+  const { stdout } = await promisify(execFile)(
+    "python3",
+    ["-c", program, JSON.stringify([documents, asked])],
+    {
+      cwd: join(ROOT, "local/aws"),
+      env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1" },
+    },
+  );
+  return JSON.parse(stdout) as boolean[];
+}
+
+describe.skipIf(unsupported() !== undefined)("environments on the real engine", () => {
+  afterEach(async () => {
+    await environment?.stop();
+    environment = undefined;
+  });
+
+  it("dev comes up, changes and goes", async () => {
+    const dev = await start({ configuration: "Pulumi.dev.yaml" });
+    const { outputs, steps } = await up(dev);
+    expect(outputs).toMatchObject({ endpoint: expect.stringMatching(/^https:\/\/[\d.]+\/v1$/) });
+    expect(steps.filter((step) => step === "create Instance")).toHaveLength(1);
+    await unchanged(dev);
+    await set(dev, "maxInputs", "512");
+    expect((await up(dev)).steps).toContain("create-replacement Instance");
+    await dev.stack.destroy();
+    expect(await resourcesLeft(dev)).toBe(0);
+  });
+
+  it("prod comes up, moves into a reservation without overlap, and goes once it is no longer protected", async () => {
+    const prod = await start({ configuration: "Pulumi.prod.yaml" });
+    await up(prod);
+    await unchanged(prod);
+    await set(prod, "capacity", "reservation");
+    await expect(prod.stack.up()).rejects.toThrow(
+      /capacityReservationId is not set[\s\S]*availabilityZone is not set/,
+    );
+    await set(prod, "capacityReservationId", "cr-0123456789abcdef0");
+    await set(prod, "availabilityZone", "us-east-1b");
+    const { steps } = await up(prod);
+    const [gone, begun] = ["delete-replaced Instance", "create-replacement Instance"].map((step) =>
+      steps.indexOf(step),
+    );
+    expect(gone).toBeGreaterThanOrEqual(0);
+    expect(gone).toBeLessThan(begun!);
+    await expect(prod.stack.destroy()).rejects.toThrow(/protect/);
+    await set(prod, "protect", "false");
+    await up(prod);
+    await prod.stack.destroy();
+    expect(await resourcesLeft(prod)).toBe(0);
+  });
+
+  it("a fleet of three comes up, is refreshed in place, grows, rotates a key without touching a machine, and goes", async () => {
+    const fleet = await start({
+      configuration: "Pulumi.local.yaml",
+      values: { domain: "embeddings.example.com", instancesMin: 3, instancesMax: 3 },
+    });
+    const { outputs, steps } = await up(fleet);
+    expect(outputs).toMatchObject({
+      endpoint: "https://embeddings.example.com/v1",
+      caCertificate: "",
+      autoScalingGroup: "qwen3-embedding-engine",
+    });
+    expect(steps).not.toContain("create Instance");
+    expect(fleet.verifications()[0]).toMatchObject({ VERIFY_AUTO_SCALING_GROUP: "qwen3-embedding-engine" });
+    await unchanged(fleet);
+
+    // Another machine: a new version of the template, and the group refreshes itself.
+    await set(fleet, "maxInputs", "512");
+    expect((await up(fleet)).steps.sort()).toEqual(
+      [
+        ...["update LaunchTemplate", "update Group"],
+        ...["create-replacement Command", "replace Command", "delete-replaced Command"],
+      ].sort(),
+    );
+
+    // A limit of the hook, which the provider would replace the whole group for.
+    await set(fleet, "verificationTimeoutSeconds", "3600");
+    const limit = (await up(fleet)).steps;
+    expect(limit).toContain("update LifecycleHook");
+    expect(limit.filter((step) => /replace/.test(step))).toEqual([]);
+
+    await set(fleet, "instancesMax", "6");
+    const grown = (await up(fleet)).steps;
+    expect(grown).toEqual(expect.arrayContaining(["update Group", "create Policy", "update RolePolicy"]));
+    expect(grown.filter((step) => /replace.* Group|LoadBalancer|TargetGroup/.test(step))).toEqual([]);
+
+    const group = (name: string) =>
+      `arn:aws:autoscaling:us-east-1:123456789012:autoScalingGroup:1:autoScalingGroupName/${name}`;
+    const namespace = (name: string) => ({ "cloudwatch:namespace": name });
+    expect(
+      await allowed(fleet, [
+        ["autoscaling:CompleteLifecycleAction", group("qwen3-embedding-engine"), {}],
+        ["cloudwatch:PutMetricData", "*", namespace("qwen3-embedding")],
+        ["autoscaling:CompleteLifecycleAction", group("another"), {}],
+        ["autoscaling:SetDesiredCapacity", group("qwen3-embedding-engine"), {}],
+        ["cloudwatch:PutMetricData", "*", namespace("AWS/EC2")],
+        ["cloudwatch:GetMetricData", "*", {}],
+      ]),
+    ).toEqual([true, true, false, false, false, false]);
+
+    const events: EngineEvent[] = [];
+    await fleet.stack.up({
+      replace: [(await fleet.stack.outputs()).apiKeyUrn!.value],
+      onEvent: (event) => events.push(event),
+    });
+    const rotated = events.flatMap(({ resourcePreEvent }) =>
+      resourcePreEvent ? [resourcePreEvent.metadata] : [],
+    );
+    const touched = rotated
+      .filter(({ op }) => op !== "same" && op !== "read" && op !== "refresh")
+      .map(({ type }) => type.split(":").at(-1));
+    expect([...new Set(touched)].sort()).toEqual(["Command", "RandomPassword", "SecretVersion"]);
+
+    await fleet.stack.destroy();
+    expect(await resourcesLeft(fleet)).toBe(0);
+  });
+
+  it("a private endpoint comes up in a VPC that is there, and leaves it as it was", async () => {
+    const endpoint = await start({
+      configuration: "Pulumi.local.yaml",
+      values: {
+        domain: "embeddings.example.com",
+        vpcId: "vpc-0123456789abcdef0",
+        internal: "true",
+        createVpcEndpoints: "true",
+      },
+    });
+    await expect(endpoint.stack.up()).rejects.toThrow(
+      /subnetIds is \[\]; allowed: with vpcId, two subnets or more/,
+    );
+    for (const [index, zone] of ["a", "b"].entries()) {
+      await endpoint.stack.setConfig(
+        `${SETTING}subnetIds[${index}]`,
+        { value: `subnet-0123456${zone}` },
+        true,
+      );
+    }
+    const { steps } = await up(endpoint);
+    expect(steps.filter((step) => step === "create VpcEndpoint")).toHaveLength(6);
+    expect(steps.filter((step) => /create (Vpc|Subnet|InternetGateway|Eip|Instance)$/.test(step))).toEqual(
+      [],
+    );
+    await unchanged(endpoint);
+    await endpoint.stack.destroy();
+    expect(await resourcesLeft(endpoint)).toBe(0);
+  });
+
+  it("says what to change where AWS has no machine to give, for one machine and for a fleet", async () => {
+    const none = await start({ configuration: "Pulumi.local.yaml" });
+    const { workspace } = none.stack;
+    workspace.envVars = { ...workspace.envVars, QWEN3_LOCAL_NO_CAPACITY: "1" };
+    await expect(none.stack.up()).rejects.toThrow(
+      /AWS has no m7i.xlarge to give now as on-demand in us-east-1a: set availabilityZone to another zone that offers it \(us-east-1b\)/,
+    );
+    await none.stack.destroy();
+    await set(none, "domain", "embeddings.example.com");
+    await expect(none.stack.up()).rejects.toThrow(
+      /AWS has no m7i.xlarge to give now as on-demand in us-east-1a, us-east-1b: no other zone of this region offers it/,
+    );
+    await none.stack.destroy();
+  });
+});

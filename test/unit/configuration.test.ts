@@ -1,0 +1,148 @@
+import fc from "fast-check";
+import { describe, expect, it, vi } from "vitest";
+import { checkSettings, type RawSettings } from "../../components/settings";
+import { runProgram } from "./fakes/program";
+
+const usable: RawSettings = { region: "us-east-1", allowedCidrs: ["203.0.113.0/24"] };
+
+/** Mostly what is allowed, often at its limits, and things that people write by mistake. */
+const mixed = <T>(right: fc.Arbitrary<T>, ...wrong: unknown[]): fc.Arbitrary<unknown> =>
+  fc.oneof(
+    { weight: 6, arbitrary: right as fc.Arbitrary<unknown> },
+    { weight: 1, arbitrary: fc.constantFrom(...wrong) },
+  );
+
+const SUBNETS = ["a", "b", "d", "e"].map((zone) => `subnet-0123456${zone}`);
+
+/** Every setting that changes which resources there are, or how they are asked for. */
+const configuration = fc.record(
+  {
+    instanceType: mixed(
+      fc.constantFrom(
+        "g5.xlarge",
+        "g6.12xlarge",
+        "g6e.xlarge",
+        "p4d.24xlarge",
+        "p4de.24xlarge",
+        "p5.4xlarge",
+      ),
+      "m7i.xlarge",
+      "g4dn.xlarge",
+      "",
+      8,
+    ),
+    accelerator: mixed(fc.constantFrom("cuda", "cuda", "cpu"), "tpu", true),
+    availabilityZone: mixed(fc.constantFrom("", "us-east-1a", "us-east-1b"), "us-east-1", "b"),
+    capacity: mixed(fc.constantFrom("on-demand", "spot", "reservation", "capacity-block"), "reserved", 1),
+    capacityReservationId: mixed(fc.constantFrom("", "cr-0123456789abcdef0"), "0123456789abcdef0"),
+    cpuWorkers: mixed(fc.integer({ min: 1, max: 8 }), 0, 9),
+    domain: mixed(
+      fc.constantFrom("", "embeddings.example.com", "a.example.com"),
+      "https://example.com",
+      "localhost",
+      "A.com",
+    ),
+    hostedZoneId: mixed(fc.constantFrom("", "Z0123456789ABCDEFGHIJ"), "example.com"),
+    instancesMin: mixed(fc.integer({ min: 1, max: 4 }), 0, 51, "1"),
+    instancesMax: mixed(fc.integer({ min: 1, max: 6 }), 0, 1.5, null),
+    vpcId: mixed(fc.constantFrom("", "", "vpc-0123456789abcdef0"), "default"),
+    subnetIds: mixed(fc.subarray(SUBNETS), ["subnet"], SUBNETS[0], [SUBNETS[0], SUBNETS[0]]),
+    packageMirror: mixed(fc.constantFrom("", "s3://mirror/packages"), "https://pypi.org"),
+    imageId: mixed(fc.constantFrom("", "ami-0123456789abcdef0"), "ubuntu"),
+    internal: mixed(fc.boolean(), "yes"),
+    createVpcEndpoints: mixed(fc.boolean(), 0),
+    contextLength: mixed(fc.constantFrom(64, 8192, 32768), 63, 32769, "long"),
+    memFractionStatic: mixed(fc.double({ min: 0.1, max: 0.95, noNaN: true }), 1, 0, "most"),
+    protect: mixed(fc.boolean(), "true "),
+    clients: mixed(
+      fc.uniqueArray(fc.stringMatching(/^[a-z][a-z0-9-]{0,9}$/), { minLength: 1, maxLength: 3 }),
+      [],
+      ["a", "a"],
+      "a",
+    ),
+    secretRecoveryDays: mixed(fc.constantFrom(0, 7, 30), 1, 31),
+    verificationTimeoutSeconds: mixed(fc.integer({ min: 10, max: 14400 }), 9),
+  },
+  { requiredKeys: [] },
+);
+
+const base = { publishedWeights: true, maxInputs: 2048 };
+
+function check(config: Record<string, unknown>): { accepted: boolean; said: string } {
+  try {
+    checkSettings({ ...usable, ...base, ...config });
+    return { accepted: true, said: "" };
+  } catch (error) {
+    return { accepted: false, said: (error as Error).message };
+  }
+}
+
+describe("any configuration", () => {
+  it("is accepted, or refused for each of its problems with the setting, its value and what is allowed", () => {
+    let refused = 0;
+    fc.assert(
+      fc.property(configuration, (config) => {
+        const { accepted, said } = check(config);
+        if (accepted) {
+          return;
+        }
+        refused += 1;
+        const [first, ...rest] = said.split("\n");
+        const last = rest.pop();
+        expect(first).toBe("The configuration is not usable, and nothing was changed:");
+        expect(last).toMatch(/^Set a value with `pulumi config set/);
+        expect(rest.length).toBeGreaterThan(0);
+        for (const line of rest) {
+          const [, name = "", value] = /^ {2}- ([\w:]+) is (not set|.+?)[;,].*allowed: \S/.exec(line) ?? [];
+          expect(name, line).not.toBe("");
+          // The value that was written, or the default of a setting that depends on another one.
+          if (Object.hasOwn(config, name) && value !== "not set") {
+            expect(line).toContain(JSON.stringify(config[name as keyof typeof config]));
+          }
+        }
+      }),
+      { numRuns: 3000 },
+    );
+    expect(refused).toBeGreaterThan(100);
+  });
+
+  it("that is accepted builds every resource, and one that AWS has no place for says why", async () => {
+    let built = 0;
+    let fleets = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        configuration.filter((config) => check(config).accepted),
+        async (config) => {
+          vi.resetModules();
+          const outcome = await runProgram({ allowedCidrs: usable.allowedCidrs, ...base, ...config }).then(
+            ({ registered, outputs }) => ({ registered, outputs, said: "" }),
+            (error: Error) => ({
+              registered: [],
+              outputs: {} as Record<string, unknown>,
+              said: error.message,
+            }),
+          );
+          if (outcome.said) {
+            // The one thing that only AWS knows: which zone a subnet is in.
+            expect(outcome.said).toMatch(/^subnetIds is \[.*\], .*; allowed: .*Nothing was changed\.$/);
+            return;
+          }
+          built += 1;
+          const types = new Set(outcome.registered.map(({ type }) => type.split(":").at(-1)));
+          const fleet = Boolean(config.domain);
+          fleets += fleet ? 1 : 0;
+          expect(types.has("Group") && types.has("LoadBalancer") && types.has("LaunchTemplate")).toBe(fleet);
+          expect(types.has("Instance") && types.has("Eip")).toBe(!fleet);
+          expect(types.has("Vpc")).toBe(!config.vpcId);
+          expect(types.has("VpcEndpoint")).toBe(config.createVpcEndpoints === true);
+          expect(outcome.outputs.endpoint).toBe(
+            fleet ? `https://${config.domain}/v1` : "https://203.0.113.10/v1",
+          );
+        },
+      ),
+      { numRuns: 40 },
+    );
+    expect(built).toBeGreaterThan(15);
+    expect(fleets).toBeGreaterThan(1);
+  });
+});

@@ -1,0 +1,337 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { type Registered, runProgram, SENTINEL } from "./fakes/program";
+
+const VPC = "vpc-0123456789abcdef0";
+const SUBNETS = ["subnet-0123456a", "subnet-0123456b"];
+const fleet = {
+  allowedCidrs: ["203.0.113.0/24"],
+  domain: "embeddings.example.com",
+  instancesMin: 2,
+  instancesMax: 5,
+  protect: true,
+};
+
+function of(registered: Registered[], type: string) {
+  return registered.filter((resource) => new RegExp(`[:/]${type}$`).test(resource.type));
+}
+
+function one(registered: Registered[], type: string): Record<string, unknown> {
+  const found = of(registered, type);
+  expect(found, type).toHaveLength(1);
+  return found[0]!.inputs;
+}
+
+describe("a fleet", () => {
+  let registered: Registered[];
+  let outputs: Record<string, unknown>;
+
+  beforeAll(async () => {
+    ({ registered, outputs } = await runProgram(fleet));
+  });
+
+  it("is the same machine as a single one, but for what tells its group", async () => {
+    const single = await runProgram({ allowedCidrs: fleet.allowedCidrs });
+    const document = (text: unknown) => parse(String(text)) as { write_files: { content: string }[] };
+    const files = (text: unknown) => document(text).write_files.map(({ content }) => content);
+    const machine = files(one(single.registered, "Instance").userData);
+    const member = files(
+      Buffer.from(String(one(registered, "LaunchTemplate").userData), "base64").toString(),
+    );
+    const lines = (text: string[]) => text.join("\n").split("\n");
+    const differing = (a: string[], b: string[]) => lines(a).filter((line) => !lines(b).includes(line));
+    expect(differing(member, machine)).toEqual([
+      'QWEN3_AUTO_SCALING_GROUP="qwen3-embedding-test"',
+      expect.stringMatching(/^BUNDLE_KEY=/),
+      expect.stringMatching(/^BUNDLE_SHA256=/),
+    ]);
+    for (const property of ["instanceType", "metadataOptions"]) {
+      expect(one(registered, "LaunchTemplate")[property]).toEqual(
+        one(single.registered, "Instance")[property],
+      );
+    }
+  });
+
+  it("boots hardened machines without SSH from encrypted disks", () => {
+    const template = one(registered, "LaunchTemplate");
+    expect(template).toMatchObject({
+      metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
+      blockDeviceMappings: [{ ebs: { encrypted: "true", volumeType: "gp3" } }],
+    });
+    expect(template).not.toHaveProperty("keyName");
+  });
+
+  it("sends clients to a machine once that has said it answers, and replaces one after another", () => {
+    expect(one(registered, "Group")).toMatchObject({
+      name: "qwen3-embedding-test",
+      minSize: 2,
+      maxSize: 5,
+      healthCheckType: "ELB",
+      initialLifecycleHooks: [
+        {
+          name: "ready",
+          lifecycleTransition: "autoscaling:EC2_INSTANCE_LAUNCHING",
+          heartbeatTimeout: 2700,
+          defaultResult: "ABANDON",
+        },
+      ],
+      launchTemplate: { version: "1" },
+      instanceMaintenancePolicy: { minHealthyPercentage: 100, maxHealthyPercentage: 150 },
+      instanceRefresh: {
+        strategy: "Rolling",
+        preferences: { minHealthyPercentage: 100, maxHealthyPercentage: 150, autoRollback: true },
+      },
+    });
+    expect((one(registered, "Group").vpcZoneIdentifiers as string[]).length).toBe(3);
+  });
+
+  it("grows by how busy the GPUs are", () => {
+    expect(one(registered, "Policy")).toMatchObject({
+      policyType: "TargetTrackingScaling",
+      targetTrackingConfiguration: {
+        targetValue: 70,
+        customizedMetricSpecification: {
+          namespace: "qwen3-embedding",
+          metricName: "BusyPercent",
+          metricDimensions: [{ name: "AutoScalingGroupName", value: "qwen3-embedding-test" }],
+        },
+      },
+    });
+  });
+
+  it("lets clients reach the load balancer, and the load balancer alone reach machines", () => {
+    const rules = of(registered, "SecurityGroupIngressRule").map(({ inputs }) => inputs);
+    expect(rules).toHaveLength(2);
+    expect(rules).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({
+          securityGroupId: "qwen3-embedding-test-balancer-id",
+          cidrIpv4: "203.0.113.0/24",
+          fromPort: 443,
+          toPort: 443,
+        }),
+        expect.objectContaining({
+          securityGroupId: "qwen3-embedding-test-id",
+          referencedSecurityGroupId: "qwen3-embedding-test-balancer-id",
+          fromPort: 443,
+          toPort: 443,
+        }),
+      ]),
+    );
+  });
+
+  it("terminates TLS 1.2 or later at the load balancer and encrypts the rest of the way", () => {
+    expect(one(registered, "LoadBalancer")).toMatchObject({
+      internal: false,
+      dropInvalidHeaderFields: true,
+      idleTimeout: 320,
+      enableDeletionProtection: true,
+    });
+    expect(one(registered, "Listener")).toMatchObject({
+      port: 443,
+      protocol: "HTTPS",
+      sslPolicy: "ELBSecurityPolicy-TLS13-1-2-Res-2021-06",
+    });
+    expect(one(registered, "TargetGroup")).toMatchObject({
+      port: 443,
+      protocol: "HTTPS",
+      deregistrationDelay: 300,
+      healthCheck: { protocol: "HTTPS", path: "/health" },
+    });
+    expect(one(registered, "CertRequest")).toMatchObject({ dnsNames: ["embeddings.example.com"] });
+  });
+
+  it("asks ACM for a certificate and proves the name in the zone that it was found in", () => {
+    expect(one(registered, "certificate:Certificate")).toMatchObject({
+      domainName: "embeddings.example.com",
+      validationMethod: "DNS",
+    });
+    const records = of(registered, "Record").map(({ inputs }) => inputs);
+    expect(records.map(({ zoneId }) => zoneId)).toEqual(Array(2).fill("Z0123456789ABCDEFGHIJ"));
+    expect(records.map(({ type }) => type).sort()).toEqual(["A", "CNAME"]);
+  });
+
+  it("grants besides what a single machine may: its own launch, and its one namespace of metrics", () => {
+    const { Statement } = JSON.parse(one(registered, "RolePolicy").policy as string) as {
+      Statement: { Sid: string; Action: string[]; Resource: unknown; Condition?: unknown }[];
+    };
+    const statement = (sid: string) => Statement.find(({ Sid }) => Sid === sid);
+    expect(statement("SayReady")).toMatchObject({
+      Action: ["autoscaling:CompleteLifecycleAction"],
+      Resource:
+        "arn:aws:autoscaling:*:123456789012:autoScalingGroup:*:autoScalingGroupName/qwen3-embedding-test",
+    });
+    expect(statement("PublishLoad")).toMatchObject({
+      Action: ["cloudwatch:PutMetricData"],
+      Condition: { StringEquals: { "cloudwatch:namespace": "qwen3-embedding" } },
+    });
+  });
+
+  it("answers with a name that everybody trusts", () => {
+    expect(outputs).toMatchObject({
+      endpoint: "https://embeddings.example.com/v1",
+      caCertificate: "",
+      autoScalingGroup: "qwen3-embedding-test",
+    });
+    expect(outputs).not.toHaveProperty("instanceId");
+  });
+
+  it("is verified as a fleet, again with each version of its machines", () => {
+    expect(one(registered, "Command")).toMatchObject({
+      environment: { VERIFY_AUTO_SCALING_GROUP: "qwen3-embedding-test", VERIFY_CA_CERTIFICATE: "" },
+      triggers: ["qwen3-embedding-test", "1"],
+    });
+  });
+
+  it("puts the key into the secret's version and nowhere else", () => {
+    const found = registered.filter(({ inputs }) => JSON.stringify(inputs).includes(SENTINEL.password));
+    expect([...new Set(found.map(({ type }) => type.split(":").at(-1)))]).toEqual(["SecretVersion"]);
+  });
+});
+
+describe("a fleet that does not grow", () => {
+  it("publishes no load, has no policy and may publish nothing", async () => {
+    const { registered } = await runProgram({ ...fleet, instancesMin: 3, instancesMax: 3 });
+    expect(of(registered, "Policy")).toEqual([]);
+    expect(one(registered, "RolePolicy").policy).not.toContain("PutMetricData");
+    expect(one(registered, "Group")).toMatchObject({
+      minSize: 3,
+      maxSize: 3,
+      instanceRefresh: { preferences: { maxHealthyPercentage: 134 } },
+    });
+  });
+});
+
+describe("capacity", () => {
+  const reserved = { availabilityZone: "us-east-1b", capacityReservationId: "cr-0123456789abcdef0" };
+  const target = { capacityReservationTarget: { capacityReservationId: "cr-0123456789abcdef0" } };
+
+  it.each([
+    ["spot", { capacity: "spot" }, { instanceMarketOptions: { marketType: "spot" } }],
+    ["reservation", { capacity: "reservation", ...reserved }, { capacityReservationSpecification: target }],
+    [
+      "capacity-block",
+      { capacity: "capacity-block", instanceType: "p4d.24xlarge", ...reserved },
+      { instanceMarketOptions: { marketType: "capacity-block" }, capacityReservationSpecification: target },
+    ],
+  ])("%s is asked for by a machine and by a fleet alike", async (_, config, inputs) => {
+    const single = await runProgram({ allowedCidrs: fleet.allowedCidrs, ...config });
+    expect(one(single.registered, "Instance")).toMatchObject(inputs);
+    const several = await runProgram({ ...fleet, ...config });
+    expect(one(several.registered, "LaunchTemplate")).toMatchObject(inputs);
+  });
+
+  it("keeps a fleet in the zone of its reservation, and its load balancer in two", async () => {
+    const { registered } = await runProgram({ ...fleet, capacity: "reservation", ...reserved });
+    expect(one(registered, "Group").vpcZoneIdentifiers).toEqual(["qwen3-embedding-test-us-east-1b-id"]);
+    expect((one(registered, "LoadBalancer").subnets as string[]).length).toBe(3);
+  });
+
+  it("says nothing of a market on demand", async () => {
+    const { registered } = await runProgram({ allowedCidrs: fleet.allowedCidrs });
+    expect(one(registered, "Instance")).not.toHaveProperty("instanceMarketOptions");
+    expect(one(registered, "Instance")).not.toHaveProperty("capacityReservationSpecification");
+  });
+});
+
+describe("an existing VPC", () => {
+  const existing = { vpcId: VPC, subnetIds: SUBNETS };
+
+  it("is used as it is by a single machine", async () => {
+    const { registered } = await runProgram({ allowedCidrs: fleet.allowedCidrs, ...existing });
+    for (const type of ["Vpc", "Subnet", "InternetGateway", "Route", "DefaultSecurityGroup"]) {
+      expect(of(registered, type), type).toEqual([]);
+    }
+    expect(one(registered, "Instance").subnetId).toBe(SUBNETS[0]);
+    expect(one(registered, "SecurityGroup").vpcId).toBe(VPC);
+  });
+
+  it("holds an internal endpoint: no public address, and the ways to AWS that machines use", async () => {
+    const { registered } = await runProgram({
+      ...fleet,
+      ...existing,
+      internal: true,
+      createVpcEndpoints: true,
+    });
+    expect(one(registered, "LoadBalancer")).toMatchObject({ internal: true, subnets: SUBNETS });
+    expect(one(registered, "LaunchTemplate")).toMatchObject({
+      networkInterfaces: [{ associatePublicIpAddress: "false" }],
+    });
+    expect(of(registered, "Eip")).toEqual([]);
+    const services = of(registered, "VpcEndpoint").map(({ inputs }) => inputs.serviceName);
+    expect(services.sort()).toEqual(
+      ["autoscaling", "ec2messages", "monitoring", "s3", "secretsmanager", "ssm", "ssmmessages"].map(
+        (service) => `com.amazonaws.us-east-1.${service}`,
+      ),
+    );
+  });
+
+  it.each([
+    [
+      "a subnet of another VPC",
+      { subnetIds: ["subnet-ffff000a", SUBNETS[1]] },
+      /subnet-ffff000a is in vpc-ffffffff/,
+    ],
+    ["two subnets in one zone", { subnetIds: [SUBNETS[0], "subnet-9999999a"] }, /two are in one zone/],
+    [
+      "subnets without the type",
+      { subnetIds: ["subnet-0123456c", "subnet-0123456e"] },
+      /which offer g6e.xlarge/,
+    ],
+    ["a zone that no subnet is in", { availabilityZone: "us-east-1d" }, /at least one in us-east-1d/],
+  ])("refuses %s", async (_, change, message) => {
+    await expect(runProgram({ ...fleet, ...existing, ...change })).rejects.toThrow(message);
+  });
+});
+
+describe("a machine without internet", () => {
+  const mirrored = {
+    modelSource: "s3://mirror/qwen3/model",
+    packageMirror: "s3://mirror/qwen3/packages",
+    imageId: "ami-00000000000000001",
+  };
+
+  it("takes model and packages from S3, each with its permission, and an image of one's own", async () => {
+    const { registered } = await runProgram({ allowedCidrs: fleet.allowedCidrs, ...mirrored });
+    const instance = one(registered, "Instance");
+    expect(instance.ami).toBe("ami-00000000000000001");
+    expect(instance.userData).toContain('QWEN3_PACKAGE_MIRROR="s3://mirror/qwen3/packages"');
+    const { Statement } = JSON.parse(one(registered, "RolePolicy").policy as string) as {
+      Statement: { Sid: string; Resource: unknown; Condition?: unknown }[];
+    };
+    expect(Statement.map(({ Sid }) => Sid)).toEqual([
+      ...["ReadOwnSecrets", "ReadBundleAndIndex", "SessionManager"],
+      ...["ListModel", "ReadModel", "ListPackages", "ReadPackages"],
+    ]);
+    expect(Statement.find(({ Sid }) => Sid === "ReadPackages")?.Resource).toBe(
+      "arn:aws:s3:::mirror/qwen3/packages/*",
+    );
+  });
+
+  it("is refused before anything is created where the mirror was filled for other locks", async () => {
+    await expect(
+      runProgram({ allowedCidrs: fleet.allowedCidrs, packageMirror: "s3://mirror/stale/packages" }),
+    ).rejects.toThrow(
+      /packageMirror is "s3:\/\/mirror\/stale\/packages".*`npm run mirror`.*Nothing was changed/s,
+    );
+  });
+});
+
+describe("a domain", () => {
+  it("is refused where this account has no zone for it", async () => {
+    await expect(runProgram({ ...fleet, domain: "embeddings.example.org" })).rejects.toThrow(
+      /domain is "embeddings.example.org".*looked for embeddings.example.org, example.org/,
+    );
+  });
+
+  it("is taken with a zone that is named", async () => {
+    const { registered } = await runProgram({
+      ...fleet,
+      domain: "a.example.org",
+      hostedZoneId: "Z00000000000000000001",
+    });
+    expect(of(registered, "Record").map(({ inputs }) => inputs.zoneId)).toEqual(
+      Array(2).fill("Z00000000000000000001"),
+    );
+  });
+});

@@ -1,0 +1,45 @@
+import { describe, expect, it } from "vitest";
+import { memoryNeed, memoryProblem } from "../../components/gpuMemory";
+import { GPU_INSTANCE_TYPES } from "../../components/instanceTypes";
+import { MODEL } from "../../components/machine/config";
+
+const l4 = GPU_INSTANCE_TYPES["g6.xlarge"]!;
+const a100 = GPU_INSTANCE_TYPES["p4d.24xlarge"]!;
+
+describe("memoryNeed", () => {
+  it("counts the weights that Hugging Face lists, about 8 GB", () => {
+    expect(memoryNeed(MODEL.contextLength, a100).weights).toBe(8_043_548_672);
+  });
+
+  it("counts 144 KiB of keys and values a token: 36 layers of 8 heads of 128, twice, in bfloat16", () => {
+    expect(memoryNeed(1, a100).kvPool).toBe(144 * 1024);
+    expect(memoryNeed(32768, a100).kvPool).toBe(4.5 * 1024 ** 3);
+  });
+});
+
+describe("memoryProblem", () => {
+  it.each(Object.entries(GPU_INSTANCE_TYPES))("lets the defaults run on %s", (_, gpu) => {
+    expect(memoryProblem(MODEL.contextLength, 0.85, gpu)).toBeUndefined();
+  });
+
+  it("refuses a share that weights and KV pool do not fit into, and says which would do", () => {
+    expect(memoryProblem(32768, 0.5, l4)).toMatch(
+      /memFractionStatic is 0.5, of 24 GB on an L4, .*weights of 8.0 GB, a KV pool of 4.8 GB for 32768 tokens.*allowed: from 0.54 to 0.94/,
+    );
+    expect(memoryProblem(32768, 0.54, l4)).toBeUndefined();
+    expect(memoryProblem(16384, 0.5, l4)).toBeUndefined();
+  });
+
+  it("refuses a share that leaves too little to compute with", () => {
+    expect(memoryProblem(32768, 0.95, l4)).toMatch(/memFractionStatic is 0.95/);
+    expect(memoryProblem(32768, 0.94, l4)).toBeUndefined();
+    expect(memoryProblem(32768, 0.95, a100)).toBeUndefined();
+  });
+
+  it("says so where no share would do", () => {
+    const small = { model: "T4", memoryGb: 12 };
+    expect(memoryProblem(32768, 0.85, small)).toMatch(
+      /allowed: none with this type: a shorter contextLength/,
+    );
+  });
+});
