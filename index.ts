@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { ApiKey } from "./components/apiKey";
 import { Artifacts } from "./components/artifacts";
 import { AwsEndpoints } from "./components/awsEndpoints";
+import { Budget } from "./components/budget";
 import { capacityHook } from "./components/capacity";
 import { DomainEndpoint } from "./components/domainEndpoint";
 import { EmbeddingFleet } from "./components/embeddingFleet";
@@ -14,6 +15,7 @@ import { MODEL } from "./components/machine/config";
 import { requireMirrored, requireReadable } from "./components/modelSource";
 import { Network, networkRanges } from "./components/network";
 import { place } from "./components/placement";
+import { Schedule } from "./components/schedule";
 import { loadSettings, resourceName } from "./components/settings";
 import { Verification } from "./components/verification";
 
@@ -126,6 +128,14 @@ export = async () => {
           allocationId: endpoint.allocationId,
           machine,
         });
+
+  if (settings.schedule && machines instanceof EmbeddingServer) {
+    const { instanceId } = machines;
+    new Schedule(name, { ...settings.schedule, instanceId, siblingArn: first.secretArn });
+  }
+  if (settings.budget) {
+    new Budget(name, settings.budget);
+  }
 
   new Verification(
     name,

@@ -19,6 +19,15 @@ export default defineConfig({
       },
       {
         test: {
+          name: "provider",
+          include: ["test/provider/**/*.test.ts"],
+          testTimeout: 10 * MINUTE,
+          hookTimeout: 15 * MINUTE,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
           name: "machine",
           include: ["test/machine/**/*.test.ts"],
           testTimeout: 10 * MINUTE,

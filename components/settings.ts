@@ -1,6 +1,7 @@
 import { Region } from "@pulumi/aws/types/enums";
 import * as pulumi from "@pulumi/pulumi";
 import { CAPACITY_KINDS, type Capacity, type CapacityKind } from "./capacity";
+import { isCron, isTimezone } from "./cron";
 import { memoryProblem } from "./gpuMemory";
 import { CAPACITY_BLOCK_TYPES, GPU_INSTANCE_TYPES } from "./instanceTypes";
 import { type Accelerator, DEFAULT_MODEL_SOURCE, MODEL } from "./machine/config";
@@ -53,6 +54,10 @@ export interface Settings {
   awsProfile: string | undefined;
   httpsProxy: string | undefined;
   verificationTimeoutSeconds: number;
+  /** When a single machine stops and starts. */
+  schedule: { stop: string; start?: string; timezone: string } | undefined;
+  /** Mail on the account's cost of a month. */
+  budget: { monthlyUsd: number; emails: string[] } | undefined;
 }
 
 /** What the checks answer; the AWS profile is the deployer's own. */
@@ -94,6 +99,11 @@ const NAMES = [
   "awsEndpointUrl",
   "httpsProxy",
   "verificationTimeoutSeconds",
+  "stopSchedule",
+  "startSchedule",
+  "scheduleTimezone",
+  "budgetMonthlyUsd",
+  "budgetEmails",
   "cpuWorkers",
 ] as const;
 type Name = (typeof NAMES)[number];
@@ -122,6 +132,9 @@ export const DEFAULTS = {
   rootVolumeGib: 150,
   protect: false,
   verificationTimeoutSeconds: 2700,
+  scheduleTimezone: "UTC",
+  budgetMonthlyUsd: 0,
+  budgetEmails: [],
   cpuWorkers: 1,
   // Optional: empty is not set.
   availabilityZone: "",
@@ -134,6 +147,8 @@ export const DEFAULTS = {
   imageId: "",
   awsEndpointUrl: "",
   httpsProxy: "",
+  stopSchedule: "",
+  startSchedule: "",
 } as const satisfies Partial<Record<Name, unknown>>;
 
 /** Reads the stack's configuration and checks it, before any resource exists. */
@@ -202,6 +217,17 @@ export function checkSettings(written: RawSettings): CheckedSettings {
     "a list of different subnet IDs such as subnet-0123456789abcdef0",
     isSubnetList,
   );
+
+  const cron = (name: Name) =>
+    optional(name, 'six fields of EventBridge\'s cron such as "0 20 ? * MON-FRI *"', isCron);
+  const [stop, start] = [cron("stopSchedule"), cron("startSchedule")];
+  const timezone = read<string>(
+    "scheduleTimezone",
+    "the IANA name of a time zone such as Europe/Berlin",
+    (value) => typeof value === "string" && isTimezone(value),
+  );
+  const monthlyUsd = integer("budgetMonthlyUsd", 0, 10_000_000, "US dollars");
+  const emails = read<string[]>("budgetEmails", "a list of up to 10 different mail addresses", isEmailList);
 
   const settings: CheckedSettings = {
     region: read("region", `one of AWS's regions: ${REGIONS.join(", ")}`, (value) => REGIONS.includes(value)),
@@ -278,7 +304,15 @@ export function checkSettings(written: RawSettings): CheckedSettings {
     awsEndpointUrl: optional("awsEndpointUrl", "an http:// or https:// URL", isHttpUrl),
     httpsProxy: optional("httpsProxy", "an http:// or https:// URL", isHttpUrl),
     verificationTimeoutSeconds: integer("verificationTimeoutSeconds", 10, 4 * 3600, "seconds"),
+    schedule: stop === undefined ? undefined : { stop, start, timezone },
+    budget: monthlyUsd === 0 ? undefined : { monthlyUsd, emails },
   };
+  if (stop === undefined && start !== undefined) {
+    problems.push(`startSchedule is "${start}"; allowed: not set without stopSchedule`);
+  }
+  if (monthlyUsd > 0 && Array.isArray(emails) && emails.length === 0) {
+    problems.push("budgetEmails is []; allowed: with budgetMonthlyUsd, at least one address to write to");
+  }
   if (problems.length === 0) {
     problems.push(...togetherProblems(settings, subnetIds));
   }
@@ -299,6 +333,11 @@ function togetherProblems(settings: CheckedSettings, subnetIds: string[]): strin
     ...(memory ? [memory] : []),
     ...capacityProblems(settings),
     ...fleetProblems(settings),
+    ...(settings.schedule && settings.domain
+      ? [
+          `stopSchedule is "${settings.schedule.stop}"; allowed: not set with a domain, whose fleet would start other machines`,
+        ]
+      : []),
     ...networkProblems(settings, subnetIds),
   ];
 }
@@ -410,6 +449,15 @@ function instanceTypesAllowed(accelerator: Accelerator): string {
   return accelerator === "cpu"
     ? "an EC2 instance type such as m7i.xlarge"
     : `a type with NVIDIA GPUs that this stack knows: ${Object.keys(GPU_INSTANCE_TYPES).join(", ")}`;
+}
+
+function isEmailList(value: unknown): boolean {
+  return (
+    Array.isArray(value) &&
+    value.length <= 10 &&
+    new Set(value).size === value.length &&
+    value.every((address) => typeof address === "string" && /^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(address))
+  );
 }
 
 function isClientList(value: unknown): boolean {

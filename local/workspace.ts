@@ -22,7 +22,7 @@ export function createWorkspace(
   stackName: string,
   settings: {
     configuration: string;
-    values: Record<string, string | number>;
+    values: Record<string, unknown>;
     path: string;
     awsEndpointUrl: string;
   },
@@ -75,7 +75,7 @@ function writeConfiguration(
   workDir: string,
   stackName: string,
   configuration: string,
-  values: Record<string, string | number>,
+  values: Record<string, unknown>,
 ): void {
   const path = join(workDir, `Pulumi.${stackName}.yaml`);
   const previous = existsSync(path) ? parse(readFileSync(path, "utf8")) : {};

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ROOT } from "../local/paths";
 import { installPrograms, unsupported } from "../local/preflight";
+import { findTools } from "../test/provider/terraform";
 
 /** A layer of test and why it cannot run here, if it cannot. */
 interface Layer {
@@ -17,10 +18,11 @@ async function main(named: string[]): Promise<void> {
   const layers: Layer[] = [
     { name: "unit" },
     { name: "engine", skipped: reason },
+    { name: "provider", skipped: providerUnsupported() },
     { name: "machine", skipped: reason },
   ];
   const chosen = named.length > 0 ? layers.filter(({ name }) => named.includes(name)) : layers;
-  if (!reason && chosen.some(({ name }) => name !== "unit")) {
+  if (!reason && chosen.some(({ name }) => name === "engine" || name === "machine")) {
     console.log(`Programs: ${await installPrograms((line) => console.log(line))}`);
   }
   const counts = { passed: 0, failed: 0, skipped: 0 };
@@ -39,6 +41,12 @@ async function main(named: string[]): Promise<void> {
   counts.failed += check ? 0 : 1;
   console.log(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
   process.exitCode = counts.failed > 0 || counts.passed === 0 ? 1 : 0;
+}
+
+/** Why the provider layer cannot run here, or undefined where it can. */
+function providerUnsupported(): string | undefined {
+  const tools = findTools();
+  return typeof tools === "string" ? tools : undefined;
 }
 
 function runCheck(): boolean {

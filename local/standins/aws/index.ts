@@ -1,11 +1,14 @@
 import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { InputError, type Props, type ProviderDefinition } from "../framework";
 import { connection, REGION } from "./account";
+import { budgets } from "./budgets";
 import { ec2, getInstanceTypeOfferings } from "./ec2";
 import { fleet, getZone } from "./fleet";
 import { iam } from "./iam";
+import { lambda } from "./lambda";
 import { getRouteTables, getSubnet, getVpc, network } from "./network";
 import { getObject, s3 } from "./s3";
+import { scheduler } from "./scheduler";
 import { getSecretVersion, secretsmanager } from "./secretsmanager";
 
 /** The stand-in for AWS: what this stack uses and no more. docs/local.md says what is real in it. */
@@ -18,7 +21,17 @@ export const aws: ProviderDefinition = {
       throw new InputError("region", `is ${String(region)}; the local stand-in has ${REGION} alone`);
     }
   },
-  resources: { ...network, ...ec2, ...fleet, ...iam, ...secretsmanager, ...s3 },
+  resources: {
+    ...network,
+    ...ec2,
+    ...fleet,
+    ...iam,
+    ...secretsmanager,
+    ...s3,
+    ...lambda,
+    ...scheduler,
+    ...budgets,
+  },
   invokes: {
     "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": getInstanceTypeOfferings,
     "aws:ec2/getSubnet:getSubnet": getSubnet,

@@ -70,6 +70,8 @@ const COMPUTED: Record<string, (name: string) => Record<string, unknown>> = {
   "aws:autoscaling/policy:Policy": () => ({}),
   "aws:autoscaling/lifecycleHook:LifecycleHook": () => ({}),
   "aws:ec2/vpcEndpoint:VpcEndpoint": () => ({}),
+  "aws:scheduler/schedule:Schedule": () => ({}),
+  "aws:budgets/budget:Budget": () => ({}),
   "command:local:Command": () => ({}),
 };
 

@@ -1,0 +1,95 @@
+import { isKnown, isTrue, list, part, resourcePolicy } from "./resources";
+
+const INSTANCE = "aws:ec2/instance:Instance";
+const TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate";
+const MACHINES = [INSTANCE, TEMPLATE];
+
+/** What a key, a token or a private key looks like. */
+const SECRETS: Record<string, RegExp> = {
+  "an API key of this stack": /qwen3_[0-9A-Za-z]{48}/,
+  "a private key": /-----BEGIN [A-Z ]*PRIVATE KEY-----/,
+  "an AWS access key": /\b(AKIA|ASIA)[0-9A-Z]{16}\b/,
+  "a token of Hugging Face": /\bhf_[0-9A-Za-z]{30,}/,
+};
+
+const IMDSV2 = resourcePolicy(
+  "imdsv2",
+  "The metadata service takes tokens only, and answers the machine itself only.",
+  MACHINES,
+  ({ metadataOptions }) => [
+    ...(part(metadataOptions, "httpTokens") === "required"
+      ? []
+      : [
+          "metadataOptions.httpTokens is not required: IMDSv1 would hand the role's credentials to a plain GET",
+        ]),
+    ...(part(metadataOptions, "httpPutResponseHopLimit") === 1
+      ? []
+      : ["metadataOptions.httpPutResponseHopLimit is not 1: containers would reach the role's credentials"]),
+  ],
+);
+
+const NO_KEY_PAIR = resourcePolicy(
+  "no-key-pair",
+  "No machine is started with an SSH key pair.",
+  MACHINES,
+  ({ keyName }) => (keyName === undefined ? [] : ["keyName is set: there is no SSH here"]),
+);
+
+const ENCRYPTED_VOLUMES = resourcePolicy(
+  "encrypted-volumes",
+  "Every volume of a machine is encrypted, the root volume by name.",
+  MACHINES,
+  (props, { type }) => {
+    const volumes =
+      type === INSTANCE
+        ? [props.rootBlockDevice ?? {}, ...list(props.ebsBlockDevices)]
+        : (list(props.blockDeviceMappings).length > 0 ? list(props.blockDeviceMappings) : [{}]).map(
+            (mapping) => part(mapping, "ebs") ?? {},
+          );
+    return volumes
+      .filter((volume) => !isTrue(part(volume, "encrypted")))
+      .map(() => "a volume is not encrypted");
+  },
+);
+
+const NO_SECRET_IN_USER_DATA = resourcePolicy(
+  "no-secret-in-user-data",
+  "User data, which any process on the machine and any reader of the instance can see, holds no secret.",
+  MACHINES,
+  (props) => {
+    const text = userData(props);
+    return Object.entries(SECRETS)
+      .filter(([, pattern]) => pattern.test(text))
+      .map(([what]) => `the user data holds ${what}`);
+  },
+);
+
+const PINNED = resourcePolicy(
+  "pinned-versions",
+  "The model is a commit or a prefix of the deployer's own, the machine's files have a digest, and the image stays as it was chosen.",
+  MACHINES,
+  (props, { type, opts }) => {
+    const text = userData(props);
+    const source = /QWEN3_MODEL_SOURCE="?([^"\\\n]*)/.exec(text)?.[1];
+    const image = type === INSTANCE ? "ami" : "imageId";
+    return [
+      ...(source === undefined || /^s3:\/\/|^hf:\/\/.+@[0-9a-f]{40}$/.test(source)
+        ? []
+        : [`the model ${source} is not pinned to a commit`]),
+      ...(text === "" || /BUNDLE_SHA256="?[0-9a-f]{64}/.test(text)
+        ? []
+        : ["the user data names no digest of the machine's files"]),
+      ...(opts.ignoreChanges.includes(image)
+        ? []
+        : [`${image} is not in ignoreChanges: AWS's next image would replace the machine`]),
+    ];
+  },
+);
+
+export const machinePolicies = [IMDSV2, NO_KEY_PAIR, ENCRYPTED_VOLUMES, NO_SECRET_IN_USER_DATA, PINNED];
+
+/** The document, plain or base64; empty while it is not known. */
+function userData({ userData, userDataBase64 }: Record<string, unknown>): string {
+  const text = [userData, userDataBase64].find(isKnown) ?? "";
+  return /^[A-Za-z0-9+/\s]+={0,2}$/.test(text) ? Buffer.from(text, "base64").toString("utf8") : text;
+}

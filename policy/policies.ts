@@ -1,0 +1,13 @@
+import type { Policies } from "@pulumi/policy";
+import { machinePolicies } from "./machine";
+import { networkPolicies } from "./network";
+import { rightsPolicies } from "./rights";
+import { storagePolicies } from "./storage";
+
+/** Every promise, one policy each. */
+export const policies: Policies = [
+  ...networkPolicies,
+  ...machinePolicies,
+  ...storagePolicies,
+  ...rightsPolicies,
+];

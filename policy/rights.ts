@@ -1,0 +1,56 @@
+import { resourcePolicy } from "./resources";
+
+interface Statement {
+  Sid?: string;
+  Effect: string;
+  Action: string | string[];
+  Resource: string | string[];
+  Condition?: Record<string, Record<string, unknown>>;
+}
+
+/** Actions that take no resource, by AWS's service authorization reference. */
+const WITHOUT_RESOURCE = [
+  /^ssm:UpdateInstanceInformation$/,
+  /^ssmmessages:/,
+  /^ec2messages:/,
+  /^ec2:Describe/,
+  /^autoscaling:Describe/,
+];
+
+const LEAST_PRIVILEGE = resourcePolicy(
+  "least-privilege",
+  "A role's policy names its actions one by one, and resources wherever the action has any.",
+  ["aws:iam/rolePolicy:RolePolicy"],
+  ({ policy }) => (typeof policy === "string" && policy.startsWith("{") ? problems(policy) : []),
+);
+
+const NO_MANAGED_POLICIES = resourcePolicy(
+  "no-managed-policies",
+  "No role has one of AWS's managed policies: AmazonSSMManagedInstanceCore, for one, reads every parameter of the account.",
+  ["aws:iam/rolePolicyAttachment:RolePolicyAttachment", "aws:iam/role:Role"],
+  ({ policyArn, managedPolicyArns }) =>
+    [policyArn, ...((managedPolicyArns ?? []) as unknown[])]
+      .filter((arn) => /^arn:[^:]*:iam::aws:policy\//.test(String(arn)))
+      .map((arn) => `${String(arn)} is AWS's`),
+);
+
+export const rightsPolicies = [LEAST_PRIVILEGE, NO_MANAGED_POLICIES];
+
+function problems(policy: string): string[] {
+  const { Statement } = JSON.parse(policy) as { Statement: Statement[] };
+  return Statement.filter(({ Effect }) => Effect === "Allow").flatMap(
+    ({ Sid, Action, Resource, Condition }) => {
+      const actions = [Action].flat();
+      const everywhere = [Resource].flat().includes("*");
+      const conditioned = Condition !== undefined;
+      return [
+        ...actions.filter((action) => action.includes("*")).map((action) => `${Sid} allows ${action}`),
+        ...actions
+          .filter(
+            (action) => everywhere && !conditioned && !WITHOUT_RESOURCE.some((each) => each.test(action)),
+          )
+          .map((action) => `${Sid} allows ${action} on every resource`),
+      ];
+    },
+  );
+}

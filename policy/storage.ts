@@ -1,0 +1,67 @@
+import type { PolicyResource, StackValidationPolicy } from "@pulumi/policy";
+import { isKnown, list, part, resourcePolicy } from "./resources";
+
+const BUCKET = "aws:s3/bucket:Bucket";
+const ACCESS = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock";
+const ENCRYPTION = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration";
+const POLICY = "aws:s3/bucketPolicy:BucketPolicy";
+
+const CLOSED = ["blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"];
+
+const PRIVATE_BUCKETS: StackValidationPolicy = {
+  name: "private-encrypted-buckets",
+  description: "Every bucket is closed to the public, encrypted, and refuses plain HTTP.",
+  enforcementLevel: "mandatory",
+  validateStack: ({ resources }, report) => {
+    for (const bucket of resources.filter(({ type }) => type === BUCKET)) {
+      const of = (type: string) => resources.filter((each) => each.type === type && isOf(each, bucket));
+      if (!of(ACCESS).some(({ props }) => CLOSED.every((name) => props[name] === true))) {
+        report("the bucket is not closed to the public in all four ways", bucket.urn);
+      }
+      if (!of(ENCRYPTION).some(({ props }) => list(props.rules).some(encrypts))) {
+        report("the bucket has no encryption by default", bucket.urn);
+      }
+      if (!of(POLICY).some(({ props }) => !isKnown(props.policy) || refusesPlainHttp(String(props.policy)))) {
+        report("the bucket's policy does not refuse plain HTTP", bucket.urn);
+      }
+    }
+  },
+};
+
+/** Everything that may hold a text, besides the secrets themselves. */
+const SECRETS_IN_THEIR_PLACE = resourcePolicy(
+  "keys-in-secrets-manager-only",
+  "A key of this stack or a private key is an input of secrets and certificates, and of nothing else.",
+  [
+    "aws:s3/bucketObjectv2:BucketObjectv2",
+    "aws:ssm/parameter:Parameter",
+    "aws:iam/rolePolicy:RolePolicy",
+    "command:local:Command",
+  ],
+  (props) =>
+    /qwen3_[0-9A-Za-z]{48}|-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(JSON.stringify(props))
+      ? ["an input holds a key"]
+      : [],
+);
+
+export const storagePolicies = [PRIVATE_BUCKETS, SECRETS_IN_THEIR_PLACE];
+
+function isOf(setting: PolicyResource, bucket: PolicyResource): boolean {
+  return (setting.propertyDependencies.bucket ?? []).some(({ urn }) => urn === bucket.urn);
+}
+
+function encrypts(rule: Record<string, unknown>): boolean {
+  return ["AES256", "aws:kms", "aws:kms:dsse"].includes(
+    String(part(rule, "applyServerSideEncryptionByDefault", "sseAlgorithm")),
+  );
+}
+
+function refusesPlainHttp(policy: string): boolean {
+  const { Statement } = JSON.parse(policy) as { Statement: Record<string, unknown>[] };
+  return Statement.some(
+    (statement) =>
+      statement.Effect === "Deny" &&
+      statement.Action === "s3:*" &&
+      part(statement, "Condition", "Bool", "aws:SecureTransport") === "false",
+  );
+}

@@ -1,0 +1,3 @@
+import { main } from "./cost/main";
+
+process.exitCode = main(process.argv.slice(2), process);

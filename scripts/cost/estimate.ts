@@ -1,0 +1,134 @@
+import { GPU_INSTANCE_TYPES } from "../../components/instanceTypes";
+import { HOSTED, HOURS_A_MONTH, INSTANCE_HOUR, type Price, SERVICES } from "./prices";
+
+/** What the estimate depends on, of a stack's settings. */
+export interface Priced {
+  region: string;
+  instanceType: string;
+  clients: string[];
+  rootVolumeGib: number;
+  instances: { min: number };
+  /** With one, machines stand behind a load balancer. */
+  domain: string | undefined;
+  internal: boolean;
+}
+
+export interface Assumptions {
+  /** Tokens a second of one GPU. */
+  tokensPerSecond: number;
+  /** Hours a month that machines run; the rest of the stack is there all the time. */
+  hours: number;
+  /** Machines that run; the fewest of the settings without it. */
+  machines?: number;
+}
+
+export interface Line {
+  what: string;
+  /** US dollars an hour while machines run, and a month. */
+  hour: number;
+  month: number;
+  price: Price;
+}
+
+export interface Estimate {
+  lines: Line[];
+  hour: number;
+  month: number;
+  /** Tokens a second of all GPUs together. */
+  tokensPerSecond: number;
+  /** US dollars for a million tokens with every GPU busy all the time that machines run. */
+  perMillionTokens: number;
+  /** Hosted prices, and the tokens a month at which this stack costs the same; none where it cannot do as many. */
+  hosted: { name: string; price: Price; breakEvenTokens?: number }[];
+  /** What is not in the sum. */
+  leftOut: string[];
+}
+
+/** How often a machine asks for each client's secret and for the index, and for the certificate; qwen3/keys.py. */
+const POLL_SECONDS = 5;
+const CERTIFICATE_POLL_SECONDS = 60;
+const SECONDS_AN_HOUR = 3600;
+
+/** @throws Error for an instance type without a price, or a region other than the one that the prices are of. */
+export function estimate(settings: Priced, assumptions: Assumptions): Estimate {
+  const machines = assumptions.machines ?? settings.instances.min;
+  if (settings.region !== "us-east-1") {
+    throw new Error(
+      `aws:region is ${JSON.stringify(settings.region)}; allowed: us-east-1, the only one whose prices are in scripts/cost/prices.ts`,
+    );
+  }
+  const machine = INSTANCE_HOUR[settings.instanceType];
+  if (!machine) {
+    throw new Error(
+      `instanceType is ${JSON.stringify(settings.instanceType)}; allowed: ${Object.keys(INSTANCE_HOUR).join(", ")}, whose prices are in scripts/cost/prices.ts`,
+    );
+  }
+  const lines = [
+    ...machineLines(settings, machines, assumptions.hours, machine),
+    // Each client's and the certificate's.
+    always("secrets", SERVICES.secretMonth, settings.clients.length + 1, HOURS_A_MONTH),
+    ...addressLines(settings, machines, assumptions.hours),
+  ];
+  const hour = sum(lines.map((line) => line.hour));
+  const month = sum(lines.map((line) => line.month));
+  const gpus = (GPU_INSTANCE_TYPES[settings.instanceType]?.count ?? 0) * machines;
+  const tokensPerSecond = gpus * assumptions.tokensPerSecond;
+  const tokensAMonth = tokensPerSecond * SECONDS_AN_HOUR * assumptions.hours;
+  return {
+    lines,
+    hour,
+    month,
+    tokensPerSecond,
+    perMillionTokens: month / (tokensAMonth / 1_000_000),
+    hosted: HOSTED.map(({ name, ...price }) => {
+      const tokens = (month / price.usd) * 1_000_000;
+      return { name, price, ...(tokens <= tokensAMonth && { breakEvenTokens: tokens }) };
+    }),
+    leftOut: [
+      "IOPS and throughput of the root volume beyond gp3's own (4000 and 500 MB/s are asked for)",
+      ...(settings.domain ? ["the load balancer, its addresses, VPC endpoints and metrics"] : []),
+      "data out to the internet, logs, taxes, and the discounts of savings plans, reservations and spot",
+    ],
+  };
+}
+
+/** What is charged by the hours that a machine runs, and its disk, which stays while it is stopped. */
+function machineLines(settings: Priced, machines: number, hours: number, machine: Price): Line[] {
+  const polls = SECONDS_AN_HOUR / POLL_SECONDS;
+  const running = (what: string, price: Price, units: number): Line => ({
+    what,
+    price,
+    hour: price.usd * units * machines,
+    month: price.usd * units * machines * hours,
+  });
+  return [
+    running(`${machines} × ${settings.instanceType}`, machine, 1),
+    always("root volumes, gp3", SERVICES.gp3GibMonth, settings.rootVolumeGib * machines, HOURS_A_MONTH),
+    running(
+      "polling secrets",
+      SERVICES.secretsManagerCall,
+      polls * settings.clients.length + SECONDS_AN_HOUR / CERTIFICATE_POLL_SECONDS,
+    ),
+    running("polling the index", SERVICES.s3Get, polls),
+  ];
+}
+
+/** A single machine's address stays while it is stopped; a fleet's machines have theirs while they run, or none. */
+function addressLines({ domain, internal }: Priced, machines: number, hours: number): Line[] {
+  const price = SERVICES.publicIpv4Hour;
+  if (domain === undefined) {
+    return [always("public address", price, 1, 1)];
+  }
+  const hour = price.usd * machines;
+  return internal ? [] : [{ what: "public addresses", price, hour, month: hour * hours }];
+}
+
+/** What is charged all month: `units` at a price for `hoursPerUnit` hours each. */
+function always(what: string, price: Price, units: number, hoursPerUnit: number): Line {
+  const hour = (price.usd * units) / hoursPerUnit;
+  return { what, price, hour, month: hour * HOURS_A_MONTH };
+}
+
+function sum(values: number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

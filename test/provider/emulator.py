@@ -1,0 +1,71 @@
+"""moto with everything that AWS's own provider asks of it for this stack.
+
+`emulator.py PORT_FILE [POLICY_FILE]`: listens on a free port of 127.0.0.1 and writes the port into PORT_FILE. Whoever
+deploys may do what POLICY_FILE grants, everything without one. State is in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+os.environ["MOTO_ACM_VALIDATION_WAIT"] = "1"
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "local" / "aws"))
+
+import additions
+import authorisation
+import corrections
+from census import census
+from given import given, prepare
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+
+class Handler(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log(self, *_: object) -> None:
+        pass
+
+
+def with_questions(application: Callable) -> Callable:
+    """Answers /_census, /_given and /_used itself."""
+    answers = {"/_census": census, "/_given": given, "/_used": authorisation.used}
+
+    def application_or_answer(environ: dict, start_response: Callable) -> Iterable[bytes]:
+        answer = answers.get(environ["PATH_INFO"])
+        if answer is None:
+            return application(environ, start_response)
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps(answer()).encode()]
+
+    return application_or_answer
+
+
+def main() -> None:
+    corrections.apply()
+    additions.apply()
+    prepare()
+    authorisation.apply()
+    if len(sys.argv) > 2:
+        authorisation.set_policy(Path(sys.argv[2]).read_text())
+    application = with_questions(DomainDispatcherApplication(create_backend_app))
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    partial = Path(f"{sys.argv[1]}.partial")
+    partial.write_text(str(server.port))
+    partial.rename(sys.argv[1])
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    ended.wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+import type { Given } from "./emulator";
+import type { Environment } from "./record";
+
+/** An environment of the repository, or what a user would make of one. */
+export interface ProviderEnvironment extends Environment {
+  /** Not applied: the emulator has nothing of the kind. AWS's provider plans it. */
+  planOnly?: boolean;
+}
+
+/** By name; `given` is what the account has before. */
+export function environments(given: Given): Record<string, ProviderEnvironment> {
+  const zones = Object.keys(given.subnets).sort().slice(0, 2);
+  const fleet = { domain: `embeddings.${given.domain}`, instancesMin: 2, instancesMax: 3, protect: false };
+  return {
+    dev: {
+      stack: "dev",
+      configuration: "Pulumi.dev.yaml",
+      values: {
+        stopSchedule: "0 20 ? * MON-FRI *",
+        startSchedule: "0 7 ? * MON-FRI *",
+        scheduleTimezone: "Europe/Berlin",
+        budgetMonthlyUsd: 500,
+        budgetEmails: ["ops@example.com"],
+      },
+    },
+    prod: { stack: "prod", configuration: "Pulumi.prod.yaml" },
+    local: { stack: "local", configuration: "Pulumi.local.yaml" },
+    fleet: { stack: "fleet", configuration: "Pulumi.prod.yaml", values: fleet },
+    internal: {
+      stack: "internal",
+      configuration: "Pulumi.prod.yaml",
+      values: {
+        ...fleet,
+        internal: true,
+        vpcId: given.vpcId,
+        subnetIds: zones.map((zone) => given.subnets[zone]),
+        createVpcEndpoints: true,
+        allowedCidrs: [given.cidrBlock],
+        allowPublicAccess: false,
+        modelSource: "s3://qwen3-local-models/tiny-qwen3",
+      },
+    },
+    spot: {
+      stack: "spot",
+      configuration: "Pulumi.dev.yaml",
+      values: { capacity: "spot" },
+      planOnly: true,
+    },
+    reservation: {
+      stack: "reservation",
+      configuration: "Pulumi.dev.yaml",
+      values: {
+        capacity: "reservation",
+        capacityReservationId: "cr-0123456789abcdef0",
+        availabilityZone: zones[0],
+      },
+      planOnly: true,
+    },
+  };
+}

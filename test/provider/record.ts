@@ -1,0 +1,109 @@
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { prepareEngine } from "../../local/engine";
+import { ROOT } from "../../local/paths";
+import { runProgram } from "../../local/up";
+import { createWorkspace, openStack } from "../../local/workspace";
+import type { Given } from "./emulator";
+import type { Recorded, RecordedLookup, RecordedResource } from "./recorded";
+
+const PROVIDERS = ["aws", "command", "random", "tls"];
+
+/** Everything that one environment's program asks of its providers. */
+export interface Recording {
+  resources: Resource[];
+  lookups: RecordedLookup[];
+}
+
+export interface Resource extends RecordedResource {
+  /** URNs that come before it: what it refers to and what it was told to wait for. */
+  dependencies: string[];
+  /** Pulumi's names of properties that do not count as changes. */
+  ignoreChanges: string[];
+}
+
+/** A stack's configuration as in Pulumi.STACK.yaml. */
+export interface Environment {
+  /** File of the repository. */
+  configuration: string;
+  /** Settings beyond those of the file. */
+  values?: Record<string, unknown>;
+  /** Name of the stack, which names of resources begin with. */
+  stack: string;
+}
+
+/**
+ * Runs the unchanged program through the real engine with providers that record and create nothing.
+ *
+ * @param schema file with the AWS provider's schema
+ * @param given what looking up finds where it decides what the program creates
+ */
+export async function record(environment: Environment, schema: string, given: Given): Promise<Recording> {
+  const state = mkdtempSync(join(tmpdir(), "qwen3-record-"));
+  const path = join(state, "record");
+  try {
+    const engine = await prepareEngine(join(state, "providers"), () => undefined);
+    const workspace = createWorkspace(state, environment.stack, {
+      configuration: environment.configuration,
+      values: environment.values ?? {},
+      path: `${recorders(state)}:${engine.path}`,
+      awsEndpointUrl: "",
+    });
+    Object.assign(workspace.env, {
+      QWEN3_SCHEMA: schema,
+      QWEN3_RECORD: path,
+      QWEN3_GIVEN: JSON.stringify(given),
+    });
+    const stack = await openStack(workspace, runProgram);
+    await stack.up();
+    const { deployment } = await stack.workspace.exportStack(stack.name);
+    return combine(readRecord(path), (deployment as { resources: StateResource[] }).resources);
+  } finally {
+    rmSync(state, { recursive: true, force: true });
+  }
+}
+
+/** A folder for PATH with one recorder a provider. */
+function recorders(state: string): string {
+  const folder = join(state, "recorders");
+  mkdirSync(folder);
+  const modules = join(ROOT, "node_modules");
+  for (const name of PROVIDERS) {
+    const script = join(folder, `pulumi-resource-${name}`);
+    writeFileSync(
+      script,
+      `#!/bin/sh\nexec "${modules}/.bin/node" --import "${modules}/tsx/dist/loader.mjs" "${join(__dirname, "recorder.ts")}" ${name} "$@"\n`,
+    );
+    chmodSync(script, 0o755);
+  }
+  return folder;
+}
+
+function readRecord(path: string): Recorded[] {
+  const lines = existsSync(path) ? readFileSync(path, "utf8").split("\n").filter(Boolean) : [];
+  return lines.map((line) => JSON.parse(line) as Recorded);
+}
+
+interface StateResource {
+  urn: string;
+  custom: boolean;
+  dependencies?: string[];
+  ignoreChanges?: string[];
+}
+
+/** Dependencies are the engine's: it has already put a component's children in the component's place. */
+function combine(recorded: Recorded[], state: StateResource[]): Recording {
+  const known = new Map(state.map((resource) => [resource.urn, resource]));
+  const lookups = recorded.filter((line) => line.kind === "lookup");
+  return {
+    resources: recorded
+      .filter((line) => line.kind === "resource")
+      .map((resource) => ({
+        ...resource,
+        dependencies: known.get(resource.urn)?.dependencies ?? [],
+        ignoreChanges: known.get(resource.urn)?.ignoreChanges ?? [],
+      })),
+    lookups: [...new Map(lookups.map((lookup) => [`${lookup.type}.${lookup.name}`, lookup])).values()],
+  };
+}

@@ -1,0 +1,35 @@
+import type { Props } from "../../local/standins/framework";
+import type { Reference } from "./references";
+
+/** What the recorder notes, one JSON object a line. */
+export type Recorded = RecordedResource | RecordedLookup;
+
+export interface RecordedResource {
+  kind: "resource";
+  urn: string;
+  /** Pulumi's type, such as `aws:ec2/vpc:Vpc`. */
+  token: string;
+  name: string;
+  /** Terraform's type; undefined for a resource of another provider. */
+  type?: string;
+  /** As the engine passes them on, names filled in. */
+  inputs: Props;
+  /** What the tokens in other resources' inputs mean. */
+  references: Reference[];
+}
+
+export interface RecordedLookup {
+  kind: "lookup";
+  /** Pulumi's function, such as `aws:ssm/getParameter:getParameter`. */
+  token: string;
+  /** Terraform's type of data source, and the name of this one. */
+  type: string;
+  name: string;
+  args: Props;
+  references: Reference[];
+}
+
+/** Terraform's name for a resource of Pulumi's. */
+export function localName(name: string): string {
+  return name.replace(/[^A-Za-z0-9_-]/g, "_");
+}

@@ -1,0 +1,257 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { publishModel } from "../../local/model";
+import { ROOT } from "../../local/paths";
+import { added, type Given, type ProviderEmulator, startProviderEmulator, type Used } from "./emulator";
+import { environments, type ProviderEnvironment } from "./environments";
+import { record } from "./record";
+import type { ProviderSchema } from "./schema";
+import { type Change, findTools, Terraform, type Tools } from "./terraform";
+import { type Configuration, translate } from "./translate";
+
+/** What became of one environment. */
+interface Outcome {
+  /** Resources of AWS that the program asks for. */
+  asked: string[];
+  planned: Change[];
+  inState: string[];
+  secondPlan: Change[];
+  rotation: Change[];
+  /** In the emulator after the destroy and not before the first apply. */
+  left: Record<string, string[]>;
+  used: Used;
+}
+
+const folder = mkdtempSync(join(tmpdir(), "qwen3-provider-"));
+// Names alone: what the emulator's account has is not known yet.
+const NAMES = Object.entries(environments({ subnets: {} } as Given));
+const APPLIED = NAMES.filter(([, { planOnly }]) => !planOnly).map(([name]) => name);
+const PLANNED = NAMES.filter(([, { planOnly }]) => planOnly).map(([name]) => name);
+const outcomes: Record<string, Promise<Outcome>> = {};
+const configurations: Record<string, Configuration> = {};
+
+const POLICY = join(ROOT, "docs", "deployer-policy.json");
+
+interface Policy {
+  Statement: { Sid: string; Action: string[] }[];
+}
+
+const policy = JSON.parse(readFileSync(POLICY, "utf8")) as Policy;
+
+/** What weights in a bucket of the deployer's own need besides, as docs/deployer.md says. */
+const READ_MODEL = {
+  Sid: "ReadModel",
+  Effect: "Allow",
+  Action: ["s3:GetObject", "s3:ListBucket"],
+  Resource: ["arn:aws:s3:::qwen3-local-models", "arn:aws:s3:::qwen3-local-models/*"],
+};
+
+/** Statements for what this layer does not do; docs/deployer.md says what each is for. */
+const UNSEEN = ["ChangeInPlace", "ChangeNamedInPlace", "FirstUse", "Verify"];
+
+/** What an account can attach: characters without white space. */
+const LARGEST_POLICY = 6144;
+
+beforeAll(async () => {
+  const tools = findTools();
+  if (typeof tools === "string") {
+    throw new Error(`this layer cannot run: ${tools}`);
+  }
+  const { schema, file } = await readSchema(tools);
+  const policyFile = join(folder, "policy.json");
+  writeFileSync(policyFile, JSON.stringify({ ...policy, Statement: [...policy.Statement, READ_MODEL] }));
+  // One after another as far as the engine is concerned, whose settings are this process's own; AWS's provider waits
+  // more than it computes, so the rest of each goes on beside the next.
+  for (const [name] of NAMES) {
+    const emulator = await startProviderEmulator(policyFile);
+    const environment = environments(emulator.given)[name]!;
+    const recording = await record(environment, file, emulator.given);
+    const configuration = translate(recording, schema);
+    configurations[name] = configuration;
+    outcomes[name] = live(tools, name, environment, configuration, emulator).finally(emulator.stop);
+    // Whichever test awaits it first reports it.
+    outcomes[name].catch(() => undefined);
+  }
+});
+
+afterAll(async () => {
+  await Promise.allSettled(Object.values(outcomes));
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe.each(APPLIED)("AWS's own provider, with %s", (name) => {
+  it("creates every resource that the program asks for", async () => {
+    const { asked, inState } = await outcomes[name]!;
+    expect(asked.length).toBeGreaterThan(20);
+    expect(inState).toEqual(asked);
+  });
+
+  it("has nothing to do a second time", async () => {
+    expect((await outcomes[name]!).secondPlan).toEqual([]);
+  });
+
+  it("rotates a key by changing its secret's version alone", async () => {
+    expect((await outcomes[name]!).rotation).toEqual([
+      {
+        address: expect.stringMatching(/^aws_secretsmanager_secret_version\..*-default$/),
+        actions: ["create", "delete"],
+      },
+    ]);
+  });
+
+  it("leaves nothing behind but secrets that can be restored", async () => {
+    const { left, asked } = await outcomes[name]!;
+    const secrets = asked.filter((address) => address.startsWith("aws_secretsmanager_secret."));
+    const restorable = name === "local" ? 0 : secrets.length;
+    expect(left).toEqual(
+      restorable === 0
+        ? {}
+        : { "secretsmanager.restorable": expect.objectContaining({ length: restorable }) },
+    );
+  });
+});
+
+describe.each(PLANNED)("AWS's own provider, with %s", (name) => {
+  it("plans every resource that the program asks for", async () => {
+    const { asked, planned } = await outcomes[name]!;
+    expect(planned).toEqual(asked.map((address) => ({ address, actions: ["create"] })));
+  });
+});
+
+describe("the deployer's policy", () => {
+  const seen = policy.Statement.filter(({ Sid }) => !UNSEEN.includes(Sid));
+
+  it("is one that IAM takes", () => {
+    expect(JSON.stringify(policy).replace(/\s/g, "").length).toBeLessThanOrEqual(LARGEST_POLICY);
+  });
+
+  it("grants all that AWS's provider asks for, from the first plan to the destroy", async () => {
+    const refused = await Promise.all(
+      Object.values(outcomes).map(async (outcome) => (await outcome).used.refused),
+    );
+    expect(refused.flat()).toEqual([]);
+  });
+
+  it("grants nothing that nobody asks for", async () => {
+    const used = await Promise.all(Object.values(outcomes).map(async (outcome) => (await outcome).used.used));
+    const granted = seen.flatMap(({ Action }) => Action);
+    const isUsed = (action: string) =>
+      used
+        .flat()
+        .some((each) => (action.endsWith("*") ? each.startsWith(action.slice(0, -1)) : each === action));
+    expect(granted.filter((action) => !isUsed(action))).toEqual([]);
+  });
+
+  it("has no statement that could be left out", async () => {
+    const needed = await Promise.all(
+      Object.values(outcomes).map(async (outcome) => Object.keys((await outcome).used.needed)),
+    );
+    const sids = needed.flat().filter((sid) => sid !== READ_MODEL.Sid);
+    expect([...new Set(sids)].sort()).toEqual(seen.map(({ Sid }) => Sid).sort());
+  });
+
+  it("is what the provider is held to: without the statement for secrets there are none", async () => {
+    const tools = findTools() as Tools;
+    const work = join(folder, "refused");
+    mkdirSync(work);
+    const lesser = join(work, "policy.json");
+    const Statement = policy.Statement.filter(({ Sid }) => Sid !== "MakeSecrets");
+    writeFileSync(lesser, JSON.stringify({ ...policy, Statement }));
+    const emulator = await startProviderEmulator(lesser);
+    try {
+      const terraform = new Terraform(tools, work, emulator.url);
+      await terraform.init(configurations.dev);
+      await terraform.plan();
+      await expect(terraform.applyPlan()).rejects.toThrow(
+        /creating Secrets Manager Secret .* StatusCode: 403/,
+      );
+      expect((await emulator.census())["secretsmanager.secrets"]).toBeUndefined();
+    } finally {
+      await emulator.stop();
+    }
+  });
+});
+
+describe("docs/provider-layer-resources.md", () => {
+  it("says what was applied and what was only planned", async () => {
+    const rows = new Map<string, Record<"applied" | "planned", string[]>>();
+    for (const [name] of NAMES) {
+      const { asked, inState } = await outcomes[name]!;
+      for (const type of new Set(asked.map((address) => address.split(".")[0]!))) {
+        const row = rows.get(type) ?? { applied: [], planned: [] };
+        row[inState.some((address) => address.startsWith(`${type}.`)) ? "applied" : "planned"].push(name);
+        rows.set(type, row);
+      }
+    }
+    const table = [...rows]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([type, { applied, planned }]) => `| ${type} | ${applied.join(", ")} | ${planned.join(", ")} |`);
+    const text = [
+      "# What AWS's own provider took",
+      "",
+      "Written by `npm run test:provider`, which fails when this is out of date; see [how](provider-layer.md).",
+      "",
+      "| type | applied for | planned only for |",
+      "|---|---|---|",
+      ...table,
+      "",
+    ].join("\n");
+    await expect(text).toMatchFileSnapshot(join(ROOT, "docs", "provider-layer-resources.md"));
+  });
+});
+
+async function readSchema(tools: Tools): Promise<{ schema: ProviderSchema; file: string }> {
+  const work = join(folder, "schema");
+  mkdirSync(work);
+  const terraform = new Terraform(tools, work);
+  const version = await terraform.init();
+  console.log(`AWS's provider for Terraform, version ${version}`);
+  const schema = await terraform.schema();
+  const file = join(folder, "schema.json");
+  writeFileSync(file, JSON.stringify(schema));
+  return { schema, file };
+}
+
+/** The whole life of an environment in an account of its own. */
+async function live(
+  tools: Tools,
+  name: string,
+  { planOnly }: ProviderEnvironment,
+  configuration: Configuration,
+  emulator: ProviderEmulator,
+): Promise<Outcome> {
+  const work = join(folder, name);
+  mkdirSync(work);
+  const asked = Object.entries(configuration.resource)
+    .flatMap(([type, resources]) => Object.keys(resources).map((resource) => `${type}.${resource}`))
+    .sort();
+  await publishModel(emulator.url);
+  const terraform = new Terraform(tools, work, emulator.url);
+  await terraform.init(configuration);
+  const before = await emulator.census();
+  const planned = (await terraform.plan()).sort((a, b) => (a.address < b.address ? -1 : 1));
+  if (planOnly) {
+    return {
+      asked,
+      planned,
+      inState: [],
+      secondPlan: [],
+      rotation: [],
+      left: {},
+      used: await emulator.used(),
+    };
+  }
+  await terraform.applyPlan();
+  const inState = (await terraform.list()).filter((address) => !address.startsWith("data.")).sort();
+  const secondPlan = await terraform.plan();
+  const password = Object.keys(configuration.variable).find((each) =>
+    /RandomPassword.*-default_result$/.test(each),
+  )!;
+  const rotation = await terraform.plan({ [password]: "the next password" });
+  await terraform.applyPlan();
+  await terraform.destroy();
+  const left = added(before, await emulator.census());
+  return { asked, planned, inState, secondPlan, rotation, left, used: await emulator.used() };
+}

@@ -1,0 +1,123 @@
+import { describe, expect, it } from "vitest";
+import { estimate } from "../../scripts/cost/estimate";
+import { main } from "../../scripts/cost/main";
+import { HOSTED, INSTANCE_HOUR, type Price, SERVICES } from "../../scripts/cost/prices";
+
+const settings = {
+  region: "us-east-1",
+  instanceType: "g6e.xlarge",
+  clients: ["default"],
+  rootVolumeGib: 150,
+  instances: { min: 1 },
+  domain: undefined as string | undefined,
+  internal: false,
+};
+const assumptions = { tokensPerSecond: 20_000, hours: 730 };
+
+/** The command's exit status and what it wrote. */
+function run(...argv: string[]) {
+  const written = { stdout: "", stderr: "" };
+  const stream = (name: keyof typeof written) => ({
+    write: (text: string) => {
+      written[name] += text;
+    },
+  });
+  const status = main(argv, { stdout: stream("stdout"), stderr: stream("stderr") });
+  return { status, ...written };
+}
+
+describe("the estimate", () => {
+  it("is the sum of its lines, an hour and a month", () => {
+    const { lines, hour, month } = estimate(settings, assumptions);
+    expect(hour).toBeCloseTo(
+      lines.reduce((sum, line) => sum + line.hour, 0),
+      9,
+    );
+    expect(month).toBeCloseTo(hour * 730, 6);
+    // 1.861 the machine; 150 × 0.08 the disk; 2 × 0.40 secrets; 0.005 the address.
+    const month_ = 1.861 * 730 + 12 + 0.8 + 3.65;
+    const polling = ((720 + 60) * 730 * 0.05) / 10_000 + (720 * 730 * 0.0004) / 1_000;
+    expect(month).toBeCloseTo(month_ + polling, 6);
+  });
+
+  it("leaves a stopped machine its disk, its secrets and its address", () => {
+    const { month } = estimate(settings, { ...assumptions, hours: 1 });
+    expect(month).toBeGreaterThan(12 + 0.8 + 3.65 + 1.861);
+    expect(month).toBeLessThan(12 + 0.8 + 3.65 + 1.87);
+  });
+
+  it("counts every GPU of every machine", () => {
+    const one = estimate({ ...settings, instanceType: "p4d.24xlarge" }, assumptions);
+    const three = estimate({ ...settings, instanceType: "p4d.24xlarge" }, { ...assumptions, machines: 3 });
+    expect(one.tokensPerSecond).toBe(8 * 20_000);
+    expect(three.tokensPerSecond).toBe(24 * 20_000);
+    expect(one.perMillionTokens).toBeCloseTo(one.month / ((160_000 * 3600 * 730) / 1e6), 9);
+  });
+
+  it("counts a fleet's fewest machines and an address each, and none of an internal one", () => {
+    const fleet = { ...settings, domain: "embeddings.example.com", instances: { min: 3 } };
+    const open = estimate(fleet, assumptions);
+    expect(open.tokensPerSecond).toBe(3 * 20_000);
+    expect(open.lines.find(({ what }) => what === "public addresses")!.hour).toBeCloseTo(0.015, 9);
+    expect(open.leftOut.join()).toContain("load balancer");
+    const internal = estimate({ ...fleet, internal: true }, assumptions);
+    expect(internal.lines.some(({ what }) => /address/.test(what))).toBe(false);
+  });
+
+  it("tells at how many tokens a hosted price costs the same, and when that never happens", () => {
+    const { hosted, month } = estimate(settings, assumptions);
+    const [cheapest] = hosted;
+    const dearest = hosted.at(-1)!;
+    expect(cheapest!.breakEvenTokens).toBeUndefined();
+    expect((dearest.breakEvenTokens! / 1e6) * dearest.price.usd).toBeCloseTo(month, 6);
+  });
+
+  it("refuses what it has no price for", () => {
+    expect(() => estimate({ ...settings, instanceType: "g6e.48xlarge" }, assumptions)).toThrow(
+      /instanceType is "g6e.48xlarge"; allowed: p4d.24xlarge/,
+    );
+    expect(() => estimate({ ...settings, region: "eu-west-1" }, assumptions)).toThrow(
+      /aws:region is "eu-west-1"/,
+    );
+  });
+
+  it("has a source and a day for every price", () => {
+    const prices: Price[] = [...Object.values(INSTANCE_HOUR), ...Object.values(SERVICES), ...HOSTED];
+    for (const { usd, source, read } of prices) {
+      expect(usd).toBeGreaterThan(0);
+      expect(new URL(source).protocol).toBe("https:");
+      expect(read).toMatch(/^\d{4}-\d{2}-\d{2}, \S/);
+    }
+  });
+});
+
+describe("npm run cost", () => {
+  it.each(["dev", "prod"])("shows %s with its sources, and says that the throughput is assumed", (stack) => {
+    const { status, stdout } = run("--stack", stack);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/together +[\d.]+ +[\d,.]+/);
+    expect(stdout).toContain("an assumption and no measurement");
+    expect(stdout).toMatch(/\[1\] https:\/\//);
+  });
+
+  it("says nothing of an assumption when it is told the throughput", () => {
+    const { stdout } = run("--stack", "dev", "--tokens-per-second", "9000");
+    expect(stdout).toContain("9,000 tokens/s");
+    expect(stdout).not.toContain("assumption");
+  });
+
+  it.each([
+    [["--stack", "nowhere"], /--stack is "nowhere"/],
+    [[], /--stack is not set/],
+    [["--stack", "dev", "--hours", "731"], /--hours is "731"; allowed: a whole number from 1 to 730/],
+    [["--stack", "dev", "--tokens-per-second", "fast"], /--tokens-per-second is "fast"/],
+  ])("refuses %j", (argv, says) => {
+    const { status, stderr } = run(...argv);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(says);
+  });
+
+  it("has no price for a machine without a GPU", () => {
+    expect(run("--stack", "local")).toMatchObject({ status: 1, stderr: expect.stringMatching(/m7i.xlarge/) });
+  });
+});
