@@ -19,11 +19,11 @@ from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "components/machine/files"))
 
-from botocore.exceptions import ClientError, EndpointConnectionError  # noqa: E402
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError  # noqa: E402
 
 from qwen3 import digests as digests_module  # noqa: E402
 from qwen3 import keys as keys_module  # noqa: E402
-from qwen3.aws import Index, Version, parse_index  # noqa: E402
+from qwen3.aws import Aws, Index, Version, parse_index  # noqa: E402
 from qwen3.certificate import Certificate  # noqa: E402
 from qwen3.digests import DOOR_LINGERS_SECONDS, Digests, Entry, digest  # noqa: E402
 from qwen3.keys import GONE_POLLS, Agent, Backoff, describe, is_outage, key_digest  # noqa: E402
@@ -122,6 +122,28 @@ class AgentTest(unittest.TestCase):
         self.aws.put(arn, key(name), self.now)
 
 
+class Credentials(unittest.TestCase):
+    def test_a_start_without_the_metadata_service_looks_for_credentials_again(self) -> None:
+        """botocore's session keeps that it found none."""
+        sessions: list[mock.Mock] = []
+
+        def session(**_: object) -> mock.Mock:
+            sessions.append(mock.Mock())
+            if len(sessions) == 1:
+                sessions[0].client().list_secret_version_ids.side_effect = NoCredentialsError()
+            else:
+                sessions[-1].client().list_secret_version_ids.return_value = {"Versions": []}
+            return sessions[-1]
+
+        variables = {"AWS_REGION": "us-east-1", "QWEN3_BUCKET": "bucket", "QWEN3_INDEX_KEY": "index"}
+        with mock.patch.dict(os.environ, variables), mock.patch("boto3.session.Session", session):
+            aws = Aws()
+            with self.assertRaises(NoCredentialsError):
+                aws.versions("arn")
+            self.assertEqual(aws.versions("arn"), [])
+        self.assertEqual(len(sessions), 2)
+
+
 class Rotation(AgentTest):
     def test_first_pass(self) -> None:
         self.assertFalse(self.agent.ready)
@@ -171,6 +193,15 @@ class Rotation(AgentTest):
         self.now -= 60
         self.follow()
         self.assert_keys("two")
+
+    def test_a_clock_that_jumps_moves_the_end_of_a_grace_and_nothing_else(self) -> None:
+        self.rotate("two")
+        day = 86_400.0
+        for jump, honoured in ((20.0, ["one", "two"]), (day, ["two"]), (-day, ["one", "two"]), (30.0, ["one", "two"])):
+            self.now = NOW + jump
+            self.follow()
+            self.assert_keys(*honoured)
+            self.assertIsNone(self.end("edge", "two"))
 
     def test_the_grace_can_be_cut_off(self) -> None:
         self.rotate("two")
