@@ -30,6 +30,7 @@ from xml.sax.saxutils import escape
 os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
 
 import corrections
+import functions
 import operations
 import policies
 import signatures
@@ -37,7 +38,7 @@ from moto.iam.exceptions import NotFoundException
 from moto.iam.models import IAMBackend, iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.s3.models import s3_backends
-from moto.sts.models import sts_backends
+from moto.sts.models import AssumedRole, sts_backends
 from operations import ACCOUNT, Operation
 from run_command import SystemsManager, SystemsManagerError
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -74,10 +75,12 @@ class Emulator:
     def __init__(self, state: Path, ami: str, region: str) -> None:
         self.log = (state / "emulator.log").open("a", buffering=1)
         self.region = region
+        self.url = ""
         self.host_token = secrets.token_urlsafe(32)
         write_private(state / "credentials.token", self.host_token)
         self.moto = DomainDispatcherApplication(create_backend_app)
         self.systems_manager = SystemsManager(state, ami, self._agent_may_register)
+        self.functions = functions.Functions(state, self._function_variables)
 
     def __call__(self, environ: dict, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] == "/_local/credentials":
@@ -101,6 +104,8 @@ class Emulator:
             if operation.service == "ssm":
                 answer = self.systems_manager.answer(operation.name, operation.parameters, signature.region)
                 return respond_json("200 OK", answer, start)
+            if operation.service == "lambda":
+                return self._invoke(operation.parameters["FunctionName"], body, start)
             return self.moto(environ, start)
         except (operations.UnknownOperation, policies.UnknownPolicyElement) as error:
             where = "local/aws/policies.py" if isinstance(error, policies.UnknownPolicyElement) else "local/aws/operations.py"
@@ -108,6 +113,8 @@ class Emulator:
             refusal = Refusal("501 Not Implemented", "NotImplemented", f"not emulated: {error}. Add it to {where}")
         except SystemsManagerError as error:
             refusal = Refusal("400 Bad Request", error.code, str(error))
+        except functions.FunctionMissing as error:
+            refusal = Refusal("404 Not Found", "ResourceNotFoundException", str(error))
         except Refusal as error:
             refusal = error
         return refuse(refusal, signature and signature.service, environ, start)
@@ -152,14 +159,7 @@ class Emulator:
         role = role_of_profile(asked["instanceProfile"])
         if role is None:
             return respond_json("404 Not Found", {"message": f"no role in {asked['instanceProfile']}"}, start_response)
-        session = sts_backends[ACCOUNT]["aws"].assume_role(
-            region_name=self.region,
-            role_session_name=asked.get("instanceId", "local"),
-            role_arn=f"arn:aws:iam::{ACCOUNT}:role/{role}",
-            policy="",
-            duration=SESSION_SECONDS,
-            external_id="",
-        )
+        session = self._session(role, asked.get("instanceId", "local"))
         answer = {
             "RoleName": role,
             "InstanceProfileArn": f"arn:aws:iam::{ACCOUNT}:instance-profile/{asked['instanceProfile']}",
@@ -170,6 +170,33 @@ class Emulator:
             "Expiration": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + SESSION_SECONDS)),
         }
         return respond_json("200 OK", answer, start_response)
+
+    def _session(self, role: str, name: str) -> AssumedRole:
+        return sts_backends[ACCOUNT]["aws"].assume_role(
+            region_name=self.region,
+            role_session_name=name,
+            role_arn=f"arn:aws:iam::{ACCOUNT}:role/{role}",
+            policy="",
+            duration=SESSION_SECONDS,
+            external_id="",
+        )
+
+    def _function_variables(self, role: str) -> dict[str, str]:
+        """What Lambda puts into a function's environment, and the emulator in place of AWS."""
+        session = self._session(role, "function")
+        return {
+            "AWS_ACCESS_KEY_ID": session.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": session.secret_access_key,
+            "AWS_SESSION_TOKEN": session.session_token,
+            "AWS_REGION": self.region,
+            "AWS_ENDPOINT_URL": self.url,
+        }
+
+    def _invoke(self, name: str, event: bytes, start_response: StartResponse) -> Iterable[bytes]:
+        answer = self.functions.invoke(name, event)
+        failed = [("X-Amz-Function-Error", "Unhandled")] if "error" in answer else []
+        start_response("200 OK", [("Content-Type", "application/json"), *failed])
+        return [json.dumps(answer.get("error", answer.get("result"))).encode()]
 
 
 def check_new_policy(operation: Operation, body: bytes) -> None:
@@ -269,6 +296,10 @@ def respond_json(status: str, answer: dict, start_response: StartResponse) -> It
 
 def refuse(refusal: Refusal, service: str | None, environ: dict, start_response: StartResponse) -> Iterable[bytes]:
     """The refusal in the shape of the service that was asked."""
+    if service == "lambda":
+        headers = [("Content-Type", "application/json"), ("X-Amzn-ErrorType", refusal.code)]
+        start_response(refusal.status, headers)
+        return [json.dumps({"Message": str(refusal)}).encode()]
     if "HTTP_X_AMZ_TARGET" in environ:
         return respond_json(refusal.status, {"__type": refusal.code, "message": str(refusal)}, start_response)
     error = f"<Code>{refusal.code}</Code><Message>{escape(str(refusal))}</Message>"
@@ -310,7 +341,7 @@ def main() -> None:
     emulator = Emulator(arguments.state, arguments.ami, arguments.region)
     server = make_server(arguments.host, arguments.port, emulator, threaded=True, request_handler=Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://{arguments.host}:{server.port}"
+    url = emulator.url = f"http://{arguments.host}:{server.port}"
     write_private(arguments.state / "emulator.json", json.dumps({"url": url, "pid": os.getpid()}))
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

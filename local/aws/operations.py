@@ -96,7 +96,7 @@ class Operation:
 
 def identify(service: str, region: str, environ: dict, body: bytes) -> Operation:
     """The operation of a signed request. `body` is only looked at for services other than S3."""
-    readers = {"secretsmanager": _json, "ssm": _json, "iam": _query, "sts": _query, "s3": _s3}
+    readers = {"secretsmanager": _json, "ssm": _json, "iam": _query, "sts": _query, "s3": _s3, "lambda": _lambda}
     if service not in readers:
         asked = environ.get("HTTP_X_AMZ_TARGET", "").split(".")[-1]
         asked = asked or parse_qs(body.decode(errors="replace")).get("Action", [environ["PATH_INFO"]])[0]
@@ -157,6 +157,15 @@ def _s3(service: str, region: str, environ: dict, body: bytes) -> Operation:
     resource = f"arn:aws:s3:::{bucket}" + (f"/{key}" if key else "/*" if name == "DeleteObject" else "")
     context = {"s3:prefix": query["prefix"]} if "prefix" in query else {}
     return Operation("s3", name, resource, {"Bucket": bucket, "Key": key}, context)
+
+
+def _lambda(service: str, region: str, environ: dict, body: bytes) -> Operation:
+    found = re.fullmatch(r"/2015-03-31/functions/([^/]+)/invocations", environ["PATH_INFO"])
+    if environ["REQUEST_METHOD"] != "POST" or not found:
+        raise UnknownOperation(f"lambda: {environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
+    name = unquote(found[1])
+    resource = f"arn:aws:lambda:{region}:{ACCOUNT}:function:{name}"
+    return Operation(service, "InvokeFunction", resource, {"FunctionName": name})
 
 
 def _bucket_and_key(environ: dict) -> tuple[str, str]:

@@ -9,6 +9,10 @@ import { ROOT } from "../../local/paths";
 import { unsupported } from "../../local/preflight";
 import { run } from "../../local/process";
 import { leaderPid, listInstances, rebootInstance } from "../../local/sandbox";
+import { clients } from "./application/clients";
+import { example } from "./application/example";
+import { notebook } from "./application/notebook";
+import { type Sandbox as ApplicationSandbox, applicationSandbox } from "./application/sandbox";
 import { closeSandbox, openSandbox, type Sandbox } from "./sandbox";
 import { faults } from "./suites/faults";
 import { fuzz } from "./suites/fuzz";
@@ -152,6 +156,15 @@ print('read')"`,
     );
   });
 
+  describe("the application's side", () => {
+    let application: ApplicationSandbox;
+    beforeAll(async () => {
+      application = await applicationSandbox(box.name);
+    });
+    describe("clients", () => clients(() => application));
+    describe("the notebook", () => notebook(() => application));
+    describe("the example application", () => example(() => application));
+  });
   describe("rotation", () => rotation(() => box));
   describe("fuzz", () => fuzz(() => box));
   describe("overload", () => overload(() => box));

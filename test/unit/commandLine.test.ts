@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
 const root = join(__dirname, "..", "..");
 
@@ -19,7 +20,15 @@ require(find(tsnodeRequire)).register({
 console.log(typeof require("./index"));
 `;
 
-it.each(["check", "transpile"])("is a program that the plain command line loads (%s)", (mode) => {
-  const printed = execFileSync(process.execPath, ["--eval", LOADER, mode], { cwd: root, encoding: "utf8" });
-  expect(printed).toBe("function\n");
+describe.each([".", "examples/app"])("%s", (folder) => {
+  const cwd = join(root, folder);
+
+  it.each(["check", "transpile"])("is a program that the plain command line loads (%s)", (mode) => {
+    const printed = execFileSync(process.execPath, ["--eval", LOADER, mode], { cwd, encoding: "utf8" });
+    expect(printed).toBe("function\n");
+  });
+
+  it("names its own entry point: without one, that of the nearest package.json above would run", () => {
+    expect(JSON.parse(readFileSync(join(cwd, "package.json"), "utf8")).main).toBe("index.ts");
+  });
 });

@@ -5,6 +5,7 @@ import { budgets } from "./budgets";
 import { ec2, getInstanceTypeOfferings } from "./ec2";
 import { fleet, getZone } from "./fleet";
 import { iam } from "./iam";
+import { lambda } from "./lambda";
 import { getRouteTables, getSubnet, getVpc, network } from "./network";
 import { getObject, s3 } from "./s3";
 import { scheduler } from "./scheduler";
@@ -20,7 +21,17 @@ export const aws: ProviderDefinition = {
       throw new InputError("region", `is ${String(region)}; the local stand-in has ${REGION} alone`);
     }
   },
-  resources: { ...network, ...ec2, ...fleet, ...iam, ...secretsmanager, ...s3, ...scheduler, ...budgets },
+  resources: {
+    ...network,
+    ...ec2,
+    ...fleet,
+    ...iam,
+    ...secretsmanager,
+    ...s3,
+    ...lambda,
+    ...scheduler,
+    ...budgets,
+  },
   invokes: {
     "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": getInstanceTypeOfferings,
     "aws:ec2/getSubnet:getSubnet": getSubnet,

@@ -41,7 +41,7 @@ export function overload(sandbox: () => Sandbox): void {
     const statuses: Record<string, number> = {};
     const client = box.client(greedy);
     const end = Date.now() + 30_000;
-    const texts = Array(16).fill("greedy ".repeat(70));
+    const texts = Array(2).fill("greedy ".repeat(8));
     await Promise.all(
       Array.from({ length: 700 }, async () => {
         while (Date.now() < end) {

@@ -226,7 +226,9 @@ export function rotation(sandbox: () => Sandbox): void {
     // No room for a new digest: those that are there stand.
     const late = `late${"w".repeat(48)}`;
     await box.run(
-      "mount -o remount,size=$(($(df --output=used /run | tail -1) + 8))k /run; cat /dev/zero > /run/full || true",
+      "mount -o remount,size=$(($(df --output=used /run | tail -1) + 8))k /run; touch /tmp/filling; " +
+        // An old digest that goes makes room for the new one: taken as well.
+        "(while [ -e /tmp/filling ]; do cat /dev/zero >> /run/full; sleep 0.1; done) > /dev/null 2>&1 &",
     );
     await box.putKey(late);
     await sleep(8000);
@@ -234,7 +236,7 @@ export function rotation(sandbox: () => Sandbox): void {
     expect(await box.run("journalctl -u qwen3-keys --priority warning --since -30s -o cat")).toMatch(
       /digests: .*No space left on device.*; what could not be written stands as it was/,
     );
-    await box.run("rm /run/full; mount -o remount,size=20% /run");
+    await box.run("rm /tmp/filling; sleep 0.5; rm /run/full; mount -o remount,size=20% /run");
     await box.untilStatus(late, 200);
     traffic.tell(late);
     await sleep(1000);

@@ -1,0 +1,30 @@
+import { createHash } from "node:crypto";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { CACHE, ROOT } from "../../../local/paths";
+import { run } from "../../../local/process";
+import { pythonWith } from "../../../local/python";
+
+/** The Python that the examples are tested with. */
+export function examplesPython(): Promise<string> {
+  return pythonWith(join(ROOT, "examples", "requirements.lock"));
+}
+
+/** A folder whose `node_modules` is what examples/clients/package-lock.json pins; made once for each content. */
+export async function nodePackages(): Promise<string> {
+  const clients = join(ROOT, "examples", "clients");
+  const id = createHash("sha256")
+    .update(readFileSync(join(clients, "package-lock.json")))
+    .digest("hex");
+  const folder = join(CACHE, "node", id.slice(0, 16));
+  if (!existsSync(join(folder, ".complete"))) {
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    for (const file of ["package.json", "package-lock.json"]) {
+      copyFileSync(join(clients, file), join(folder, file));
+    }
+    await run("npm", ["ci", "--no-audit", "--no-fund", "--ignore-scripts"], { cwd: folder });
+    writeFileSync(join(folder, ".complete"), "");
+  }
+  return folder;
+}

@@ -1,0 +1,70 @@
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Agent, request } from "undici";
+
+/** One request to the endpoint and its answer. */
+export interface Exchange {
+  request: Record<string, unknown> & { input: unknown };
+  status: number;
+  answer: { data?: { embedding: string | number[] }[]; error?: { message: string } };
+}
+
+/** Stands between a client and the endpoint, over plain HTTP on loopback, and keeps what goes through. */
+export class Recorder {
+  readonly exchanges: Exchange[] = [];
+  /** Statuses that the next requests get instead of being passed on, with `Retry-After: 1`. */
+  readonly refusals: number[] = [];
+  readonly #server: Server;
+  readonly #agent: Agent;
+
+  /**
+   * @param endpoint base URL, `https://HOST/v1`
+   * @param ca PEM
+   */
+  constructor(endpoint: string, ca: string) {
+    this.#agent = new Agent({ connect: { ca } });
+    this.#server = createServer(async (incoming, outgoing) => {
+      const body = await read(incoming);
+      const refusal = this.refusals.shift();
+      if (refusal !== undefined) {
+        const error = JSON.stringify({
+          error: { message: "later", type: "requests", param: null, code: null },
+        });
+        outgoing.writeHead(refusal, { "content-type": "application/json", "retry-after": "1" }).end(error);
+        return;
+      }
+      const reply = await request(new URL(incoming.url ?? "", endpoint), {
+        method: "POST",
+        headers: {
+          "content-type": "application/json",
+          authorization: incoming.headers.authorization ?? "",
+        },
+        body,
+        dispatcher: this.#agent,
+      });
+      const text = await reply.body.text();
+      this.exchanges.push({ request: JSON.parse(body), status: reply.statusCode, answer: JSON.parse(text) });
+      outgoing.writeHead(reply.statusCode, { "content-type": "application/json" }).end(text);
+    });
+  }
+
+  /** Answers the base URL that a client is given. */
+  async listen(): Promise<string> {
+    await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/v1`;
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+    await this.#agent.close();
+  }
+}
+
+async function read(incoming: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of incoming) {
+    chunks.push(chunk as Buffer);
+  }
+  return Buffer.concat(chunks).toString();
+}
