@@ -44,7 +44,7 @@ const policy = JSON.parse(readFileSync(POLICY, "utf8")) as Policy;
 const READ_MODEL = {
   Sid: "ReadModel",
   Effect: "Allow",
-  Action: ["s3:GetObject", "s3:ListBucket"],
+  Action: ["s3:GetObject", "s3:GetObjectTagging", "s3:ListBucket"],
   Resource: ["arn:aws:s3:::qwen3-local-models", "arn:aws:s3:::qwen3-local-models/*"],
 };
 
