@@ -215,14 +215,13 @@ export function rotation(sandbox: () => Sandbox): void {
       await box.untilStatus(next, 200);
       traffic.tell(next);
     }
-    // Half a file, then a strange one, in either folder and at last in both of different kinds.
+    // Half of every file in one folder, which the other makes up for until the next pass puts it right.
     for (const folder of ["edge", "door"]) {
       await box.run(
         `cd /run/qwen3/keys/${folder} && for f in *; do head -c 10 "$f" > /tmp/half && cat /tmp/half > "$f"; done`,
       );
-      await sleep(1000);
+      await sleep(7000);
     }
-    await sleep(6000);
     // No room for a new digest: those that are there stand.
     const late = `late${"w".repeat(48)}`;
     await box.run(
