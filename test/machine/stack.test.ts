@@ -8,7 +8,7 @@ import { readEnvironment } from "../../local/environment";
 import { ROOT } from "../../local/paths";
 import { unsupported } from "../../local/preflight";
 import { run } from "../../local/process";
-import { leaderPid, listInstances, rebootInstance } from "../../local/sandbox";
+import { leaderPid, listInstances } from "../../local/sandbox";
 import { clients } from "./application/clients";
 import { example } from "./application/example";
 import { notebook } from "./application/notebook";
@@ -170,15 +170,17 @@ print('read')"`,
   describe("overload", () => overload(() => box));
   describe("faults", () => faults(() => box));
 
-  it("comes back by itself after a reboot, and verifies", async () => {
-    const before = leaderPid(box.instanceId);
-    await rebootInstance(box.instanceId);
-    expect(leaderPid(box.instanceId)).not.toBe(before);
-    await box.untilWell();
-    expect(await verify()).toEqual({ status: 0, failed: [] });
-  });
-
   describe("leaks", () => leaks(() => box));
+
+  it("comes up again at once under the same names after a destroy, and refuses the keys of before", async () => {
+    const before = { key: await box.readKey(), secretArn: box.output("secretArn") };
+    const stack = await box.stack();
+    await stack.destroy();
+    await box.up();
+    expect(box.output("secretArn")).not.toBe(before.secretArn);
+    expect(await box.status(await box.readKey())).toBe(200);
+    expect(await box.status(before.key)).toBe(401);
+  });
 
   it("leaves nothing running, mounted or connected once it is destroyed and stopped", async () => {
     const { bridge } = box.environment.network;
