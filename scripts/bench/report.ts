@@ -1,0 +1,115 @@
+import type { Pace, Window } from "./load";
+import type { Shape } from "./sender";
+import type { Spread } from "./statistics";
+import { type Comparison, compare, type Summary, summarize } from "./summary";
+
+/** What came of one shape: windows by endpoint, in the order of the endpoints. */
+export interface Measured {
+  shape: Shape;
+  windows: Window[][];
+}
+
+const COLUMNS = [
+  "endpoint",
+  "shape",
+  "requests",
+  "errors",
+  "requests/s",
+  "tokens/s",
+  "p50 ms",
+  "p95 ms",
+  "p99 ms",
+];
+
+export function describeShape({ batch, tokens, format }: Shape): string {
+  return `${batch} × ${tokens} ${format}`;
+}
+
+export function describePace(pace: Pace): string {
+  return "rate" in pace
+    ? `open loop, ${pace.rate} requests/s`
+    : `closed loop, ${pace.connections} connections`;
+}
+
+/** A row an endpoint and shape; with two endpoints, the ratios below. */
+export function formatReport(names: readonly string[], measured: readonly Measured[]): string {
+  const rows = measured.flatMap(({ shape, windows }) =>
+    windows.map((each, i) => row(names[i] ?? "", shape, summarize(each))),
+  );
+  const ratios = measured.flatMap(({ shape, windows: [first, second] }) =>
+    first && second ? formatComparison(names, shape, compare(first, second)) : [],
+  );
+  return `${table([COLUMNS, ...rows])}\n${ratios.length > 0 ? `\n${ratios.join("\n")}\n` : ""}`;
+}
+
+function row(name: string, shape: Shape, summary: Summary): string[] {
+  const errors = Object.entries(summary.errors).map(([status, count]) => `${status}: ${count}`);
+  return [
+    name,
+    describeShape(shape),
+    String(summary.requests),
+    errors.join(", ") || "0",
+    figure(summary.requestsPerSecond),
+    figure(summary.tokensPerSecond),
+    figure(summary.p50),
+    figure(summary.p95),
+    figure(summary.p99),
+  ];
+}
+
+function formatComparison(
+  names: readonly string[],
+  shape: Shape,
+  { rate, latency, added }: Comparison,
+): string[] {
+  return [
+    `${describeShape(shape)}: ${names[0]} against ${names[1]}, medians of ${rate.count} pairs of windows`,
+    `  requests/s  ×${formatSpread(rate)}`,
+    `  p50         ×${formatSpread(latency)}`,
+    `  p50 added   ${formatSpread(added)} ms`,
+  ];
+}
+
+export function formatSpread({ median, quartiles, interval }: Spread): string {
+  const pair = ([low, high]: [number, number]) => `${low.toFixed(2)} to ${high.toFixed(2)}`;
+  return `${median.toFixed(2)} (quartiles ${pair(quartiles)}; 95 % of the median ${pair(interval)})`;
+}
+
+/** Three significant figures, as text of a table. */
+function figure(value: number): string {
+  if (Number.isNaN(value)) {
+    return "-";
+  }
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
+}
+
+function table(rows: readonly string[][]): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((cells) => cells[column]!.length)));
+  return rows
+    .map((cells) =>
+      cells
+        .map((cell, i) => (i < 2 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+/** The figures as a document. */
+export function toJson(names: readonly string[], pace: Pace, measured: readonly Measured[]): object {
+  return {
+    endpoints: names,
+    pace,
+    results: measured.map(({ shape, windows }) => {
+      const [first, second] = windows;
+      return {
+        shape,
+        summaries: windows.map((each) => {
+          const { latencies: _, ...figures } = summarize(each);
+          return figures;
+        }),
+        ...(first && second && { comparison: compare(first, second) }),
+      };
+    }),
+  };
+}
