@@ -1,7 +1,7 @@
 import type { Pace, Window } from "./load";
 import type { Shape } from "./sender";
 import type { Spread } from "./statistics";
-import { type Comparison, compare, type Summary, summarize } from "./summary";
+import { compare, type Summary, summarize } from "./summary";
 
 /** What came of one shape: windows by endpoint, in the order of the endpoints. */
 export interface Measured {
@@ -31,13 +31,21 @@ export function describePace(pace: Pace): string {
     : `closed loop, ${pace.connections} connections`;
 }
 
-/** A row an endpoint and shape; with two endpoints, the ratios below. */
-export function formatReport(names: readonly string[], measured: readonly Measured[]): string {
+/** Which endpoint is set against which, by position. */
+export type Pairs = readonly (readonly [number, number])[];
+const FIRST_AGAINST_SECOND: Pairs = [[0, 1]];
+
+/** A row an endpoint and shape; the ratios of the pairs that were measured below. */
+export function formatReport(
+  names: readonly string[],
+  measured: readonly Measured[],
+  pairs: Pairs = FIRST_AGAINST_SECOND,
+): string {
   const rows = measured.flatMap(({ shape, windows }) =>
     windows.map((each, i) => row(names[i] ?? "", shape, summarize(each))),
   );
-  const ratios = measured.flatMap(({ shape, windows: [first, second] }) =>
-    first && second ? formatComparison(names, shape, compare(first, second)) : [],
+  const ratios = measured.flatMap(({ shape, windows }) =>
+    comparisons(names, windows, pairs).flatMap((comparison) => formatComparison(shape, comparison)),
   );
   return `${table([COLUMNS, ...rows])}\n${ratios.length > 0 ? `\n${ratios.join("\n")}\n` : ""}`;
 }
@@ -57,13 +65,19 @@ function row(name: string, shape: Shape, summary: Summary): string[] {
   ];
 }
 
+function comparisons(names: readonly string[], windows: readonly Window[][], pairs: Pairs) {
+  return pairs.flatMap(([a, b]) => {
+    const [first, second] = [windows[a], windows[b]];
+    return first && second ? [{ first: names[a], second: names[b], ...compare(first, second) }] : [];
+  });
+}
+
 function formatComparison(
-  names: readonly string[],
   shape: Shape,
-  { rate, latency, added }: Comparison,
+  { first, second, rate, latency, added }: ReturnType<typeof comparisons>[number],
 ): string[] {
   return [
-    `${describeShape(shape)}: ${names[0]} against ${names[1]}, medians of ${rate.count} pairs of windows`,
+    `${describeShape(shape)}: ${first} against ${second}, medians of ${rate.count} pairs of windows`,
     `  requests/s  ×${formatSpread(rate)}`,
     `  p50         ×${formatSpread(latency)}`,
     `  p50 added   ${formatSpread(added)} ms`,
@@ -96,20 +110,22 @@ function table(rows: readonly string[][]): string {
 }
 
 /** The figures as a document. */
-export function toJson(names: readonly string[], pace: Pace, measured: readonly Measured[]): object {
+export function toJson(
+  names: readonly string[],
+  pace: Pace,
+  measured: readonly Measured[],
+  pairs: Pairs = FIRST_AGAINST_SECOND,
+): object {
   return {
     endpoints: names,
     pace,
-    results: measured.map(({ shape, windows }) => {
-      const [first, second] = windows;
-      return {
-        shape,
-        summaries: windows.map((each) => {
-          const { latencies: _, ...figures } = summarize(each);
-          return figures;
-        }),
-        ...(first && second && { comparison: compare(first, second) }),
-      };
-    }),
+    results: measured.map(({ shape, windows }) => ({
+      shape,
+      summaries: windows.map((each) => {
+        const { latencies: _, ...figures } = summarize(each);
+        return figures;
+      }),
+      comparisons: comparisons(names, windows, pairs),
+    })),
   };
 }
