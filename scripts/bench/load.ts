@@ -11,6 +11,8 @@ export interface Window {
   outcomes: Outcome[];
   /** From its start until its last answer. */
   seconds: number;
+  /** Processor time of the endpoint's own processes, where they are on this machine and counted. */
+  cpuSeconds?: number;
 }
 
 /** Connections of an open loop: what arrives while all of them wait for an answer waits too. */

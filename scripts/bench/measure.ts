@@ -12,10 +12,11 @@ export interface Plan {
   seconds: number;
   /** Turns that each endpoint's time is cut into. */
   windows: number;
+  /** Processor time that an endpoint's processes have taken so far, in seconds. */
+  cpuSeconds?(endpoint: number): number;
 }
 
 export interface Progress {
-  /** @param milliseconds since the measurement's begin */
   advance(what: string, requests: number, errors: number): void;
 }
 
@@ -61,7 +62,7 @@ async function prepare(sender: Sender, shape: Shape, random: () => number): Prom
 }
 
 async function takeTurns(
-  { endpoints, pace, seconds, windows: turns }: Plan,
+  { endpoints, pace, seconds, windows: turns, cpuSeconds }: Plan,
   shape: Shape,
   senders: readonly Sender[],
   sources: readonly Texts[],
@@ -79,8 +80,10 @@ async function takeTurns(
         errors += status === 200 ? 0 : 1;
         progress.advance(endpoints[i]!.name, requests, errors);
       };
+      const before = cpuSeconds?.(i);
       const window = await run(senders[i]!, sources[i]!, shape, pace, seconds / turns, random, each);
-      windows[i]!.push(window);
+      const cpu = before === undefined ? {} : { cpuSeconds: cpuSeconds!(i) - before };
+      windows[i]!.push({ ...window, ...cpu });
     }
   }
   return windows;

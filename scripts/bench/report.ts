@@ -19,6 +19,7 @@ const COLUMNS = [
   "p50 ms",
   "p95 ms",
   "p99 ms",
+  "CPU ms",
 ];
 
 export function describeShape({ batch, tokens, format }: Shape): string {
@@ -62,6 +63,7 @@ function row(name: string, shape: Shape, summary: Summary): string[] {
     figure(summary.p50),
     figure(summary.p95),
     figure(summary.p99),
+    figure(summary.cpuMilliseconds),
   ];
 }
 
@@ -74,13 +76,16 @@ function comparisons(names: readonly string[], windows: readonly Window[][], pai
 
 function formatComparison(
   shape: Shape,
-  { first, second, rate, latency, added }: ReturnType<typeof comparisons>[number],
+  { first, second, rate, latency, added, cpu }: ReturnType<typeof comparisons>[number],
 ): string[] {
   return [
     `${describeShape(shape)}: ${first} against ${second}, medians of ${rate.count} pairs of windows`,
     `  requests/s  ×${formatSpread(rate)}`,
     `  p50         ×${formatSpread(latency)}`,
     `  p50 added   ${formatSpread(added)} ms`,
+    ...(cpu
+      ? [`  CPU time    ×${formatSpread(cpu.ratio)}`, `  CPU added   ${formatSpread(cpu.added)} ms`]
+      : []),
   ];
 }
 

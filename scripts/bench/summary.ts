@@ -10,6 +10,8 @@ export interface Summary {
   requestsPerSecond: number;
   tokensPerSecond: number;
   megabytesPerSecond: number;
+  /** Processor time of the endpoint's processes for one request, in milliseconds; NaN where it is not counted. */
+  cpuMilliseconds: number;
   p50: number;
   p95: number;
   p99: number;
@@ -41,6 +43,8 @@ export function summarize(windows: readonly Window[]): Summary {
     requestsPerSecond: latencies.count / seconds,
     tokensPerSecond: tokens / seconds,
     megabytesPerSecond: bytes / seconds / 1e6,
+    cpuMilliseconds:
+      (1000 * windows.reduce((sum, window) => sum + (window.cpuSeconds ?? Number.NaN), 0)) / latencies.count,
     p50: latencies.quantile(0.5),
     p95: latencies.quantile(0.95),
     p99: latencies.quantile(0.99),
@@ -56,6 +60,8 @@ export interface Comparison {
   latency: Spread;
   /** Between median latencies, in milliseconds; below 0: the first is faster. */
   added: Spread;
+  /** Of processor time a request, and between them in milliseconds, where it is counted. */
+  cpu?: { ratio: Spread; added: Spread };
 }
 
 /**
@@ -71,5 +77,11 @@ export function compare(first: readonly Window[], second: readonly Window[]): Co
     rate: spread(whole.map(([a, b]) => a.requestsPerSecond / b.requestsPerSecond)),
     latency: spread(whole.map(([a, b]) => a.p50 / b.p50)),
     added: spread(whole.map(([a, b]) => a.p50 - b.p50)),
+    ...(whole.some(([a]) => a.cpuMilliseconds >= 0) && {
+      cpu: {
+        ratio: spread(whole.map(([a, b]) => a.cpuMilliseconds / b.cpuMilliseconds)),
+        added: spread(whole.map(([a, b]) => a.cpuMilliseconds - b.cpuMilliseconds)),
+      },
+    }),
   };
 }

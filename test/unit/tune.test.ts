@@ -26,7 +26,7 @@ async function tune(...args: string[]) {
 
 test("has the stack's machine measure, waits, and prints what it found", async () => {
   aws.errors = [{ action: "GetCommandInvocation", type: "InvocationDoesNotExist" }];
-  aws.invocations = [{ Status: "InProgress" }, { Status: "Success", StandardOutputContent: REPORT }];
+  aws.invocations = [invocation("InProgress"), invocation("Success", REPORT)];
   const { status, stdout } = await tune(
     "--yes",
     "--seconds",
@@ -45,9 +45,7 @@ test("has the stack's machine measure, waits, and prints what it found", async (
 });
 
 test("fails with what the machine said", async () => {
-  aws.invocations = [
-    { Status: "Failed", StandardErrorContent: "--candidates has chunk 1; allowed: tutorial" },
-  ];
+  aws.invocations = [invocation("Failed", "", "--candidates has chunk 1; allowed: tutorial")];
   const { status, stderr } = await tune("--yes", "--candidates", "chunk 1");
   expect(status).toBe(1);
   expect(stderr).toMatch(
@@ -66,3 +64,7 @@ test.each([
   expect(stderr).toMatch(message);
   expect(aws.commands).toEqual([]);
 });
+
+function invocation(Status: string, StandardOutputContent = "", StandardErrorContent = "") {
+  return { Status, StandardOutputContent, StandardErrorContent };
+}

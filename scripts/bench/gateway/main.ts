@@ -30,6 +30,8 @@ const SERVED = "Qwen3-Embedding-4B";
 const WORKER_INDEX = 510;
 const PORTS = { bare: 31_010, edge: 31_011, litellm: 31_012 };
 const CLIENTS = 100;
+/** What serves each endpoint, in their order. */
+const PROGRAMS = [["sglang"], ["worker"], ["nginx", "worker"], ["litellm", "sglang"]];
 
 const SINGLES: Shape[] = [{ batch: 1, tokens: 32, format: "float" }];
 const BATCHES: Shape[] = [
@@ -62,7 +64,7 @@ export async function main(argv: string[]): Promise<number> {
       throw new Error(reason);
     }
     const endpoints = await start(processes, folder, options);
-    await report(endpoints, options);
+    await report(processes, endpoints, options);
     return 0;
   } catch (error) {
     console.error(`bench:gateway: ${(error as Error).message}`);
@@ -121,7 +123,11 @@ async function start(processes: Processes, folder: string, { litellm }: Options)
   return endpoints;
 }
 
-async function report(endpoints: Endpoint[], { seconds, windows, svg, json }: Options): Promise<void> {
+async function report(
+  processes: Processes,
+  endpoints: Endpoint[],
+  { seconds, windows, svg, json }: Options,
+): Promise<void> {
   const names = endpoints.map(({ name }) => name);
   console.log(`${cpus().length} cores (${cpus()[0]?.model}), ${seconds} s each in ${windows} turns`);
   const runs: { pace: Pace; shapes: Shape[] }[] = [
@@ -131,7 +137,8 @@ async function report(endpoints: Endpoint[], { seconds, windows, svg, json }: Op
   ];
   const documents: object[] = [];
   for (const { pace, shapes } of runs) {
-    const plan = { endpoints, shapes, pace, seconds, windows };
+    const cpuSeconds = (i: number) => processes.cpuSeconds(PROGRAMS[i]!);
+    const plan = { endpoints, shapes, pace, seconds, windows, cpuSeconds };
     const measured = await measure(plan, { advance: () => undefined });
     const others = names.slice(1).map((_, i): [number, number] => [i + 1, 0]);
     console.log(`\n${describePace(pace)}\n${formatReport(names, measured, others)}`);

@@ -1,10 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { openSync, readFileSync } from "node:fs";
+import { openSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const START_SECONDS = 300;
+/** USER_HZ of Linux on every architecture that is supported here. */
+const TICKS_PER_SECOND = 100;
 
 /** Programs that belong to one measurement, each a process group with its log in `folder`. */
 export class Processes {
@@ -37,6 +39,18 @@ export class Processes {
     }
   }
 
+  /** Processor time of these programs and all that they started, so far. */
+  cpuSeconds(names: readonly string[]): number {
+    const groups = new Set(
+      this.#started.filter(({ name }) => names.includes(name)).map(({ child }) => child.pid),
+    );
+    return readdirSync("/proc")
+      .filter((entry) => /^\d+$/.test(entry))
+      .map(readTimes)
+      .filter((times) => groups.has(times?.group))
+      .reduce((sum, times) => sum + (times?.seconds ?? 0), 0);
+  }
+
   /** Ends every group: SIGTERM, then SIGKILL for what is left after ten seconds. */
   async end(): Promise<void> {
     await Promise.all(
@@ -52,6 +66,20 @@ export class Processes {
         await ended;
       }),
     );
+  }
+}
+
+/** Of a process: its group, and its user and system time. proc(5), /proc/PID/stat. */
+function readTimes(pid: string): { group: number; seconds: number } | undefined {
+  try {
+    // The name, in parentheses, may hold anything.
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)!.split(" ");
+    return {
+      group: Number(fields[2]),
+      seconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
+    };
+  } catch {
+    return undefined;
   }
 }
 
