@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { draw } from "../../scripts/bench/chart";
+import { drawCurves, slope } from "../../scripts/bench/growth/curves";
 import { run } from "../../scripts/bench/load";
 import { main } from "../../scripts/bench/main";
 import { parseOptions } from "../../scripts/bench/options";
@@ -75,6 +76,13 @@ describe("statistics", () => {
     );
     expect(rate.median).toBeCloseTo(0.5);
     expect(rate.interval).toEqual([0.5, 0.5]);
+    expect(compare([window(1, 2)], [window(1, 2)]).cpu).toBeUndefined();
+    const { cpu } = compare(
+      [{ ...window(1, 2), cpuSeconds: 0.006 }],
+      [{ ...window(1, 2), cpuSeconds: 0.004 }],
+    );
+    expect(cpu?.ratio.median).toBeCloseTo(1.5);
+    expect(cpu?.added.median).toBeCloseTo(1);
     expect(latency.median).toBeCloseTo(2, 2);
     expect(added.median).toBeGreaterThan(0);
   });
@@ -231,6 +239,18 @@ describe("the command", () => {
   ])("refuses %j", (args, message) => {
     expect(() => parseOptions(args as string[])).toThrow(message);
   });
+});
+
+test("growth is the power of the cost: 1 is linear, 0 is not at all", () => {
+  const curve = (cost: (x: number) => number) => ({
+    name: "",
+    label: "",
+    points: [1, 10, 100, 1000].map((x) => ({ x, cost: spread([cost(x)]) })),
+  });
+  expect(slope(curve((x) => 3 * x))).toBeCloseTo(1);
+  expect(slope(curve(() => 5))).toBeCloseTo(0);
+  expect(slope(curve((x) => x * x))).toBeCloseTo(2);
+  expect(drawCurves([curve((x) => x), curve(() => 2)])).not.toMatch(/NaN|Infinity|undefined/);
 });
 
 test("the picture is whole where nothing was answered, and names are escaped", () => {

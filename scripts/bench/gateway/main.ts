@@ -51,7 +51,11 @@ interface Options {
 export async function main(argv: string[]): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), "qwen3-bench-"));
   const processes = new Processes(folder);
-  const stop = () => processes.end().finally(() => process.exit(130));
+  const clean = async () => {
+    await processes.end();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  const stop = () => clean().finally(() => process.exit(130));
   process.once("SIGINT", stop).once("SIGTERM", stop);
   try {
     const options = parseOptions(argv);
@@ -70,8 +74,7 @@ export async function main(argv: string[]): Promise<number> {
     console.error(`bench:gateway: ${(error as Error).message}`);
     return error instanceof UsageError ? 2 : 1;
   } finally {
-    await processes.end();
-    rmSync(folder, { recursive: true, force: true });
+    await clean();
   }
 }
 
