@@ -16,6 +16,8 @@ Vectors = NDArray[np.float32]
 
 def shorten(vectors: Vectors, dimensions: int) -> Vectors:
     """The first dimensions of each row, of length 1 again: what a Matryoshka embedding is made for."""
+    if dimensions == vectors.shape[1]:
+        return vectors
     cut = vectors[:, :dimensions]
     return np.ascontiguousarray(cut / np.linalg.norm(cut, axis=1, keepdims=True), dtype="<f4")
 
