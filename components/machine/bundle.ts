@@ -47,6 +47,7 @@ function entries(config: BundleConfig): Entry[] {
     file("installer.lock", "installer.lock"),
     file("requirements.lock", "requirements.lock"),
     file("bin/qwen3-audit", "qwen3-audit"),
+    file("bin/qwen3-tune", "qwen3-tune"),
     file("needrestart.conf", "needrestart.conf"),
     file("nginx/edge.js", "nginx/edge.js"),
     text("nginx/nginx.conf", nginxConf(config)),

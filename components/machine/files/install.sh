@@ -21,7 +21,7 @@ files() {
 	[ ! -d "$bundle/lib-cpu" ] || cp -R "$bundle/lib-cpu" "$home/lib-cpu"
 	install -D -m 644 "$bundle/nginx/nginx.conf" /etc/nginx/nginx.conf
 	install -D -m 644 "$bundle/nginx/edge.js" /etc/nginx/qwen3/edge.js
-	install -m 755 "$bundle/bin/qwen3-audit" /usr/local/sbin/qwen3-audit
+	install -m 755 "$bundle/bin/qwen3-audit" "$bundle/bin/qwen3-tune" /usr/local/sbin/
 	cp -R "$bundle/units/." /etc/systemd/system/
 	# An upgraded library must not restart every worker at once, unasked.
 	install -D -m 644 "$bundle/needrestart.conf" /etc/needrestart/conf.d/qwen3.conf

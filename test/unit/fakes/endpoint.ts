@@ -171,7 +171,13 @@ export class FakeEndpoint {
     if (this.#is("items out of order")) {
       data.reverse();
     }
-    return { object: "list", model: this.#is("model is a path") ? "/var/lib/qwen3/models/1" : MODEL, data };
+    const tokens = inputs.reduce((sum, input) => sum + String(input).length + 1, 0);
+    return {
+      object: "list",
+      model: this.#is("model is a path") ? "/var/lib/qwen3/models/1" : MODEL,
+      data,
+      usage: { prompt_tokens: tokens, total_tokens: tokens },
+    };
   }
 
   #prompt(input: string, instruction: unknown): string {

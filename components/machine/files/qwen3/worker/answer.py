@@ -1,10 +1,10 @@
 """Vectors to a response in OpenAI's shape."""
 
-import base64
 from collections.abc import Iterator
 
 import numpy as np
 import orjson
+import pybase64
 from numpy.typing import NDArray
 
 PIECE = 16
@@ -16,6 +16,8 @@ Vectors = NDArray[np.float32]
 
 def shorten(vectors: Vectors, dimensions: int) -> Vectors:
     """The first dimensions of each row, of length 1 again: what a Matryoshka embedding is made for."""
+    if dimensions == vectors.shape[1]:
+        return vectors
     cut = vectors[:, :dimensions]
     return np.ascontiguousarray(cut / np.linalg.norm(cut, axis=1, keepdims=True), dtype="<f4")
 
@@ -32,7 +34,7 @@ def pieces(vectors: Vectors, as_base64: bool, model: str, tokens: int) -> Iterat
 
 
 def item(index: int, vector: NDArray[np.float32], as_base64: bool) -> bytes:
-    embedding = base64.b64encode(vector.data).decode() if as_base64 else vector
+    embedding = pybase64.b64encode_as_string(vector.data) if as_base64 else vector
     return orjson.dumps(
         {"object": "embedding", "index": index, "embedding": embedding}, option=orjson.OPT_SERIALIZE_NUMPY
     )

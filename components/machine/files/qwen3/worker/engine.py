@@ -3,8 +3,9 @@
 import asyncio
 import os
 import signal
+import struct
 import time
-from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ ENGINE_COST = 32768
 """Tokens in the engine at a time: two of SGLang's prefill batches, one computing and one waiting."""
 ITEM_COST = 64
 """Tokens that an item counts for at least: its vector costs SGLang a list of 2,560 Python floats."""
+NONE: Mapping[str, Any] = {}
 
 
 def arguments(settings: Settings) -> dict[str, Any]:
@@ -71,15 +73,20 @@ def prepare_environment() -> None:
 class Engine:
     """The engine in this process and its scheduler in another. Made in the main thread: SGLang sets signal handlers."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Returns when the weights are loaded. Exits where the model or its memory do not fit the settings."""
+    def __init__(self, settings: Settings, changes: Mapping[str, Any] = NONE) -> None:
+        """
+        Returns when the weights are loaded. Exits where the model or its memory do not fit the settings.
+
+        changes: of SGLang's arguments, for qwen3.tune.
+        """
         prepare_environment()
         from sglang.srt.entrypoints.engine import Engine as SGLang
 
-        self._sglang = SGLang(**arguments(settings))
+        self._sglang = SGLang(**arguments(settings) | changes)
         self._manager = self._sglang.tokenizer_manager
         self._turns = Turns(ENGINE_COST)
         self._dimensions = settings.dimensions
+        self._pack = struct.Struct(f"<{settings.dimensions}f").pack
         self.loop: asyncio.AbstractEventLoop = self._sglang.loop
         self._check(settings)
 
@@ -131,7 +138,11 @@ class Engine:
             reason = output["meta_info"].get("finish_reason") or {}
             if reason.get("type") == "abort" or len(output.get("embedding", ())) != self._dimensions:
                 raise RuntimeError(f"SGLang gave no vector: {reason.get('type')} {reason.get('status_code')}")
-        vectors = np.array([output["embedding"] for output in outputs], dtype=np.float32)
+        vectors = np.frombuffer(
+            # Five times as fast as numpy's own way from lists.
+            b"".join(self._pack(*output["embedding"]) for output in outputs),
+            dtype="<f4",
+        ).reshape(len(outputs), self._dimensions)
         # SGLang normalises in the model's precision: in bfloat16 to within 0.4 %.
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not (np.isfinite(lengths).all() and (lengths > 0).all()):

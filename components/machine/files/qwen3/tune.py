@@ -1,0 +1,290 @@
+"""qwen3-tune: which of SGLang's arguments are fast on this machine's hardware, by real traffic.
+
+Starts the worker's engine anew for each candidate, on one GPU, and asks it as clients do:
+
+  bulk    two clients, each 128 texts of 512 tokens a request
+  mixed   the same with lengths from 16 to 2,048 tokens, as documents have them
+  short   eight clients, each 128 texts of 32 tokens a request
+  single  one client, one text of 32 tokens a request
+
+The engine's present arguments are measured first and last: what lies between the two is the machine's own noise, and
+no candidate is preferred for less. Prints a table, and what to keep.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from .settings import Settings, read_settings
+
+START_SECONDS = 900
+"""For one engine to load the weights and to compile its kernels, the first time."""
+LEAST_GAIN = 1.02
+ROUNDS = 3
+"""Of each kind of traffic; the median counts."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    name: str
+    changes: dict[str, Any] = field(default_factory=dict)
+    copies: int = 1
+    """Engines at a time on one GPU, each with its share of the memory."""
+
+
+PRESENT = Candidate("present")
+TUTORIAL = Candidate("tutorial", {"disable_radix_cache": False, "sleep_on_idle": False})
+WITHOUT_POOL = {"attention_backend": "fa3", "chunked_prefill_size": -1, "prefill_only_disable_kv_cache": True}
+
+CUDA = (
+    TUTORIAL,
+    *(Candidate(f"attention {name}", {"attention_backend": name}) for name in ("flashinfer", "fa3", "triton")),
+    *(Candidate(f"chunk {size}", {"chunked_prefill_size": size}) for size in (2048, 4096, 8192, 16384)),
+    Candidate("no chunks", {"chunked_prefill_size": -1, "max_prefill_tokens": 32768}),
+    Candidate("no KV pool", WITHOUT_POOL),
+    Candidate("no prefill graphs", {"disable_prefill_cuda_graph": True}),
+    Candidate("no overlap", {"disable_overlap_schedule": True}),
+    *(Candidate(f"memory {share}", {"mem_fraction_static": share}) for share in (0.7, 0.9)),
+    Candidate("two workers", copies=2),
+)
+CPU = (
+    TUTORIAL,
+    Candidate("chunk 2048", {"chunked_prefill_size": 2048}),
+    Candidate("no overlap", {"disable_overlap_schedule": True}),
+)
+
+
+def main() -> None:
+    options = parse()
+    settings = read_settings()
+    if options.one is not None:
+        measure_one(settings, json.loads(options.one), options.seconds)
+        return
+    chosen = [each for each in candidates(settings) if not options.candidates or each.name in options.candidates]
+    if unknown := set(options.candidates) - {each.name for each in chosen}:
+        names = ", ".join(each.name for each in candidates(settings))
+        sys.exit(f"--candidates has {', '.join(sorted(unknown))}; allowed: {names}")
+    results: list[Result] = []
+    for candidate in [PRESENT, *chosen, PRESENT]:
+        print(f"{candidate.name} …", file=sys.stderr, flush=True)
+        results.append(Result(candidate, *measure(settings, candidate, options.seconds)))
+    print(report(results))
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("qwen3-tune", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=10, help="for each kind of traffic and round (10)")
+    parser.add_argument("--candidates", type=lambda text: text.split(","), default=[], help="only these, by name")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def candidates(settings: Settings) -> tuple[Candidate, ...]:
+    return CPU if settings.accelerator == "cpu" else CUDA
+
+
+Figures = dict[str, list[float]]
+"""By kind of traffic, a figure a round: tokens a second; for `single`, milliseconds of the median request."""
+
+
+@dataclass
+class Result:
+    candidate: Candidate
+    figures: Figures | None
+    problem: str = ""
+
+    def gains(self, present: Figures) -> dict[str, float]:
+        """Against the present arguments, above 1 is faster."""
+        assert self.figures is not None
+        ratios = {kind: median(self.figures, kind) / median(present, kind) for kind in present}
+        return ratios | {"single": 1 / ratios["single"]}
+
+
+def median(figures: Figures, kind: str) -> float:
+    return statistics.median(figures[kind])
+
+
+def measure(settings: Settings, candidate: Candidate, seconds: float) -> tuple[Figures | None, str]:
+    """What the candidate does, or why it does not start."""
+    changes = dict(candidate.changes)
+    if candidate.copies > 1:
+        changes["mem_fraction_static"] = round(settings.mem_fraction_static / candidate.copies, 3)
+    command = [sys.executable, "-W", "ignore", "-m", "qwen3.tune", "--one", json.dumps(changes), "--seconds", str(seconds)]
+    with engines(command, candidate.copies) as started:
+        # All are ready before the first is asked.
+        if not all(read_line(each, "ready") for each in started):
+            return None, "does not start"
+        for each in started:
+            assert each.stdin is not None
+            each.stdin.write("go\n")
+            each.stdin.flush()
+        answers = [read_line(each, "{") for each in started]
+    if not all(answers):
+        return None, "ended while it was measured"
+    return combine([json.loads(answer) for answer in answers]), ""
+
+
+@contextmanager
+def engines(command: list[str], copies: int) -> Iterator[list[subprocess.Popen[str]]]:
+    """Processes that are gone, with all that they started, when the block ends."""
+    started = [
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            start_new_session=True,
+        )
+        for _ in range(copies)
+    ]  # fmt: skip
+    try:
+        yield started
+    finally:
+        for each in started:
+            try:
+                os.killpg(each.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            each.wait()
+
+
+def read_line(process: subprocess.Popen[str], beginning: str) -> str:
+    """The next line that begins so, among whatever else SGLang prints; empty when the process ends before."""
+    assert process.stdout is not None
+    return next((line for line in process.stdout if line.startswith(beginning)), "")
+
+
+def combine(copies: Sequence[Figures]) -> Figures:
+    """Engines beside each other: their rates add up, and a single request takes as long as it takes with one."""
+    rounds = {kind: list(zip(*(each[kind] for each in copies))) for kind in copies[0]}
+    return {
+        kind: [statistics.mean(values) if kind == "single" else sum(values) for values in each]
+        for kind, each in rounds.items()
+    }
+
+
+def measure_one(settings: Settings, changes: dict[str, Any], seconds: float) -> None:
+    """The child: one engine. Says `ready`, waits for a line, prints its figures."""
+    from .worker.engine import Engine
+
+    signal.alarm(START_SECONDS)
+    engine = Engine(settings, changes)
+    traffic = Traffic(engine, settings, seconds)
+    engine.loop.run_until_complete(traffic.warm_up())
+    signal.alarm(0)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    print(json.dumps(engine.loop.run_until_complete(traffic.run())), flush=True)
+    engine.shutdown()
+
+
+class Traffic:
+    """Texts of random tokens, no two alike, for one engine."""
+
+    def __init__(self, engine: Any, settings: Settings, seconds: float) -> None:
+        import numpy as np
+
+        self._engine = engine
+        self._seconds = seconds
+        self._random = np.random.default_rng(0)
+        self._longest = settings.context_length
+        self._requests = 0
+
+    async def warm_up(self) -> None:
+        for lengths in ([32], [32] * 128, self._mixed(), [512] * 128):
+            await self._ask("warm-up", lengths)
+
+    async def run(self) -> Figures:
+        """Kinds of traffic in turns, so that a drift of the machine meets all alike."""
+        figures: Figures = {"bulk": [], "mixed": [], "short": [], "single": []}
+        for _ in range(ROUNDS):
+            figures["bulk"].append(await self._rate(2, lambda: [512] * 128))
+            figures["mixed"].append(await self._rate(2, self._mixed))
+            figures["short"].append(await self._rate(8, lambda: [32] * 128))
+            figures["single"].append(await self._latency())
+        return figures
+
+    def _mixed(self) -> list[int]:
+        """Lengths of 128 texts: log-normal, of 367 tokens in the mean before the bounds."""
+        lengths = self._random.lognormal(5.5, 0.9, 128).clip(16, min(2048, self._longest))
+        return [int(length) for length in lengths]
+
+    async def _rate(self, clients: int, lengths: Any) -> float:
+        """Tokens a second."""
+        begin = time.monotonic()
+
+        async def client(number: int) -> int:
+            tokens = 0
+            while time.monotonic() - begin < self._seconds:
+                tokens += await self._ask(f"client-{number}", lengths())
+            return tokens
+
+        tokens = sum(await asyncio.gather(*map(client, range(clients))))
+        return tokens / (time.monotonic() - begin)
+
+    async def _latency(self) -> float:
+        """Milliseconds of the median request."""
+        times: list[float] = []
+        end = time.monotonic() + self._seconds
+        while time.monotonic() < end:
+            begin = time.monotonic()
+            await self._ask("client", [32])
+            times.append(1000 * (time.monotonic() - begin))
+        return statistics.median(times)
+
+    async def _ask(self, client: str, lengths: list[int]) -> int:
+        items = [self._random.integers(0, self._engine.vocabulary, length, dtype="int32") for length in lengths]
+        self._requests += 1
+        await self._engine.embed(client, items, self._requests)
+        return sum(lengths)
+
+
+def report(results: Sequence[Result]) -> str:
+    first, last = results[0], results[-1]
+    if first.figures is None or last.figures is None:
+        return f"The present arguments cannot be measured: the engine {first.problem or last.problem}."
+    kinds = list(first.figures)
+    header = f"{'':24}" + "".join(f"{kind:>22}" for kind in kinds)
+    units = f"{'':24}" + "".join(f"{'ms' if kind == 'single' else 'tokens/s':>22}" for kind in kinds)
+    lines = [header, units]
+    for result in results:
+        if result.figures is None:
+            lines.append(f"{result.candidate.name:24}{result.problem:>22}")
+            continue
+        gains = result.gains(first.figures)
+        cells = (f"{median(result.figures, kind):,.{1 if kind == 'single' else 0}f} (×{gains[kind]:.2f})" for kind in kinds)
+        lines.append(f"{result.candidate.name:24}" + "".join(f"{cell:>22}" for cell in cells))
+    return "\n".join([*lines, "", *advice(first, results[1:-1], last)])
+
+
+def advice(present: Result, others: Sequence[Result], again: Result) -> list[str]:
+    """What to keep: what is faster for some traffic by more than the noise, and slower for none."""
+    assert present.figures is not None
+    noise = {kind: max(gain, 1 / gain, LEAST_GAIN) for kind, gain in again.gains(present.figures).items()}
+    lines = ["Noise, by the present arguments measured twice: " + ", ".join(f"{kind} ×{n:.2f}" for kind, n in noise.items())]
+    better: list[tuple[float, Result]] = []
+    for other in others:
+        if other.figures is None:
+            continue
+        gains = other.gains(present.figures)
+        if any(gains[kind] > noise[kind] for kind in gains) and all(gains[kind] > 1 / noise[kind] for kind in gains):
+            better.append((statistics.geometric_mean(gains.values()), other))
+    if not better:
+        return [*lines, "Keep the present arguments: nothing is faster by more than the noise and slower nowhere."]
+    lines.append("Faster by more than the noise, and slower nowhere, the best first:")
+    for gain, other in sorted(better, key=lambda pair: -pair[0]):
+        what = json.dumps(other.candidate.changes) if other.candidate.changes else f"{other.candidate.copies} workers a GPU"
+        lines.append(f"  ×{gain:.2f}  {other.candidate.name}: {what}")
+    lines.append("mem_fraction_static is the setting memFractionStatic; the rest stands in qwen3/worker/engine.py, arguments().")
+    return lines
+
+
+if __name__ == "__main__":
+    main()

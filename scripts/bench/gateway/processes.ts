@@ -1,0 +1,92 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { openSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const START_SECONDS = 300;
+/** USER_HZ of Linux on every architecture that is supported here. */
+const TICKS_PER_SECOND = 100;
+
+/** Programs that belong to one measurement, each a process group with its log in `folder`. */
+export class Processes {
+  readonly #started: { name: string; log: string; child: ChildProcess }[] = [];
+
+  constructor(private readonly folder: string) {}
+
+  start(name: string, file: string, args: string[], env: NodeJS.ProcessEnv): void {
+    const log = join(this.folder, `${name}.log`);
+    const output = openSync(log, "a", 0o600);
+    const child = spawn(file, args, { env, detached: true, stdio: ["ignore", output, output] });
+    child.on("error", () => undefined);
+    this.#started.push({ name, log, child });
+  }
+
+  /** @throws with the end of its log when a program ends before it answers, or does not within five minutes */
+  async untilAnswering(name: string, url: string): Promise<void> {
+    const { child, log } = this.#started.find((each) => each.name === name)!;
+    const deadline = Date.now() + START_SECONDS * 1000;
+    const answers = () =>
+      fetch(url).then(
+        ({ ok }) => ok,
+        () => false,
+      );
+    while (!(await answers())) {
+      if (child.exitCode !== null || child.pid === undefined || Date.now() > deadline) {
+        throw new Error(`${name} did not start:\n${readFileSync(log, "utf8").slice(-2000)}`);
+      }
+      await sleep(500);
+    }
+  }
+
+  /** Processor time of these programs and all that they started, so far. */
+  cpuSeconds(names: readonly string[]): number {
+    const groups = new Set(
+      this.#started.filter(({ name }) => names.includes(name)).map(({ child }) => child.pid),
+    );
+    return readdirSync("/proc")
+      .filter((entry) => /^\d+$/.test(entry))
+      .map(readTimes)
+      .filter((times) => groups.has(times?.group))
+      .reduce((sum, times) => sum + (times?.seconds ?? 0), 0);
+  }
+
+  /** Ends every group: SIGTERM, then SIGKILL for what is left after ten seconds. */
+  async end(): Promise<void> {
+    await Promise.all(
+      this.#started.map(async ({ child }) => {
+        if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) {
+          return;
+        }
+        const ended = once(child, "exit");
+        signal(child.pid, "SIGTERM");
+        await Promise.race([ended, sleep(10_000)]);
+        // SGLang's processes outlive their parent for a moment.
+        signal(child.pid, "SIGKILL");
+        await ended;
+      }),
+    );
+  }
+}
+
+/** Of a process: its group, and its user and system time. proc(5), /proc/PID/stat. */
+function readTimes(pid: string): { group: number; seconds: number } | undefined {
+  try {
+    // The name, in parentheses, may hold anything.
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)!.split(" ");
+    return {
+      group: Number(fields[2]),
+      seconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+function signal(group: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(-group, name);
+  } catch {
+    // It has ended.
+  }
+}

@@ -1,0 +1,5 @@
+import { main } from "./growth/main";
+
+main(process.argv.slice(2)).then((status) => {
+  process.exitCode = status;
+});

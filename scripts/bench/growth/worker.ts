@@ -1,0 +1,25 @@
+import { createServer } from "node:http";
+
+/**
+ * node worker.ts PORT: answers every request at once with one vector of 2560 dimensions as floats, read beforehand. In
+ * a process of its own, so that what is measured is nginx.
+ */
+const vector = Array.from({ length: 2560 }, (_, i) => Math.sin(i) / 36);
+const answer = Buffer.from(
+  JSON.stringify({
+    object: "list",
+    data: [{ object: "embedding", index: 0, embedding: vector }],
+    model: "Qwen3-Embedding-4B",
+    usage: { prompt_tokens: 32, total_tokens: 32 },
+  }),
+);
+
+const server = createServer((request, reply) => {
+  request.resume().on("end", () => {
+    reply
+      .writeHead(200, { "content-type": "application/json", "content-length": answer.length })
+      .end(request.url === "/health" ? '{"status":"ready"}'.padEnd(answer.length) : answer);
+  });
+});
+server.keepAliveTimeout = 90_000;
+server.listen(Number(process.argv[2]), "127.0.0.1");

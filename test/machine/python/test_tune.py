@@ -1,0 +1,46 @@
+"""What qwen3-tune makes of its figures; the engines themselves are for the machine."""
+
+import unittest
+
+from qwen3.tune import PRESENT, Candidate, Result, combine, report
+
+
+def figures(bulk: float, single: float, short: float = 100.0) -> dict[str, list[float]]:
+    """Three rounds around these, their medians."""
+    around = {"bulk": bulk, "mixed": 100.0, "short": short, "single": single}
+    return {kind: [0.9 * value, value, 1.3 * value] for kind, value in around.items()}
+
+
+class ReportTest(unittest.TestCase):
+    def advice(self, *candidates: Result, again: float = 100.0) -> str:
+        present = Result(PRESENT, figures(100, 10))
+        return report([present, *candidates, Result(PRESENT, figures(again, 10))])
+
+    def test_what_is_faster_beyond_the_noise_and_slower_nowhere_is_kept_the_best_first(self) -> None:
+        good = Result(Candidate("good", {"chunked_prefill_size": 8192}), figures(110, 10))
+        best = Result(Candidate("best", {"attention_backend": "fa3"}), figures(130, 9))
+        text = self.advice(good, best)
+        self.assertLess(text.index('best: {"attention_backend": "fa3"}'), text.index('good: {"chunked_prefill_size": 8192}'))
+
+    def test_what_is_slower_for_some_traffic_is_not_kept(self) -> None:
+        text = self.advice(Result(Candidate("trade"), figures(130, 20)), Result(Candidate("other"), figures(130, 10, 80)))
+        self.assertIn("Keep the present arguments", text)
+
+    def test_a_gain_within_the_noise_is_none(self) -> None:
+        better = Result(Candidate("better", {"x": 1}), figures(108, 10))
+        self.assertIn("better: ", self.advice(better))
+        self.assertIn("Keep the present arguments", self.advice(better, again=90.0))
+
+    def test_a_candidate_that_does_not_start_is_said_and_passed_over(self) -> None:
+        text = self.advice(Result(Candidate("fa3"), None, "does not start"))
+        self.assertRegex(text, r"fa3 +does not start")
+        self.assertIn("Keep the present arguments", text)
+
+    def test_two_engines_add_up_and_a_single_request_is_their_mean(self) -> None:
+        both = combine([figures(100, 10), figures(50, 20)])
+        self.assertEqual(both["bulk"][1], 150)
+        self.assertEqual(both["single"][1], 15)
+
+
+if __name__ == "__main__":
+    unittest.main()

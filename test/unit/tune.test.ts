@@ -1,0 +1,70 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { main } from "../../scripts/tune/main";
+import { FakeAws } from "./fakes/aws";
+import { capture, FakeHome, stackAnswers, stackOutputs } from "./fakes/environment";
+
+const REPORT = "present   1,000 (×1.00)\nKeep the present arguments\n";
+
+let aws: FakeAws;
+let home: FakeHome;
+
+beforeEach(async () => {
+  aws = new FakeAws();
+  home = new FakeHome(await aws.listen(), stackAnswers(stackOutputs("https://192.0.2.1/v1", "PEM")));
+});
+
+afterEach(async () => {
+  home.remove();
+  await aws.close();
+});
+
+async function tune(...args: string[]) {
+  const { written, streams } = capture();
+  const status = await main(["--stack", "local", ...args], home.env, streams, { pollMs: 5 });
+  return { status, ...written };
+}
+
+test("has the stack's machine measure, waits, and prints what it found", async () => {
+  aws.errors = [{ action: "GetCommandInvocation", type: "InvocationDoesNotExist" }];
+  aws.invocations = [invocation("InProgress"), invocation("Success", REPORT)];
+  const { status, stdout } = await tune(
+    "--yes",
+    "--seconds",
+    "5",
+    "--candidates",
+    "chunk 8192,attention fa3",
+  );
+  expect(stdout).toBe(REPORT);
+  expect(status).toBe(0);
+  expect(aws.commands).toEqual([
+    {
+      instanceId: "i-0123456789abcdef0",
+      command: "/usr/local/sbin/qwen3-tune --seconds 5 --candidates 'chunk 8192,attention fa3'",
+    },
+  ]);
+});
+
+test("fails with what the machine said", async () => {
+  aws.invocations = [invocation("Failed", "", "--candidates has chunk 1; allowed: tutorial")];
+  const { status, stderr } = await tune("--yes", "--candidates", "chunk 1");
+  expect(status).toBe(1);
+  expect(stderr).toMatch(
+    /on i-0123456789abcdef0 ended as Failed: --candidates has chunk 1; allowed: tutorial/,
+  );
+});
+
+test.each([
+  [[], /worker 0 does not serve.*Say --yes/],
+  [["--yes", "--seconds", "0"], /--seconds is "0"; allowed/],
+  [["--yes", "--candidates", "a'; reboot"], /--candidates is "a'; reboot"; allowed/],
+  [["--yes", "--instance", "$(reboot)"], /--instance is/],
+])("does nothing on the machine for %j", async (args, message) => {
+  const { status, stderr } = await tune(...args);
+  expect(status).toBe(2);
+  expect(stderr).toMatch(message);
+  expect(aws.commands).toEqual([]);
+});
+
+function invocation(Status: string, StandardOutputContent = "", StandardErrorContent = "") {
+  return { Status, StandardOutputContent, StandardErrorContent };
+}
