@@ -55,6 +55,11 @@ export async function main(
     }
     const stack = await openStack(options.stack, env);
     const instance = options.instance ?? stack.outputs.instanceId;
+    if (instance === undefined) {
+      throw new UsageError(
+        `stack ${stack.name} is a fleet, ${stack.outputs.autoScalingGroup}: name the machine to measure on, with --instance`,
+      );
+    }
     const client = new SSMClient(awsClientConfig(awsAccess(stack)));
     try {
       const { status, stdout, stderr } = await runOn(client, instance, command(options), pollMs, (line) =>
