@@ -147,9 +147,9 @@ print('read')"`,
         8 * 60_000,
       );
     expect(await inCheckout("/usr/bin/python3", "test_keys")).toMatch(/^OK$/m);
-    expect(await inCheckout("/opt/qwen3/venv/bin/python -W ignore", "test_worker test_worker_parts")).toMatch(
-      /^OK$/m,
-    );
+    expect(
+      await inCheckout("/opt/qwen3/venv/bin/python -W ignore", "test_worker test_worker_parts test_tune"),
+    ).toMatch(/^OK$/m);
   });
 
   describe("rotation", () => rotation(() => box));

@@ -39,7 +39,8 @@ function panel({ label, points }: Curve, left: number): string {
   const x = (value: number) => left + (PANEL.width * Math.log(value / first.x)) / Math.log(last.x / first.x);
   const y = (value: number) => PANEL.top + PANEL.height * (1 - Math.log(value / low) / Math.log(high / low));
   const bottom = PANEL.top + PANEL.height;
-  const ticks = [0.01, 0.1, 1, 10, 100, 1000, 10_000].filter((tick) => tick >= low && tick <= high);
+  const all = [-3, -2, -1, 0, 1, 2, 3, 4, 5].flatMap((power) => [1, 2, 5].map((step) => step * 10 ** power));
+  const ticks = all.filter((tick) => tick >= low && tick <= high).map((tick) => +tick.toPrecision(1));
   const linearEnd = Math.min(last.x, (first.x * high) / first.cost.median);
   const right = left + PANEL.width;
   return [
