@@ -24,6 +24,7 @@ export function drawCurves(curves: readonly Curve[]): string {
   const height = PANEL.top + PANEL.height + 56;
   const panels = curves.map((curve, i) => panel(curve, PANEL.left + i * (PANEL.width + PANEL.gap)));
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="Helvetica, Arial, sans-serif" font-size="11" fill="#1f2937">
+<title>Milliseconds a request, as each grows</title>
 <rect width="100%" height="100%" fill="#ffffff"/>
 <text x="${PANEL.left}" y="24" font-size="16" font-weight="bold">Milliseconds a request, as each grows</text>
 <text x="${PANEL.left}" y="42" fill="#6b7280">medians with quartiles; dashed: linear from the first point</text>
