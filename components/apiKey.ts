@@ -108,7 +108,8 @@ export class ApiKey extends pulumi.ComponentResource {
         await pulumi.log.warn(
           `client ${client}: the secret's current value, of ${current.createdDate}, is not the key that this stack declares: ` +
             "somebody put it there by hand, or a rotation was interrupted. Machines follow it. The update makes the " +
-            "declared key current again as a new version; the other value works until keyGraceSeconds have passed.",
+            "declared key current again as a new version; the other value works until keyGraceSeconds have passed. Where " +
+            "the declared key is the one to be rid of, replace it in the same update: --replace with the output apiKeyUrn.",
           this,
         );
       }

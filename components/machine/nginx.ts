@@ -82,18 +82,19 @@ ${config.fleet ? behindLoadBalancer(config.fleet.trustedProxies) : ""}    # Whoe
     limit_conn_log_level info;
 
     # One line of JSON a request, to the journal; never a header, a query or a body. Of a stranger's requests beyond its
-    # share one in a hundred is written and weighs a hundred, so that a flood is counted and fills no disk.
+    # share, and of those that cannot be read, one in a hundred is written and weighs a hundred: a flood is counted and
+    # fills no disk.
     split_clients $request_id $qwen3_hundredth {
         1% 1;
         *  "";
     }
     map $qwen3_client:$status $qwen3_logged {
-        :429    $qwen3_hundredth;
-        default 1;
+        "~^:(400|413|414|429)$" $qwen3_hundredth;
+        default                 1;
     }
     map $qwen3_client:$status $qwen3_weight {
-        :429    100;
-        default 1;
+        "~^:(400|413|414|429)$" 100;
+        default                 1;
     }
     log_format qwen3 escape=json '{"time":"$time_iso8601","request_id":"$request_id","client":"$qwen3_client",'
         '"remote":"$remote_addr","method":"$request_method","path":"$qwen3_path","status":$status,"weight":$qwen3_weight,'

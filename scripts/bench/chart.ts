@@ -41,6 +41,7 @@ export function draw({ title, subtitle, series }: Chart): string {
     ...legend(series),
   ];
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${HEIGHT}" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="Helvetica, Arial, sans-serif" font-size="12" fill="#1f2937">
+<title>${escapeXml(title)}</title>
 <style>.title{font-size:16px;font-weight:bold}.small{font-size:11px;fill:#6b7280}.end{text-anchor:end}.middle{text-anchor:middle}</style>
 <rect width="100%" height="100%" fill="#ffffff"/>
 ${body.join("\n")}

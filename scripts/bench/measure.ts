@@ -34,7 +34,9 @@ export async function measure(plan: Plan, progress: Progress): Promise<Measured[
   try {
     const measured: Measured[] = [];
     for (const shape of plan.shapes) {
-      const sources = await Promise.all(senders.map((sender) => prepare(sender, shape, random)));
+      const words = await calibrate(senders[0]!, shape, random);
+      const seed = Math.floor(random() * 2 ** 32);
+      const sources = await Promise.all(senders.map((sender) => prepare(sender, shape, words, seed)));
       measured.push({ shape, windows: await takeTurns(plan, shape, senders, sources, random, progress) });
     }
     return measured;
@@ -43,18 +45,19 @@ export async function measure(plan: Plan, progress: Progress): Promise<Measured[
   }
 }
 
-/** Texts of the right length by this endpoint's tokenizer, and an endpoint that is warm. */
-async function prepare(sender: Sender, shape: Shape, random: () => number): Promise<Texts> {
-  const words = await wordsFor(
-    shape.tokens,
-    async (text) => {
-      const answer = await sender.send(sender.body(JSON.stringify(text), "base64"));
-      checkAnswer(answer, { batch: 1, tokens: 0, format: "base64" });
-      return promptTokens(answer.body);
-    },
-    random,
-  );
-  const texts = new Texts(words, random);
+/** Words of a text, by this endpoint's tokenizer. */
+function calibrate(sender: Sender, shape: Shape, random: () => number): Promise<number> {
+  const count = async (text: string) => {
+    const answer = await sender.send(sender.body(JSON.stringify(text), "base64"));
+    checkAnswer(answer, { batch: 1, tokens: 0, format: "base64" });
+    return promptTokens(answer.body);
+  };
+  return wordsFor(shape.tokens, count, random);
+}
+
+/** The same texts for every endpoint, or their lengths would be what is compared; and an endpoint that is warm. */
+async function prepare(sender: Sender, shape: Shape, words: number, seed: number): Promise<Texts> {
+  const texts = new Texts(words, generator(seed));
   for (let i = 0; i < WARM_UP_REQUESTS; i++) {
     checkAnswer(await sender.send(sender.body(texts.input(shape.batch), shape.format)), shape);
   }

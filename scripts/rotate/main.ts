@@ -26,6 +26,9 @@ Exit: 0 done, 1 not, 2 wrong usage.
 /** How long machines may take to follow Secrets Manager; they poll every five seconds. */
 const FOLLOWED_WITHIN_SECONDS = 30;
 
+/** Of a fleet, one machine answers each request: so long none may answer otherwise, a poll and a second. */
+const FLEET_AGREES_SECONDS = 6;
+
 interface Options {
   stack: string;
   client?: string;
@@ -111,22 +114,19 @@ async function rotate(subject: Subject, { stack: name, client, yes, revoke }: Op
   } else {
     console.log("A rotation of this key was interrupted. It is brought to its end; no further key is made.");
   }
-  await showEffect(subject, revoke);
+  if (readiness === "ready") {
+    await showEffect(subject, revoke);
+  }
   if (!yes && !(await confirm(`Rotate the key of ${subject.client} in stack ${name}?`))) {
     return false;
   }
-  const before = (await subject.versions.labelled("AWSCURRENT"))?.id;
-  const old = await subject.versions.value("AWSCURRENT");
-  await update(engine, readiness === "ready" ? urn : undefined, subject, before);
-  const current = await subject.versions.labelled("AWSCURRENT");
-  if (revoke === "now" && current?.id !== before) {
-    await dropPrevious(subject);
-  }
+  await update(engine, readiness === "ready" ? urn : undefined, subject, revoke);
+  // Before anything else is waited for: a key that others have is not to work a second longer.
+  const revoked = revoke === "now" ? await dropPrevious(subject) : undefined;
   await untilAnswered(subject, await subject.versions.value("AWSCURRENT"), 200, "the new key is current");
   console.log("The new key is accepted.");
   if (revoke === "now") {
-    const seconds = await untilAnswered(subject, old, 401, "the old key has lost its label");
-    console.log(`The old key is refused, ${seconds} s after it was revoked.`);
+    await sayRefused(subject, "The old key", revoked);
   } else {
     const end = await previousKeyEnd(subject);
     console.log(end ? `The old key works until ${end.toISOString()}.` : "The old key is refused.");
@@ -147,10 +147,7 @@ async function revokePrevious(subject: Subject, { yes }: Options): Promise<boole
   if (!yes && !(await confirm("Refuse it now? The current key stays as it is."))) {
     return false;
   }
-  const old = await subject.versions.value("AWSPREVIOUS");
-  await dropPrevious(subject);
-  const seconds = await untilAnswered(subject, old, 401, "the previous key has lost its label");
-  console.log(`The previous key is refused, ${seconds} s after it was revoked.`);
+  await sayRefused(subject, "The previous key", await dropPrevious(subject));
   return true;
 }
 
@@ -188,19 +185,27 @@ async function confirm(question: string): Promise<boolean> {
 async function update(
   engine: Engine,
   urn: string | undefined,
-  { versions, stack }: Subject,
-  before: string | undefined,
+  subject: Subject,
+  revoke: Options["revoke"],
 ): Promise<void> {
+  const { versions, stack } = subject;
+  const before = (await versions.labelled("AWSCURRENT"))?.id;
   try {
     await engine.update(urn);
   } catch (error) {
     const after = (await versions.labelled("AWSCURRENT").catch(() => undefined))?.id;
+    const rotated = after !== undefined && after !== before;
+    if (rotated && revoke === "now") {
+      await dropPrevious(subject);
+    }
     const state =
       after === undefined
         ? "Secrets Manager could not be asked which key is current"
-        : after === before
+        : !rotated
           ? "the old key is still current, and works"
-          : "the new key is current, and the old one is in its grace";
+          : revoke === "now"
+            ? "the new key is current, and the old one is revoked"
+            : "the new key is current, and the old one is in its grace";
     throw new Error(
       `the update did not come to its end: ${state}. Mend what it says, then run the same command again: it ` +
         `finishes this rotation and makes no further key. \`npm run verify -- --stack ${stack.name}\` checks the ` +
@@ -209,14 +214,28 @@ async function update(
   }
 }
 
-async function dropPrevious({ versions }: Subject): Promise<void> {
+/** Revokes the previous key and answers it, for a look at how it is refused; undefined where there is none. */
+async function dropPrevious({ versions }: Subject): Promise<string | undefined> {
   const previous = await versions.labelled("AWSPREVIOUS");
-  if (previous) {
-    await versions.dropPrevious(previous);
+  if (!previous) {
+    return undefined;
   }
+  const key = await versions.value("AWSPREVIOUS");
+  await versions.dropPrevious(previous);
+  return key;
 }
 
-/** Seconds until the endpoint answered a key with a status. */
+/** Waits until the endpoint refuses a revoked key, and says so. */
+async function sayRefused(subject: Subject, name: string, key: string | undefined): Promise<void> {
+  if (key === undefined) {
+    console.log(`${name} was revoked before.`);
+    return;
+  }
+  const seconds = await untilAnswered(subject, key, 401, `${name.toLowerCase()} has lost its label`);
+  console.log(`${name} is refused, ${seconds} s after it was revoked.`);
+}
+
+/** Seconds until the endpoint answered a key with a status: of a fleet, every answer for longer than machines poll. */
 async function untilAnswered(
   { stack }: Subject,
   key: string,
@@ -224,15 +243,18 @@ async function untilAnswered(
   known: string,
 ): Promise<number> {
   const endpoint = new EndpointClient(stack.outputs.endpoint, stack.outputs.caCertificate, key);
+  const settled = stack.outputs.autoScalingGroup === undefined ? 0 : FLEET_AGREES_SECONDS * 1000;
   const begin = Date.now();
   const elapsed = () => Math.round((Date.now() - begin) / 1000);
+  let since: number | undefined;
   try {
     for (;;) {
       const reply = await endpoint
         .send({ method: "GET", path: "/v1/models", authorization: "key" })
         .catch(() => undefined);
-      if (reply?.status === status) {
-        return elapsed();
+      since = reply?.status === status ? (since ?? Date.now()) : undefined;
+      if (since !== undefined && Date.now() - since >= settled) {
+        return Math.round((since - begin) / 1000);
       }
       if (elapsed() > FOLLOWED_WITHIN_SECONDS) {
         throw new Error(

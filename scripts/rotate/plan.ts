@@ -19,7 +19,8 @@ export function judgePending(steps: Step[], urn: string, stack: string): Readine
     throw new Error(
       "the secret holds a value that this stack did not put there; machines follow it. " +
         `Run pulumi up -s ${stack}: it puts the declared key back, and the other value works for keyGraceSeconds more. ` +
-        "Then rotate",
+        "Then rotate. If the declared key is the one to be rid of, plain `up` would make it valid again: run " +
+        `pulumi up -s ${stack} --replace '${urn}' instead`,
     );
   }
   if (ofKey.length === 0 || steps.some((step) => !belongsToRotation(step, urn))) {

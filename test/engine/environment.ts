@@ -18,6 +18,8 @@ export interface EngineEnvironment {
   backend: string;
   /** What Verification ran: one object of variables a run. */
   verifications: () => Record<string, string>[];
+  /** Whether verifications fail from now on. */
+  failVerifications: (fail: boolean) => void;
   /** What stands between the engine's providers and the emulator. */
   aws: FaultyAws;
   stop: () => Promise<void>;
@@ -87,6 +89,8 @@ async function prepareStack(
     stack: await openStack(workspace, runProgram),
     endpoint: emulator.url,
     aws,
+    failVerifications: (fail) =>
+      fail ? writeFileSync(join(state, "fail"), "") : rmSync(join(state, "fail"), { force: true }),
     backend: join(state, "pulumi"),
     verifications: () =>
       readdirSync(record).map((file) =>
@@ -109,7 +113,10 @@ function recordingNpm(state: string, record: string): string {
   mkdirSync(folder);
   mkdirSync(record);
   const npm = join(folder, "npm");
-  writeFileSync(npm, `#!/bin/sh\nARGUMENTS="$*" env -0 > "${record}/$$"\necho verified\n`);
+  writeFileSync(
+    npm,
+    `#!/bin/sh\nARGUMENTS="$*" env -0 > "${record}/$$"\n[ ! -e "${state}/fail" ] && echo verified\n`,
+  );
   chmodSync(npm, 0o755);
   return folder;
 }

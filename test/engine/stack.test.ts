@@ -203,6 +203,18 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     await finishRotation(before);
   });
 
+  it("brings a rotation whose verification failed to its end", async () => {
+    const { stack, failVerifications } = environment;
+    const { secretArn, apiKeyUrn } = await stack.outputs();
+    const before = await readSecret(secretArn!.value);
+    failVerifications(true);
+    await expect(stack.up({ replace: [apiKeyUrn!.value] })).rejects.toThrow();
+    failVerifications(false);
+    const rotated = await readSecret(secretArn!.value);
+    await finishRotation(before);
+    expect(await readSecret(secretArn!.value)).toBe(rotated);
+  });
+
   it("brings a rotation whose engine was killed between its two steps to its end", async () => {
     const { stack, aws } = environment;
     const { secretArn, apiKeyUrn } = await stack.outputs();

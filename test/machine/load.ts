@@ -21,6 +21,7 @@ export interface LoadOptions {
 
 /** Steady load: clients that embed one text after another with the key that they were told last. */
 export class Load {
+  static readonly #running = new Set<Load>();
   readonly outcomes: Outcome[] = [];
   readonly #options: LoadOptions;
   readonly #model: string;
@@ -35,7 +36,14 @@ export class Load {
     options: LoadOptions = { clients: 4, pauseMs: 50 },
     key?: string,
   ): Promise<Load> {
-    return new Load(box, key ?? (await box.readKey()), options);
+    const load = new Load(box, key ?? (await box.readKey()), options);
+    Load.#running.add(load);
+    return load;
+  }
+
+  /** Ends what a test that failed has left running. */
+  static async endAll(): Promise<void> {
+    await Promise.all([...Load.#running].map((load) => load.end()));
   }
 
   private constructor(box: Sandbox, key: string, options: LoadOptions) {
@@ -58,6 +66,7 @@ export class Load {
   /** Ends when what is in progress is answered. */
   async end(): Promise<Outcome[]> {
     this.#ended = true;
+    Load.#running.delete(this);
     await Promise.all(this.#loops);
     await this.#client.close();
     return this.outcomes;

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { cpSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { CreateSecretCommand } from "@aws-sdk/client-secrets-manager";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { renderBundle } from "../../components/machine/bundle";
 import { readEnvironment } from "../../local/environment";
 import { ROOT } from "../../local/paths";
@@ -13,6 +13,7 @@ import { clients } from "./application/clients";
 import { example } from "./application/example";
 import { notebook } from "./application/notebook";
 import { type Sandbox as ApplicationSandbox, applicationSandbox } from "./application/sandbox";
+import { Load } from "./load";
 import { closeSandbox, openSandbox, type Sandbox } from "./sandbox";
 import { faults } from "./suites/faults";
 import { fuzz } from "./suites/fuzz";
@@ -42,6 +43,8 @@ describe.skipIf(unsupported() !== undefined)("a booted machine", () => {
   beforeAll(async () => {
     box = await openSandbox();
   });
+
+  afterEach(() => Load.endAll());
 
   afterAll(closeSandbox);
 
@@ -151,9 +154,9 @@ print('read')"`,
         8 * 60_000,
       );
     expect(await inCheckout("/usr/bin/python3", "test_keys test_numa test_fleet")).toMatch(/^OK$/m);
-    expect(await inCheckout("/opt/qwen3/venv/bin/python -W ignore", "test_worker test_worker_parts")).toMatch(
-      /^OK$/m,
-    );
+    expect(
+      await inCheckout("/opt/qwen3/venv/bin/python -W ignore", "test_worker test_worker_parts test_tune"),
+    ).toMatch(/^OK$/m);
   });
 
   describe("the application's side", () => {

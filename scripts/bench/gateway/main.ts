@@ -134,9 +134,9 @@ async function report(
   const names = endpoints.map(({ name }) => name);
   console.log(`${cpus().length} cores (${cpus()[0]?.model}), ${seconds} s each in ${windows} turns`);
   const runs: { pace: Pace; shapes: Shape[] }[] = [
+    { pace: { connections: 2 }, shapes: BATCHES },
     { pace: { connections: 1 }, shapes: SINGLES },
     { pace: { connections: 8 }, shapes: SINGLES },
-    { pace: { connections: 2 }, shapes: BATCHES },
   ];
   const documents: object[] = [];
   for (const { pace, shapes } of runs) {
@@ -146,7 +146,7 @@ async function report(
     const others = names.slice(1).map((_, i): [number, number] => [i + 1, 0]);
     console.log(`\n${describePace(pace)}\n${formatReport(names, measured, others)}`);
     documents.push(toJson(names, pace, measured, others));
-    if (svg && documents.length === 1) {
+    if (svg && shapes === SINGLES && documents.length === 2) {
       writeFileSync(svg, drawn(names, pace, measured, seconds));
     }
   }

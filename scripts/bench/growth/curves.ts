@@ -24,6 +24,7 @@ export function drawCurves(curves: readonly Curve[]): string {
   const height = PANEL.top + PANEL.height + 56;
   const panels = curves.map((curve, i) => panel(curve, PANEL.left + i * (PANEL.width + PANEL.gap)));
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="Helvetica, Arial, sans-serif" font-size="11" fill="#1f2937">
+<title>Milliseconds a request, as each grows</title>
 <rect width="100%" height="100%" fill="#ffffff"/>
 <text x="${PANEL.left}" y="24" font-size="16" font-weight="bold">Milliseconds a request, as each grows</text>
 <text x="${PANEL.left}" y="42" fill="#6b7280">medians with quartiles; dashed: linear from the first point</text>
@@ -39,7 +40,8 @@ function panel({ label, points }: Curve, left: number): string {
   const x = (value: number) => left + (PANEL.width * Math.log(value / first.x)) / Math.log(last.x / first.x);
   const y = (value: number) => PANEL.top + PANEL.height * (1 - Math.log(value / low) / Math.log(high / low));
   const bottom = PANEL.top + PANEL.height;
-  const ticks = [0.01, 0.1, 1, 10, 100, 1000, 10_000].filter((tick) => tick >= low && tick <= high);
+  const all = [-3, -2, -1, 0, 1, 2, 3, 4, 5].flatMap((power) => [1, 2, 5].map((step) => step * 10 ** power));
+  const ticks = all.filter((tick) => tick >= low && tick <= high).map((tick) => +tick.toPrecision(1));
   const linearEnd = Math.min(last.x, (first.x * high) / first.cost.median);
   const right = left + PANEL.width;
   return [

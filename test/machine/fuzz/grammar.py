@@ -64,7 +64,7 @@ class Grammar:
         if self.sometimes():
             fields.append(("dimensions", self.choice(NUMBERS) if self.rare() else str(self.random.randint(32, 2560))))
         if self.sometimes():
-            fields.append(("instruction", self.choice([*TEXTS, "null", "1", "[]"])))
+            fields.append(("instruction", self.choice([*TEXTS, "null", "1", "[]", '"' + "i" * 5000 + '"'])))
         if self.sometimes():
             fields.append(("user", self.choice([*TEXTS, "null", "{}"])))
         if self.rare():

@@ -23,7 +23,8 @@ interface Fault {
   within: number;
 }
 
-const pid = (unit: string) => `$(systemctl show -P MainPID ${unit})`;
+/** Nothing, and so an error of kill's, for a unit that is between two processes: 0 would be everybody here. */
+const pid = (unit: string) => `$(systemctl show -P MainPID ${unit} | grep -v '^0$')`;
 const worker = "qwen3-embed@0";
 const restarted = (unit: string, before: string) =>
   `[ "$(systemctl is-active ${unit})" = active ] && [ "$(systemctl show -P MainPID ${unit})" != "$(cat /tmp/${before})" ]`;
@@ -69,14 +70,16 @@ const FAULTS: Fault[] = [
     within: 5,
   },
   {
-    name: "disk full",
+    name: "disk full, and a worker and the key agent restarted",
     // In memory, so that the host's disk is left alone.
     strike:
-      "for folder in /var/log /var/cache/qwen3 /var/lib/nginx /tmp; do mount -t tmpfs -o size=64k tmpfs $folder; " +
-      "head -c 100k /dev/zero > $folder/full 2>/dev/null; done; true",
-    repair: "for folder in /var/log /var/cache/qwen3 /var/lib/nginx /tmp; do umount --lazy $folder; done",
+      "for folder in /var/log /var/cache/qwen3 /var/lib/nginx /var/tmp; do mount -t tmpfs -o size=64k tmpfs $folder; " +
+      "head -c 100k /dev/zero > $folder/full 2>/dev/null; done; mkdir -p /var/cache/qwen3/worker-0; " +
+      `${note(worker, "before")}; systemctl restart --no-block ${worker} qwen3-keys`,
+    well: restarted(worker, "before"),
+    repair: "for folder in /var/log /var/cache/qwen3 /var/lib/nginx /var/tmp; do umount --lazy $folder; done",
     failed: 0,
-    within: 5,
+    within: 180,
   },
 ];
 

@@ -23,15 +23,17 @@ interface Outcome {
 export function fuzz(sandbox: () => Sandbox): void {
   it("answers what schemathesis makes of docs/openapi.yaml as that says", async () => {
     const box = sandbox();
-    await unharmed(box, "schemathesis", async () =>
-      python(["schema.py", join(ROOT, "docs", "openapi.yaml"), "1500", SEED], await target(box)),
+    const outcome = await unharmed(box, "schemathesis", async () =>
+      python(["schema.py", join(ROOT, "docs", "openapi.yaml"), "1000", SEED], await target(box)),
     );
+    expect(outcome.requests).toBeGreaterThan(1500);
+    expect(outcome.statuses["200"]).toBeGreaterThan(100);
   });
 
   it("answers 16,000 requests of a grammar of crash vectors in OpenAI's shape, through nginx", async () => {
     const box = sandbox();
     const outcome = await unharmed(box, "grammar, through nginx", async () =>
-      python(["grammar.py", "16000", "420", SEED], await target(box)),
+      python(["grammar.py", "16000", "540", SEED], await target(box)),
     );
     expect(outcome.requests).toBe(16_000);
     expect(outcome.statuses["200"]).toBeGreaterThan(500);

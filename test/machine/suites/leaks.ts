@@ -52,14 +52,23 @@ function files(box: Sandbox): [string, string][] {
 }
 
 function walk(folder: string): string[] {
-  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+  return attempt(() => readdirSync(folder, { withFileTypes: true }), []).flatMap((entry) => {
     const path = join(folder, entry.name);
     // The machine's root is a mount of another namespace; its own layer is beside it.
     if (entry.isDirectory() && !/\/machines\/[^/]+\/(root|work)$/.test(path)) {
       return walk(path);
     }
-    return entry.isFile() && statSync(path).size > 0 ? [path] : [];
+    return entry.isFile() && attempt(() => statSync(path).size, 0) > 0 ? [path] : [];
   });
+}
+
+/** What is there, or something else where it has just gone. */
+function attempt<T>(look: () => T, otherwise: T): T {
+  try {
+    return look();
+  } catch {
+    return otherwise;
+  }
 }
 
 /** Arguments and environments of every process of the host, the machine's among them. */
@@ -74,10 +83,5 @@ function processes(): [string, string][] {
 }
 
 function readText(file: string): string {
-  try {
-    return readFileSync(file, "latin1");
-  } catch {
-    // A process or a file that is gone.
-    return "";
-  }
+  return attempt(() => readFileSync(file, "latin1"), "");
 }

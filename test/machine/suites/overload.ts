@@ -39,6 +39,7 @@ export function overload(sandbox: () => Sandbox): void {
     const before = await memory(box);
     const refused: number[] = [];
     const statuses: Record<string, number> = {};
+    let failed = false;
     const client = box.client(greedy);
     // Making 700 connections at once is the test's own work, not the server's.
     const connected = Date.now() + 5000;
@@ -46,7 +47,7 @@ export function overload(sandbox: () => Sandbox): void {
     const texts = Array(2).fill("greedy ".repeat(8));
     await Promise.all(
       Array.from({ length: 700 }, async () => {
-        while (Date.now() < end) {
+        while (Date.now() < end && !failed) {
           const begin = Date.now();
           const reply = await client.send({
             method: "POST",
@@ -56,7 +57,7 @@ export function overload(sandbox: () => Sandbox): void {
           });
           statuses[reply.status] = (statuses[reply.status] ?? 0) + 1;
           if (reply.status !== 200) {
-            expectOverload(reply);
+            failed ||= !isOverload(reply);
             if (begin > connected) {
               refused.push(Date.now() - begin);
             }
@@ -67,6 +68,7 @@ export function overload(sandbox: () => Sandbox): void {
       }),
     );
     await client.close();
+    expect(failed).toBe(false);
     const after = await memory(box);
     await beside.end();
     refused.sort((a, b) => a - b);
@@ -81,7 +83,9 @@ export function overload(sandbox: () => Sandbox): void {
     expect(percentile(0.95)).toBeLessThan(1);
     expect(after - before).toBeLessThan(1500);
     expect(beside.failed).toEqual([]);
-    expect(beside.outcomes.length - calm).toBeGreaterThan(2);
+    // It waits for what is in the engine already, and for no more.
+    expect(beside.outcomes.length - calm).toBeGreaterThan(4);
+    expect(Math.max(...beside.outcomes.map(({ milliseconds }) => milliseconds))).toBeLessThan(20_000);
   });
 
   it("does not let strangers slow a client by more than a tenth, and counts them", async () => {
@@ -182,13 +186,11 @@ export function overload(sandbox: () => Sandbox): void {
   });
 }
 
-function expectOverload(reply: Reply): void {
+/** 429 or 503 in OpenAI's shape, with when to try again. */
+function isOverload(reply: Reply): boolean {
   const { error } = reply.json as { error: { code: string } };
-  expect([
-    [429, "rate_limit_exceeded"],
-    [503, "service_unavailable"],
-  ]).toContainEqual([reply.status, error.code]);
-  expect(Number(reply.headers["retry-after"])).toBeGreaterThan(0);
+  const codes: Record<number, string> = { 429: "rate_limit_exceeded", 503: "service_unavailable" };
+  return codes[reply.status] === error.code && Number(reply.headers["retry-after"]) > 0;
 }
 
 /** Megabytes in the memory of nginx and the workers, their processes together. */

@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-DOOR_LINGERS_SECONDS = 10.0
-"""How long the door still takes what has left the edge: a request on its way."""
+DOOR_LINGERS_SECONDS = 60.0
+"""How long the door still takes what has left the edge: a request whose body is on its way. It is on localhost alone."""
 
 
 @dataclass(frozen=True)

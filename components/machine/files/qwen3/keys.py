@@ -260,6 +260,9 @@ class Backoff:
 def run(agent: Agent, digests: Digests, backoff: Backoff, sleep: Callable[[float], object]) -> None:
     """Follow for ever."""
     stale_since: float | None = None
+    if agent.ready:
+        # From an earlier process: nginx need not wait until AWS answers, or does not.
+        notify("READY=1")
     while True:
         reached = agent.follow()
         stale_since = (stale_since or time.time()) if agent.troubles else None

@@ -7,6 +7,8 @@ Starts the worker's engine anew for each candidate, on one GPU, and asks it as c
   short   eight clients, each 128 texts of 32 tokens a request
   single  one client, one text of 32 tokens a request
 
+On a CPU a request has 8 texts instead of 128.
+
 The engine's present arguments are measured first and last: what lies between the two is the machine's own noise, and
 no candidate is preferred for less. Prints a table, and what to keep.
 """
@@ -195,25 +197,27 @@ class Traffic:
         self._seconds = seconds
         self._random = np.random.default_rng(0)
         self._longest = settings.context_length
+        # A CPU takes minutes for what a GPU takes a second for.
+        self._batch = 8 if settings.accelerator == "cpu" else 128
         self._requests = 0
 
     async def warm_up(self) -> None:
-        for lengths in ([32], [32] * 128, self._mixed(), [512] * 128):
+        for lengths in ([32], [32] * self._batch, self._mixed(), [512] * self._batch):
             await self._ask("warm-up", lengths)
 
     async def run(self) -> Figures:
         """Kinds of traffic in turns, so that a drift of the machine meets all alike."""
         figures: Figures = {"bulk": [], "mixed": [], "short": [], "single": []}
         for _ in range(ROUNDS):
-            figures["bulk"].append(await self._rate(2, lambda: [512] * 128))
+            figures["bulk"].append(await self._rate(2, lambda: [512] * self._batch))
             figures["mixed"].append(await self._rate(2, self._mixed))
-            figures["short"].append(await self._rate(8, lambda: [32] * 128))
+            figures["short"].append(await self._rate(8, lambda: [32] * self._batch))
             figures["single"].append(await self._latency())
         return figures
 
     def _mixed(self) -> list[int]:
-        """Lengths of 128 texts: log-normal, of 367 tokens in the mean before the bounds."""
-        lengths = self._random.lognormal(5.5, 0.9, 128).clip(16, min(2048, self._longest))
+        """Lengths of a batch's texts: log-normal, of 367 tokens in the mean before the bounds."""
+        lengths = self._random.lognormal(5.5, 0.9, self._batch).clip(16, min(2048, self._longest))
         return [int(length) for length in lengths]
 
     async def _rate(self, clients: int, lengths: Any) -> float:

@@ -26,8 +26,10 @@ log = logging.getLogger(__name__)
 
 HELD_BYTES = 1 << 30
 """Memory for requests in progress."""
-PARSED = 6
-"""Memory of a request while it is read, in multiples of its body: token IDs are the worst case."""
+PARSED = 12
+"""Memory of a request while it is read, in multiples of its body: token IDs are the worst case, measured at ten."""
+LARGE_BYTES = 1 << 18
+"""Bodies from here on are read one at a time, with turns for everything else in between: 8 MiB take half a second."""
 BODY_SECONDS = 30.0
 ANSWER_SECONDS = 300.0
 """For a reader to take a whole answer; nginx gives up sooner on one that stalls."""
@@ -70,6 +72,7 @@ class App:
         self._door = Door(settings.keys)
         self._admission = Admission(settings.max_queued_requests, HELD_BYTES)
         self._models = models(settings)
+        self._reading = asyncio.Lock()
         self._routes: dict[bytes, tuple[str, Callable[[Exchange], Awaitable[None]]]] = {
             b"/v1/embeddings": ("POST", self._embeddings),
             b"/v1/models": ("GET", self._list_models),
@@ -125,22 +128,33 @@ class App:
         length = body_length(exchange, self._settings.max_body_bytes)
         with self._admission.admit(client, PARSED * length) as reservation:
             body = await read_body(exchange, self._settings.max_body_bytes)
-            request = read_request(body, self._settings)
+            request = await self._read(body)
             del body
-            answer = await while_connected(exchange, self._embed(exchange, request, reservation))
-            if request.count <= PIECE:
+            count, work = request.count, self._embed(exchange, request, reservation)
+            # What was sent is let go as soon as it is tokenised.
+            del request
+            answer = await while_connected(exchange, work)
+            if count <= PIECE:
                 await self._respond(exchange, 200, b"".join(answer))
             else:
                 await self._stream(exchange, answer)
+
+    async def _read(self, body: bytes) -> EmbeddingRequest:
+        if len(body) < LARGE_BYTES:
+            return read_request(body, self._settings)
+        async with self._reading:
+            await asyncio.sleep(0)
+            return read_request(body, self._settings)
 
     async def _embed(self, exchange: Exchange, request: EmbeddingRequest, reservation: Reservation) -> Iterator[bytes]:
         exchange.items = request.count
         items = await self._tokeniser.tokens(request)
         exchange.tokens = tokens = sum(map(len, items))
-        vector = 4 * (self._settings.dimensions + request.dimensions)
-        reservation.resize(4 * tokens + vector * len(items))
+        dimensions, as_base64 = request.dimensions, request.base64
+        del request
+        reservation.resize(4 * tokens + 4 * (self._settings.dimensions + dimensions) * len(items))
         vectors = await self._engine.embed(str(exchange.client), items, exchange)
-        return pieces(shorten(vectors, request.dimensions), request.base64, self._settings.served_model, tokens)
+        return pieces(shorten(vectors, dimensions), as_base64, self._settings.served_model, tokens)
 
     async def _respond(self, exchange: Exchange, status: int, body: bytes, headers: Mapping[str, str] = NONE) -> None:
         exchange.status = status

@@ -19,8 +19,8 @@ CONTEXT_MARGIN = 7
 """SGLang takes inputs of up to its context length less 7 tokens (TpModelWorker.get_worker_info, validate_input_length)."""
 PASS_COST = 4096
 """Tokens of one pass: a large batch goes to the engine in parts, so that others have their turn in between."""
-ENGINE_COST = 32768
-"""Tokens in the engine at a time: two of SGLang's prefill batches, one computing and one waiting."""
+ENGINE_COST = 16384
+"""Tokens in the engine at a time: one prefill batch that computes and one that waits. Others wait for both."""
 ITEM_COST = 64
 """Tokens that an item counts for at least: its vector costs SGLang a list of 2,560 Python floats."""
 NONE: Mapping[str, Any] = {}

@@ -10,6 +10,8 @@ from .errors import ApiError, invalid
 
 FIELDS = ("model", "input", "encoding_format", "dimensions", "instruction", "user")
 LONGEST_NAME = 64
+LONGEST_INSTRUCTION = 4096
+"""Characters. Every text of a request gets the instruction in front: without a limit one request would fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ def read_instruction(fields: dict[str, Any]) -> str | None:
         return None
     if not isinstance(instruction, str) or not instruction:
         raise invalid("instruction", "instruction must be a string that is not empty.")
+    if len(instruction) > LONGEST_INSTRUCTION:
+        raise invalid("instruction", f"instruction has more than {LONGEST_INSTRUCTION} characters.")
     check_text(instruction, "instruction")
     return instruction
 
