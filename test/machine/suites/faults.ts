@@ -128,6 +128,15 @@ export function faults(sandbox: () => Sandbox): void {
     },
   );
 
+  it("spreads the load over both workers", async () => {
+    const answered = await sandbox().run(
+      `journalctl -t qwen3_edge -o cat | grep '"path":"/v1/embeddings","status":200' | grep -o '"worker":"127.0.0.1:[0-9]*"' | sort | uniq -c`,
+    );
+    const [first, second] = [...answered.matchAll(/^ *(\d+) /gm)].map(([, count]) => Number(count));
+    expect(answered).toMatch(/:30000"\n[\s\S]*:30001"/);
+    expect(Math.min(first!, second!) / Math.max(first!, second!)).toBeGreaterThan(0.1);
+  });
+
   it("refuses after a reboot without Secrets Manager, and comes back by itself with it", async () => {
     const box = sandbox();
     const key = await box.readKey();
