@@ -15,6 +15,7 @@ import warnings
 from typing import Any
 
 import hypothesis
+import hypothesis.configuration
 import requests
 import schemathesis
 from client import Target, fault
@@ -37,6 +38,8 @@ def main() -> None:
     target = Target(**json.load(sys.stdin))
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
+        # Not in whoever's folder this runs.
+        hypothesis.configuration.set_hypothesis_home_dir(folder)
         ca = os.path.join(folder, "ca.pem")
         with open(ca, "w") as file:
             file.write(target.ca or "")
