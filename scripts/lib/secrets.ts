@@ -23,14 +23,16 @@ export class Redactor {
 }
 
 /**
- * Reads a client's current key from Secrets Manager.
+ * Reads a client's key from Secrets Manager: the current one, or the one with another label.
  *
  * @throws Error that says which permission or step is missing.
  */
-export async function readKey(secretArn: string, access: AwsAccess): Promise<string> {
+export async function readKey(secretArn: string, access: AwsAccess, stage?: string): Promise<string> {
   const client = new SecretsManagerClient(awsClientConfig(access));
   try {
-    const { SecretString: key } = await client.send(new GetSecretValueCommand({ SecretId: secretArn }));
+    const { SecretString: key } = await client.send(
+      new GetSecretValueCommand({ SecretId: secretArn, VersionStage: stage }),
+    );
     if (!key) {
       throw new Error(`the secret ${secretArn} has no text: replace the key with pulumi up --replace`);
     }

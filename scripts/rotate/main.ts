@@ -7,7 +7,7 @@ import { awsAccess, clientApiKeyUrn, clientSecretArn, openStack, type Stack } fr
 import { EndpointClient } from "../verify/client";
 import { type Engine, openEngine } from "./engine";
 import { describe, judgePending, requireRotationAlone } from "./plan";
-import { SecretVersions, type Version } from "./versions";
+import { SecretVersions } from "./versions";
 
 const USAGE = `usage: npm run rotate -- --stack STACK [--client NAME] [--yes] [--revoke-now | --revoke-previous]
 
@@ -189,11 +189,11 @@ async function update(
   revoke: Options["revoke"],
 ): Promise<void> {
   const { versions, stack } = subject;
-  const before = (await versions.labelled("AWSCURRENT"))?.id;
+  const before = (await versions.labelled()).AWSCURRENT?.id;
   try {
     await engine.update(urn);
   } catch (error) {
-    const after = (await versions.labelled("AWSCURRENT").catch(() => undefined))?.id;
+    const after = (await versions.labelled().catch(() => undefined))?.AWSCURRENT?.id;
     const rotated = after !== undefined && after !== before;
     if (rotated && revoke === "now") {
       await dropPrevious(subject);
@@ -216,7 +216,7 @@ async function update(
 
 /** Revokes the previous key and answers it, for a look at how it is refused; undefined where there is none. */
 async function dropPrevious({ versions }: Subject): Promise<string | undefined> {
-  const previous = await versions.labelled("AWSPREVIOUS");
+  const { AWSPREVIOUS: previous } = await versions.labelled();
   if (!previous) {
     return undefined;
   }
@@ -271,9 +271,8 @@ async function untilAnswered(
 
 /** When the previous key ends; undefined when there is none or it has ended. */
 async function previousKeyEnd({ versions, graceSeconds }: Subject): Promise<Date | undefined> {
-  const previous: Version | undefined = await versions.labelled("AWSPREVIOUS");
-  const current = previous && (await versions.labelled("AWSCURRENT"));
-  if (!current) {
+  const { AWSPREVIOUS: previous, AWSCURRENT: current } = await versions.labelled();
+  if (!previous || !current) {
     return undefined;
   }
   const end = new Date(current.created.getTime() + graceSeconds * 1000);

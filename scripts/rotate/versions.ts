@@ -1,10 +1,10 @@
 import {
-  GetSecretValueCommand,
   ListSecretVersionIdsCommand,
   SecretsManagerClient,
   UpdateSecretVersionStageCommand,
 } from "@aws-sdk/client-secrets-manager";
 import { type AwsAccess, awsClientConfig } from "../lib/aws";
+import { readKey } from "../lib/secrets";
 
 export type Stage = "AWSCURRENT" | "AWSPREVIOUS";
 
@@ -24,24 +24,21 @@ export class SecretVersions {
     this.#secretArn = secretArn;
   }
 
-  /** undefined where no version has the label. */
-  async labelled(stage: Stage): Promise<Version | undefined> {
+  /** By label; without one that no version has. */
+  async labelled(): Promise<Partial<Record<Stage, Version>>> {
     const { Versions = [] } = await this.#send((secrets) =>
       secrets.send(new ListSecretVersionIdsCommand({ SecretId: this.#secretArn })),
     );
-    const found = Versions.find(({ VersionStages }) => VersionStages?.includes(stage));
-    return found && { id: found.VersionId!, created: found.CreatedDate! };
+    return Object.fromEntries(
+      Versions.flatMap(({ VersionId, CreatedDate, VersionStages = [] }) =>
+        VersionStages.map((stage) => [stage, { id: VersionId!, created: CreatedDate! }]),
+      ),
+    );
   }
 
-  /** The version's value, which is a key. */
-  async value(stage: Stage): Promise<string> {
-    const { SecretString } = await this.#send((secrets) =>
-      secrets.send(new GetSecretValueCommand({ SecretId: this.#secretArn, VersionStage: stage })),
-    );
-    if (!SecretString) {
-      throw new Error(`${stage} of ${this.#secretArn} has no text`);
-    }
-    return SecretString;
+  /** The key that the version with the label holds. */
+  value(stage: Stage): Promise<string> {
+    return readKey(this.#secretArn, this.#access, stage);
   }
 
   /** Takes AWSPREVIOUS from the version that has it: machines then refuse its key at their next poll. */
