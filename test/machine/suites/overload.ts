@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect, type TLSSocket } from "node:tls";
 import { expect, it } from "vitest";
+import { median, quantile } from "../../../scripts/bench/statistics";
 import type { Reply } from "../../../scripts/verify/client";
 import { Load } from "../load";
 import { report } from "../report";
@@ -109,7 +110,7 @@ export function overload(sandbox: () => Sandbox): void {
     }
     await traffic.end();
     // What else runs on the machine only adds: the better windows show what the flood costs.
-    const ratio = quartile(medians.on) / quartile(medians.off);
+    const ratio = quantile(medians.on, 0.25) / quantile(medians.off, 0.25);
     report("300 strangers' requests a second", {
       "p50 of a client, flood off and on, ms": [medians.off, medians.on],
       ratio: ratio.toFixed(3),
@@ -233,16 +234,4 @@ function startFlood(box: Sandbox, perSecond: number) {
       await ended;
     },
   };
-}
-
-function median(values: number[]): number {
-  return sorted(values)[Math.floor(values.length / 2)] ?? Number.NaN;
-}
-
-function quartile(values: number[]): number {
-  return sorted(values)[Math.floor(values.length / 4)] ?? Number.NaN;
-}
-
-function sorted(values: number[]): number[] {
-  return [...values].sort((a, b) => a - b);
 }
