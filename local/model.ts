@@ -9,7 +9,7 @@ import { run } from "./process";
 
 const BUCKET = "qwen3-local-models";
 const PREFIX = "tiny-qwen3";
-const generator = join(__dirname, "makeTinyModel.py");
+const generator = join(__dirname, "makeRandomModel.py");
 
 /**
  * Puts the tiny model into the emulator's S3, as somebody with a mirror of the weights would have it there.

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
 import { type AddressInfo, connect, type Socket } from "node:net";
@@ -11,8 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { FleetMembership } from "../../components/machine/config";
-import { nginxConf } from "../../components/machine/nginx";
-import { buildImage } from "../../local/image";
+import { edgeKeys, prepareEdge } from "../../local/edge";
 import { unsupported } from "../../local/preflight";
 import { freePort } from "../freePort";
 
@@ -58,80 +57,23 @@ class FakeWorker {
   }
 }
 
-/** The image's own nginx and libraries, run from the host, which need not have any. */
-function imagesNginx(image: string): string[] {
-  const libraries = `${image}/usr/lib/x86_64-linux-gnu:${image}/lib/x86_64-linux-gnu`;
-  return [`${image}/lib64/ld-linux-x86-64.so.2`, "--library-path", libraries, `${image}/usr/sbin/nginx`];
-}
-
-/** The rendered nginx.conf, unchanged but for paths, ports and the user, on loopback. */
+/** The machine's nginx on loopback, and a client of it. */
 class Edge {
   readonly folder = mkdtempSync(join(tmpdir(), "qwen3-edge-"));
   port = 0;
   #process: ChildProcess | undefined;
 
   async start(workerPorts: number[], fleet?: FleetMembership): Promise<void> {
-    const image = await buildImage(() => undefined);
     this.port = await freePort();
-    for (const folder of ["qwen3/keys/edge", "qwen3/keys/door", "qwen3/tls", "qwen3-nginx", "js"]) {
-      mkdirSync(join(this.folder, folder), { recursive: true });
-    }
-    const tls = join(this.folder, "qwen3/tls");
-    execFileSync(
-      "openssl",
-      `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost -keyout ${tls}/key.pem -out ${tls}/certificate.pem`.split(
-        " ",
-      ),
-      { stdio: "ignore" },
-    );
-    const script = readFileSync(join(__dirname, "../../components/machine/files/nginx/edge.js"), "utf8");
-    writeFileSync(join(this.folder, "js/edge.js"), script.replace("/run/qwen3/keys", this.keys));
-    const config = join(this.folder, "nginx.conf");
-    writeFileSync(
-      config,
-      this.#moved(
-        image,
-        nginxConf({ workers: workerPorts.length, maxBodyBytes: MAX_BODY, fleet }),
-        workerPorts,
-      ),
-    );
-    const [loader, ...nginx] = imagesNginx(image);
-    execFileSync(loader!, [...nginx, "-t", "-q", "-c", config], { stdio: "inherit" });
-    this.#process = spawn(loader!, [...nginx, "-c", config, "-g", "daemon off;"], { stdio: "inherit" });
+    const options = { port: this.port, workerPorts, maxBodyBytes: MAX_BODY, fleet };
+    const [file = "", ...args] = (await prepareEdge(this.folder, options)).command;
+    execFileSync(file, [...args, "-t", "-q"], { stdio: "inherit" });
+    this.#process = spawn(file, args, { stdio: "inherit" });
     await untilListening(this.port);
   }
 
-  #moved(image: string, config: string, workerPorts: number[]): string {
-    const temporary = ["proxy", "fastcgi", "uwsgi", "scgi"]
-      .map((name) => `${name}_temp_path ${this.folder}/${name};`)
-      .join("\n    ");
-    const moved = config
-      .replace("http {", `http {\n    ${temporary}`)
-      .replace(
-        "include /etc/nginx/modules-enabled/*.conf;",
-        `load_module ${image}/usr/lib/nginx/modules/ngx_http_js_module.so;`,
-      )
-      .replace("user www-data;", "user root;")
-      .replace("pid /run/nginx.pid", `pid ${this.folder}/nginx.pid`)
-      .replace(
-        "error_log syslog:server=unix:/dev/log,tag=qwen3_edge,nohostname",
-        `error_log ${this.folder}/error.log`,
-      )
-      .replace(
-        "access_log syslog:server=unix:/dev/log,tag=qwen3_edge,nohostname",
-        `access_log ${this.folder}/access.log`,
-      )
-      .replace("js_path /etc/nginx/qwen3/", `js_path ${this.folder}/js/`)
-      .replace("listen 443", `listen 127.0.0.1:${this.port}`)
-      .replaceAll("/run/qwen3", `${this.folder}/qwen3`);
-    return workerPorts.reduce(
-      (text, port, index) => text.replace(`127.0.0.1:${30000 + index} `, `127.0.0.1:${port} `),
-      moved,
-    );
-  }
-
   get keys(): string {
-    return join(this.folder, "qwen3/keys");
+    return edgeKeys(this.folder);
   }
 
   /** Lines of the access log so far. */

@@ -143,7 +143,7 @@ print('read')"`,
 
   it("passes its own programs' tests: the key agent's and the worker's", async () => {
     const checkout = `/proc/${leaderPid(box.instanceId)}/root/root/checkout`;
-    for (const part of ["components/machine/files", "local/makeTinyModel.py", "test/machine/python"]) {
+    for (const part of ["components/machine/files", "local/makeRandomModel.py", "test/machine/python"]) {
       cpSync(join(ROOT, part), join(checkout, part), { recursive: true });
     }
     const inCheckout = (python: string, tests: string) =>

@@ -3,7 +3,7 @@
     PYTHONPATH=components/machine/files QWEN3_TEST_MODEL=FOLDER VENV/bin/python scripts/bench/gateway/door.py [--profile]
 
 Calls the worker's ASGI app with an engine that answers at once: key, JSON, checks, tokens, turns, vectors to JSON, the
-line of log. FOLDER holds a tokenizer.json and a config.json, such as local/makeTinyModel.py makes. Prints the least of
+line of log. FOLDER holds a tokenizer.json and a config.json, such as local/makeRandomModel.py makes. Prints the least of
 several rounds, which other work on the machine disturbs least.
 """
 

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
+import { cpus } from "node:os";
 import { join, resolve } from "node:path";
-import { unsupported } from "../../../local/preflight";
+import { edgeKeys } from "../../../local/edge";
 import { parseFlags, UsageError } from "../../lib/commandLine";
 import { draw } from "../chart";
 import type { Pace } from "../load";
@@ -11,17 +11,28 @@ import { describePace, formatReport, type Measured, toJson } from "../report";
 import type { Endpoint, Shape } from "../sender";
 import { startEdge } from "./edge";
 import { startLiteLlm } from "./litellm";
-import { Processes } from "./processes";
-import { sglangPython, startBare, startWorker, tinyModel, writeKeys } from "./sglang";
+import { benchmark, type Processes } from "./processes";
+import {
+  ACCELERATORS,
+  type Accelerator,
+  randomModel,
+  sglangPython,
+  startBare,
+  startWorker,
+  writeKeys,
+} from "./sglang";
 
-const USAGE = `usage: npm run bench:gateway [-- --litellm FOLDER] [--seconds 60] [--windows 12] [--svg FILE] [--json FILE]
+const USAGE = `usage: npm run bench:gateway [-- --accelerator cpu] [--litellm FOLDER] [--seconds 60] [--windows 12]
+                             [--svg FILE] [--json FILE]
 
 What the gateway costs: SGLang's own HTTP server, the stack's worker, and nginx with TLS and keys in front of the worker,
-on this machine's CPU with the tiny model, measured in turns.
+on this machine, measured in turns.
 
-  --litellm FOLDER  a virtual environment with litellm[proxy]: measured too, in front of the same SGLang
-  --seconds 60      for each endpoint and kind of request
-  --windows 12      turns that each endpoint's time is cut into
+  --accelerator cpu  or cuda. On the CPU a tiny model is served; on the first GPU, random weights of the 4B's exact shape,
+                     twice beside each other: 40 GB of its memory
+  --litellm FOLDER   a virtual environment with litellm[proxy]: measured too, in front of the same SGLang
+  --seconds 60       for each endpoint and kind of request
+  --windows 12       turns that each endpoint's time is cut into
 
 Needs Linux, root and what npm start has installed. Takes some minutes.
 `;
@@ -34,12 +45,15 @@ const CLIENTS = 100;
 const PROGRAMS = [["sglang"], ["worker"], ["nginx", "worker"], ["litellm", "sglang"]];
 
 const SINGLES: Shape[] = [{ batch: 1, tokens: 32, format: "float" }];
-const BATCHES: Shape[] = [
+const SHORT: Shape[] = [
   { batch: 128, tokens: 32, format: "float" },
   { batch: 128, tokens: 32, format: "base64" },
 ];
+/** A CPU takes minutes for these. */
+const LONG: Shape[] = [{ batch: 128, tokens: 512, format: "float" }];
 
 interface Options {
+  accelerator: Accelerator;
   litellm?: string;
   seconds: number;
   windows: number;
@@ -49,33 +63,12 @@ interface Options {
 
 /** @returns the exit status */
 export async function main(argv: string[]): Promise<number> {
-  const folder = mkdtempSync(join(tmpdir(), "qwen3-bench-"));
-  const processes = new Processes(folder);
-  const clean = async () => {
-    await processes.end();
-    rmSync(folder, { recursive: true, force: true });
-  };
-  const stop = () => clean().finally(() => process.exit(130));
-  process.once("SIGINT", stop).once("SIGTERM", stop);
-  try {
-    const options = parseOptions(argv);
-    if (!options) {
-      console.log(USAGE);
-      return 0;
-    }
-    const reason = unsupported();
-    if (reason) {
-      throw new Error(reason);
-    }
-    const endpoints = await start(processes, folder, options);
-    await report(processes, endpoints, options);
-    return 0;
-  } catch (error) {
-    console.error(`bench:gateway: ${(error as Error).message}`);
-    return error instanceof UsageError ? 2 : 1;
-  } finally {
-    await clean();
-  }
+  return benchmark("bench:gateway", USAGE, () => parseOptions(argv), compare);
+}
+
+async function compare(processes: Processes, folder: string, options: Options): Promise<number> {
+  await report(processes, await start(processes, folder, options), options);
+  return 0;
 }
 
 function parseOptions(argv: string[]): Options | undefined {
@@ -83,6 +76,7 @@ function parseOptions(argv: string[]): Options | undefined {
     args: argv,
     options: {
       help: { type: "boolean" },
+      accelerator: { type: "string", default: "cpu" },
       litellm: { type: "string" },
       seconds: { type: "string", default: "60" },
       windows: { type: "string", default: "12" },
@@ -98,21 +92,34 @@ function parseOptions(argv: string[]): Options | undefined {
     }
     return Number(values[name]);
   };
+  const accelerator = ACCELERATORS.find((each) => each === values.accelerator);
+  if (!accelerator) {
+    throw new UsageError(
+      `--accelerator is ${JSON.stringify(values.accelerator)}; allowed: ${ACCELERATORS.join(", ")}`,
+    );
+  }
   const { litellm, svg, json, help } = values;
-  return help ? undefined : { litellm, svg, json, seconds: whole("seconds"), windows: whole("windows") };
+  const [seconds, windows] = [whole("seconds"), whole("windows")];
+  return help ? undefined : { accelerator, litellm, svg, json, seconds, windows };
 }
 
-async function start(processes: Processes, folder: string, { litellm }: Options): Promise<Endpoint[]> {
+async function start(
+  processes: Processes,
+  folder: string,
+  { accelerator, litellm }: Options,
+): Promise<Endpoint[]> {
   const python = sglangPython();
-  const model = await tinyModel(python, join(folder, "model"));
+  const model = await randomModel(python, accelerator, join(folder, "model"));
+  const served = { python, accelerator, model, name: SERVED };
   const keys = Array.from({ length: CLIENTS }, () => `bench_${randomBytes(24).toString("hex")}`);
   const key = keys[0]!;
-  writeKeys(join(folder, "keys"), keys);
+  const edgeFolder = join(folder, "edge");
+  writeKeys(edgeKeys(edgeFolder), keys);
   console.log("starting SGLang's own server");
-  const bare = await startBare(processes, python, model, PORTS.bare, SERVED);
+  const bare = await startBare(processes, served, PORTS.bare);
   console.log("starting the worker and nginx");
-  const worker = await startWorker(processes, python, model, WORKER_INDEX, SERVED, join(folder, "keys"));
-  const edge = await startEdge(processes, folder, PORTS.edge, [30_000 + WORKER_INDEX]);
+  const worker = await startWorker(processes, served, WORKER_INDEX, edgeKeys(edgeFolder));
+  const edge = await startEdge(processes, edgeFolder, PORTS.edge, [30_000 + WORKER_INDEX]);
   const endpoints: Endpoint[] = [
     { name: "SGLang", url: bare, model: SERVED },
     { name: "worker", url: worker, model: SERVED, key },
@@ -129,12 +136,12 @@ async function start(processes: Processes, folder: string, { litellm }: Options)
 async function report(
   processes: Processes,
   endpoints: Endpoint[],
-  { seconds, windows, svg, json }: Options,
+  { accelerator, seconds, windows, svg, json }: Options,
 ): Promise<void> {
   const names = endpoints.map(({ name }) => name);
   console.log(`${cpus().length} cores (${cpus()[0]?.model}), ${seconds} s each in ${windows} turns`);
   const runs: { pace: Pace; shapes: Shape[] }[] = [
-    { pace: { connections: 2 }, shapes: BATCHES },
+    { pace: { connections: 2 }, shapes: accelerator === "cpu" ? SHORT : [...SHORT, ...LONG] },
     { pace: { connections: 1 }, shapes: SINGLES },
     { pace: { connections: 8 }, shapes: SINGLES },
   ];
@@ -147,7 +154,8 @@ async function report(
     console.log(`\n${describePace(pace)}\n${formatReport(names, measured, others)}`);
     documents.push(toJson(names, pace, measured, others));
     if (svg && shapes === SINGLES && documents.length === 2) {
-      writeFileSync(svg, drawn(names, pace, measured, seconds));
+      const where = accelerator === "cpu" ? "tiny model on the CPU" : "the 4B's shape on the GPU";
+      writeFileSync(svg, drawn(names, `${describePace(pace)}, ${seconds} s each, ${where}`, measured));
     }
   }
   if (json) {
@@ -155,10 +163,10 @@ async function report(
   }
 }
 
-function drawn(names: string[], pace: Pace, [first]: Measured[], seconds: number): string {
+function drawn(names: string[], subtitle: string, [first]: Measured[]): string {
   return draw({
     title: "One text of 32 tokens, through each",
-    subtitle: `${describePace(pace)}, ${seconds} s each, tiny model on the CPU`,
+    subtitle,
     series: first!.windows.map((windows, i) => ({ name: names[i] ?? "", windows })),
   });
 }

@@ -1,12 +1,56 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { openSync, readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { unsupported } from "../../../local/preflight";
+import { UsageError } from "../../lib/commandLine";
 
 const START_SECONDS = 300;
 /** USER_HZ of Linux on every architecture that is supported here. */
 const TICKS_PER_SECOND = 100;
+
+/**
+ * A benchmark with programs and a folder of its own, which are gone when it ends, also on a signal.
+ *
+ * @param name what its errors begin with
+ * @param options of the command line; undefined where it asked for the usage
+ * @param measure answers the exit status
+ * @returns the exit status: 2 for a command line that is wrong, 1 for a measurement that could not be made
+ */
+export async function benchmark<Options>(
+  name: string,
+  usage: string,
+  parse: () => Options | undefined,
+  measure: (processes: Processes, folder: string, options: Options) => Promise<number>,
+): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), "qwen3-bench-"));
+  const processes = new Processes(folder);
+  const clean = async () => {
+    await processes.end();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  const stop = () => clean().finally(() => process.exit(130));
+  process.once("SIGINT", stop).once("SIGTERM", stop);
+  try {
+    const options = parse();
+    if (!options) {
+      console.log(usage);
+      return 0;
+    }
+    const reason = unsupported();
+    if (reason) {
+      throw new Error(reason);
+    }
+    return await measure(processes, folder, options);
+  } catch (error) {
+    console.error(`${name}: ${(error as Error).message}`);
+    return error instanceof UsageError ? 2 : 1;
+  } finally {
+    await clean();
+  }
+}
 
 /** Programs that belong to one measurement, each a process group with its log in `folder`. */
 export class Processes {

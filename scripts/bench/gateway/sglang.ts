@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { CACHE, ROOT } from "../../../local/paths";
 import { run } from "../../../local/process";
 import type { Processes } from "./processes";
@@ -23,29 +23,39 @@ export function sglangPython(): string {
   return pythons[0];
 }
 
-/** The local environment's tiny model: the published one's architecture and dimensions. */
-export async function tinyModel(python: string, folder: string): Promise<string> {
-  await run(python, [join(ROOT, "local/makeTinyModel.py"), folder]);
+export const ACCELERATORS = ["cpu", "cuda"] as const;
+export type Accelerator = (typeof ACCELERATORS)[number];
+
+/** What SGLang and the worker serve alike. */
+export interface Served {
+  /** A Python with SGLang. */
+  python: string;
+  accelerator: Accelerator;
+  /** Folder with the model. */
+  model: string;
+  name: string;
+}
+
+/** For SGLang and the worker beside it on one GPU; each takes its share of what is free when it starts. */
+const SHARED_MEMORY = 0.45;
+
+/** Random weights of the published model's architecture and dimensions: tiny for a CPU, of its exact shape for a GPU. */
+export async function randomModel(python: string, accelerator: Accelerator, folder: string): Promise<string> {
+  const shape = accelerator === "cpu" ? "tiny" : "4B";
+  await run(python, [join(ROOT, "local/makeRandomModel.py"), folder, shape]);
   return folder;
 }
 
-/** SGLang's own HTTP server, with the flags that the worker gives SGLang, on the CPU. Answers its base URL. */
-export async function startBare(
-  processes: Processes,
-  python: string,
-  model: string,
-  port: number,
-  served: string,
-): Promise<string> {
+/** SGLang's own HTTP server, with the flags that the worker gives SGLang. Answers its base URL. */
+export async function startBare(processes: Processes, served: Served, port: number): Promise<string> {
+  const cpu = { device: "cpu", "attention-backend": "torch_native", dtype: "float32" };
   const flags = {
-    "model-path": model,
-    "served-model-name": served,
+    "model-path": served.model,
+    "served-model-name": served.name,
     "context-length": CONTEXT + MARGIN,
     "max-total-tokens": 2 * (CONTEXT + MARGIN),
-    "mem-fraction-static": 0.85,
-    device: "cpu",
-    "attention-backend": "torch_native",
-    dtype: "float32",
+    "mem-fraction-static": SHARED_MEMORY,
+    ...(served.accelerator === "cpu" ? cpu : { device: "cuda" }),
     "random-seed": 0,
     host: "127.0.0.1",
     port,
@@ -55,13 +65,13 @@ export async function startBare(
   const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
   processes.start(
     "sglang",
-    python,
+    served.python,
     [
       ...["-W", "ignore", "-m", "sglang.launch_server"],
       ...args,
       ...["--is-embedding", "--disable-radix-cache", "--sleep-on-idle"],
     ],
-    environment({}),
+    environment(served, {}),
   );
   await processes.untilAnswering("sglang", `http://127.0.0.1:${port}/ready`);
   return `http://127.0.0.1:${port}/v1`;
@@ -70,36 +80,45 @@ export async function startBare(
 /** The stack's worker, as its unit starts it. Answers its base URL. */
 export async function startWorker(
   processes: Processes,
-  python: string,
-  model: string,
+  served: Served,
   index: number,
-  served: string,
   keys: string,
 ): Promise<string> {
-  const env = environment({
-    QWEN3_SERVED_MODEL: served,
+  const env = environment(served, {
+    QWEN3_SERVED_MODEL: served.name,
     QWEN3_MODEL_ID: "Qwen/Qwen3-Embedding-4B",
-    QWEN3_MODEL_PATH: model,
-    QWEN3_ACCELERATOR: "cpu",
+    QWEN3_MODEL_PATH: served.model,
+    QWEN3_ACCELERATOR: served.accelerator,
+    QWEN3_MEM_FRACTION_STATIC: String(SHARED_MEMORY),
+    QWEN3_MAX_TOTAL_TOKENS: String(2 * (CONTEXT + MARGIN)),
     QWEN3_KEYS_DIR: keys,
   });
-  processes.start("worker", python, ["-W", "ignore", "-m", "qwen3.worker", String(index)], env);
+  processes.start("worker", served.python, ["-W", "ignore", "-m", "qwen3.worker", String(index)], env);
   await processes.untilAnswering("worker", `http://127.0.0.1:${30_000 + index}/health`);
   return `http://127.0.0.1:${30_000 + index}/v1`;
 }
 
-function environment(more: Record<string, string>): NodeJS.ProcessEnv {
+function environment({ python, accelerator }: Served, more: Record<string, string>): NodeJS.ProcessEnv {
+  // SGLang on the CPU imports a part of vllm, which `cpu` stands in for. The tiny model has nothing to share out, and
+  // threads that wait for each other by spinning would be counted.
+  const cpu = { PYTHONPATH: `${FILES}:${join(FILES, "cpu")}`, OMP_NUM_THREADS: "1" };
+  // What compiles kernels comes with SGLang's packages.
+  const bin = dirname(python);
+  const compilers = `${bin}:${join(bin, "../lib", pythonFolder(bin), "site-packages/nvidia/cu13/bin")}`;
+  const cuda = { PYTHONPATH: FILES, PATH: `${compilers}:${process.env.PATH}`, CUDA_VISIBLE_DEVICES: "0" };
   return {
     PATH: process.env.PATH,
     HOME: process.env.HOME,
-    // SGLang on the CPU imports a part of vllm, which `cpu` stands in for.
-    PYTHONPATH: `${FILES}:${join(FILES, "cpu")}`,
     PYTHONDONTWRITEBYTECODE: "1",
     HF_HUB_OFFLINE: "1",
-    // The tiny model has nothing to share out, and threads that wait for each other by spinning would be counted.
-    OMP_NUM_THREADS: "1",
+    ...(accelerator === "cpu" ? cpu : cuda),
     ...more,
   };
+}
+
+/** `python3.11` or another, as the virtual environment has it. */
+function pythonFolder(bin: string): string {
+  return readdirSync(join(bin, "../lib")).find((name) => name.startsWith("python3")) ?? "python3";
 }
 
 /** Digests as qwen3-keys writes them: of these keys, of which the first is honoured by name `default`. */

@@ -1,12 +1,12 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
+import { cpus } from "node:os";
 import { join } from "node:path";
+import { edgeKeys } from "../../../local/edge";
 import { ROOT } from "../../../local/paths";
-import { unsupported } from "../../../local/preflight";
 import { parseFlags, UsageError } from "../../lib/commandLine";
 import { startEdge } from "../gateway/edge";
-import { Processes } from "../gateway/processes";
-import { sglangPython, startWorker, tinyModel, writeKeys } from "../gateway/sglang";
+import { benchmark, type Processes } from "../gateway/processes";
+import { randomModel, sglangPython, startWorker, writeKeys } from "../gateway/sglang";
 import { run, type Window } from "../load";
 import { Sender, type Shape } from "../sender";
 import { generator, type Spread, spread } from "../statistics";
@@ -48,41 +48,21 @@ interface Options {
 
 /** @returns the exit status: 0 where nothing grows faster than its cause */
 export async function main(argv: string[]): Promise<number> {
-  const folder = mkdtempSync(join(tmpdir(), "qwen3-growth-"));
-  const processes = new Processes(folder);
-  const clean = async () => {
-    await processes.end();
-    rmSync(folder, { recursive: true, force: true });
-  };
-  const stop = () => clean().finally(() => process.exit(130));
-  process.once("SIGINT", stop).once("SIGTERM", stop);
-  try {
-    const options = parseOptions(argv);
-    if (!options) {
-      console.log(USAGE);
-      return 0;
-    }
-    const reason = unsupported();
-    if (reason) {
-      throw new Error(reason);
-    }
-    console.log(
-      `${cpus().length} cores (${cpus()[0]?.model}), ${options.windows} windows of ${options.seconds} s a point`,
-    );
-    const curves = [
-      await keyCurve(processes, folder, options),
-      await workerCurve(processes, folder, options),
-      await connectionCurve(processes, folder, options),
-      ...(options.edgeOnly ? [] : [await batchCurve(processes, folder, options)]),
-    ];
-    save(curves, options);
-    return curves.every((curve) => slope(curve) <= 1.1) ? 0 : 1;
-  } catch (error) {
-    console.error(`bench:growth: ${(error as Error).message}`);
-    return error instanceof UsageError ? 2 : 1;
-  } finally {
-    await clean();
-  }
+  return benchmark("bench:growth", USAGE, () => parseOptions(argv), grow);
+}
+
+async function grow(processes: Processes, folder: string, options: Options): Promise<number> {
+  console.log(
+    `${cpus().length} cores (${cpus()[0]?.model}), ${options.windows} windows of ${options.seconds} s a point`,
+  );
+  const curves = [
+    await keyCurve(processes, folder, options),
+    await workerCurve(processes, folder, options),
+    await connectionCurve(processes, folder, options),
+    ...(options.edgeOnly ? [] : [await batchCurve(processes, folder, options)]),
+  ];
+  save(curves, options);
+  return curves.every((curve) => slope(curve) <= 1.1) ? 0 : 1;
 }
 
 function parseOptions(argv: string[]): Options | undefined {
@@ -146,10 +126,11 @@ async function connectionCurve(processes: Processes, folder: string, options: Op
 
 async function batchCurve(processes: Processes, folder: string, options: Options): Promise<Curve> {
   const python = sglangPython();
-  const model = await tinyModel(python, join(folder, "model"));
+  const model = await randomModel(python, "cpu", join(folder, "model"));
   const key = "bench-growth-key";
   writeKeys(join(folder, "worker-keys"), [key]);
-  const url = await startWorker(processes, python, model, WORKER_INDEX, SERVED, join(folder, "worker-keys"));
+  const served = { python, accelerator: "cpu" as const, model, name: SERVED };
+  const url = await startWorker(processes, served, WORKER_INDEX, join(folder, "worker-keys"));
   const points = [1, 8, 32, 128, 512, 2048].map((batch) => ({
     x: batch,
     sender: new Sender({ name: "worker", url, model: SERVED, key }, 1),
@@ -193,7 +174,7 @@ async function edgePoint(
   connections: number,
 ): Promise<Omit<Point, "x">> {
   const all = Array.from({ length: keys }, (_, i) => `bench-growth-key-${i}`);
-  writeKeys(join(folder, "keys"), all);
+  writeKeys(edgeKeys(folder), all);
   const ports = Array.from({ length: workers }, (_, i) => PORTS.worker + i);
   const { url, ca } = await startEdge(processes, folder, port, ports);
   const endpoint = { name: folder, url, ca, model: SERVED, key: all.at(-1) };

@@ -1,8 +1,10 @@
 """What qwen3-tune makes of its figures; the engines themselves are for the machine."""
 
+import tempfile
 import unittest
+from pathlib import Path
 
-from qwen3.tune import PRESENT, Candidate, Result, combine, report
+from qwen3.tune import PRESENT, Candidate, Result, combine, reason, report
 
 
 def figures(bulk: float, single: float, short: float = 100.0) -> dict[str, list[float]]:
@@ -35,6 +37,18 @@ class ReportTest(unittest.TestCase):
         text = self.advice(Result(Candidate("fa3"), None, "does not start"))
         self.assertRegex(text, r"fa3 +does not start")
         self.assertIn("Keep the present arguments", text)
+
+    def test_the_reason_is_the_last_error_that_sglang_wrote_and_where_the_rest_stands(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder) / "no-KV-pool.log"
+            log.write_text("Traceback (most recent call last):\n  File x\nValueError: first\ntorch.OutOfMemoryError: last\nKilled\n")
+            self.assertEqual(reason(log), f"torch.OutOfMemoryError: last ({log})")
+            log.write_text("Killed\n")
+            self.assertEqual(reason(log), str(log))
+
+    def test_what_to_keep_names_every_kind_of_change(self) -> None:
+        candidate = Candidate("both", {"x": 1}, {"pass_cost": 8192}, copies=2)
+        self.assertEqual(candidate.what, '{"x": 1}, {"pass_cost": 8192}, 2 workers a GPU')
 
     def test_two_engines_add_up_and_a_single_request_is_their_mean(self) -> None:
         both = combine([figures(100, 10), figures(50, 20)])

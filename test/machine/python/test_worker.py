@@ -70,7 +70,7 @@ class Worker:
         threading.Thread(target=self._hear, daemon=True).start()
         self.model = Path(os.environ.get("QWEN3_TEST_MODEL") or folder / "model")
         if not self.model.exists():
-            subprocess.run([sys.executable, ROOT / "local/makeTinyModel.py", self.model], check=True)
+            subprocess.run([sys.executable, ROOT / "local/makeRandomModel.py", self.model], check=True)
         environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": f"{ROOT}/components/machine/files:{ROOT}/components/machine/files/cpu",

@@ -98,7 +98,7 @@ class TokeniserTest(unittest.IsolatedAsyncioTestCase):
         self.folder = tempfile.TemporaryDirectory()
         self.addCleanup(self.folder.cleanup)
         self.model = Path(self.folder.name)
-        subprocess.run([sys.executable, ROOT / "local/makeTinyModel.py", self.model], check=True)
+        subprocess.run([sys.executable, ROOT / "local/makeRandomModel.py", self.model], check=True)
         path = self.model / "tokenizer.json"
         self.definition = json.loads(path.read_text())
 

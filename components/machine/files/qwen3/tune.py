@@ -10,13 +10,14 @@ Starts the worker's engine anew for each candidate, on one GPU, and asks it as c
 On a CPU a request has 8 texts instead of 128.
 
 The engine's present arguments are measured first and last: what lies between the two is the machine's own noise, and
-no candidate is preferred for less. Prints a table, and what to keep.
+no candidate is preferred for less. Prints a table, and what to keep. What SGLang wrote stands in ~/tune, a file a candidate.
 """
 
 import argparse
 import asyncio
 import json
 import os
+import re
 import signal
 import statistics
 import subprocess
@@ -25,6 +26,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from .settings import Settings, read_settings
@@ -40,8 +42,16 @@ ROUNDS = 3
 class Candidate:
     name: str
     changes: dict[str, Any] = field(default_factory=dict)
+    """Of SGLang's arguments."""
+    costs: dict[str, int] = field(default_factory=dict)
+    """Of the worker's own: `pass_cost` and `engine_cost` of qwen3.worker.engine.Engine."""
     copies: int = 1
     """Engines at a time on one GPU, each with its share of the memory."""
+
+    @property
+    def what(self) -> str:
+        said = [json.dumps(each) for each in (self.changes, self.costs) if each]
+        return ", ".join([*said, *([f"{self.copies} workers a GPU"] if self.copies > 1 else [])])
 
 
 PRESENT = Candidate("present")
@@ -55,8 +65,10 @@ CUDA = (
     Candidate("no chunks", {"chunked_prefill_size": -1, "max_prefill_tokens": 32768}),
     Candidate("no KV pool", WITHOUT_POOL),
     Candidate("no prefill graphs", {"disable_prefill_cuda_graph": True}),
+    Candidate("whole prefill graphs", {"cuda_graph_config": {"prefill": {"backend": "full"}}}),
     Candidate("no overlap", {"disable_overlap_schedule": True}),
     *(Candidate(f"memory {share}", {"mem_fraction_static": share}) for share in (0.7, 0.9)),
+    *(Candidate(f"pass {size}", costs={"pass_cost": size, "engine_cost": 4 * size}) for size in (2048, 8192, 16384)),
     Candidate("two workers", copies=2),
 )
 CPU = (
@@ -79,7 +91,10 @@ def main() -> None:
     results: list[Result] = []
     for candidate in [PRESENT, *chosen, PRESENT]:
         print(f"{candidate.name} …", file=sys.stderr, flush=True)
-        results.append(Result(candidate, *measure(settings, candidate, options.seconds)))
+        result = Result(candidate, *measure(settings, candidate, options.seconds))
+        results.append(result)
+        # So that a measurement that is cut short has said what it found.
+        print(f"  {result.problem or json.dumps(result.figures)}", file=sys.stderr, flush=True)
     print(report(results))
 
 
@@ -121,31 +136,41 @@ def measure(settings: Settings, candidate: Candidate, seconds: float) -> tuple[F
     changes = dict(candidate.changes)
     if candidate.copies > 1:
         changes["mem_fraction_static"] = round(settings.mem_fraction_static / candidate.copies, 3)
-    command = [sys.executable, "-W", "ignore", "-m", "qwen3.tune", "--one", json.dumps(changes), "--seconds", str(seconds)]
-    with engines(command, candidate.copies) as started:
+    given = json.dumps({"changes": changes, **candidate.costs})
+    command = [sys.executable, "-W", "ignore", "-m", "qwen3.tune", "--one", given, "--seconds", str(seconds)]
+    log = Path.home() / "tune" / f"{candidate.name.replace(' ', '-')}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("")
+    with engines(command, candidate.copies, log) as started:
         # All are ready before the first is asked.
-        if not all(read_line(each, "ready") for each in started):
-            return None, "does not start"
+        if not all([read_line(each, "ready") for each in started]):
+            return None, f"does not start: {reason(log)}"
         for each in started:
             assert each.stdin is not None
             each.stdin.write("go\n")
             each.stdin.flush()
         answers = [read_line(each, "{") for each in started]
     if not all(answers):
-        return None, "ended while it was measured"
+        return None, f"ended while it was measured: {reason(log)}"
     return combine([json.loads(answer) for answer in answers]), ""
 
 
+def reason(log: Path) -> str:
+    """The last error of a log, in a line."""
+    errors = re.findall(r"^[\w.]*(?:Error|Exception|Exit)\b.*", log.read_text(errors="replace"), re.MULTILINE)
+    return f"{errors[-1][:200]} ({log})" if errors else str(log)
+
+
 @contextmanager
-def engines(command: list[str], copies: int) -> Iterator[list[subprocess.Popen[str]]]:
+def engines(command: list[str], copies: int, log: Path) -> Iterator[list[subprocess.Popen[str]]]:
     """Processes that are gone, with all that they started, when the block ends."""
-    started = [
-        subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            start_new_session=True,
-        )
-        for _ in range(copies)
-    ]  # fmt: skip
+    with log.open("a") as errors:
+        started = [
+            subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+            )
+            for _ in range(copies)
+        ]
     try:
         yield started
     finally:
@@ -172,12 +197,12 @@ def combine(copies: Sequence[Figures]) -> Figures:
     }
 
 
-def measure_one(settings: Settings, changes: dict[str, Any], seconds: float) -> None:
-    """The child: one engine. Says `ready`, waits for a line, prints its figures."""
+def measure_one(settings: Settings, given: dict[str, Any], seconds: float) -> None:
+    """The child: one engine, made with these arguments. Says `ready`, waits for a line, prints its figures."""
     from .worker.engine import Engine
 
     signal.alarm(START_SECONDS)
-    engine = Engine(settings, changes)
+    engine = Engine(settings, **given)
     traffic = Traffic(engine, settings, seconds)
     engine.loop.run_until_complete(traffic.warm_up())
     signal.alarm(0)
@@ -260,7 +285,7 @@ def report(results: Sequence[Result]) -> str:
     lines = [header, units]
     for result in results:
         if result.figures is None:
-            lines.append(f"{result.candidate.name:24}{result.problem:>22}")
+            lines.append(f"{result.candidate.name:24}  {result.problem}")
             continue
         gains = result.gains(first.figures)
         cells = (f"{median(result.figures, kind):,.{1 if kind == 'single' else 0}f} (×{gains[kind]:.2f})" for kind in kinds)
@@ -284,9 +309,8 @@ def advice(present: Result, others: Sequence[Result], again: Result) -> list[str
         return [*lines, "Keep the present arguments: nothing is faster by more than the noise and slower nowhere."]
     lines.append("Faster by more than the noise, and slower nowhere, the best first:")
     for gain, other in sorted(better, key=lambda pair: -pair[0]):
-        what = json.dumps(other.candidate.changes) if other.candidate.changes else f"{other.candidate.copies} workers a GPU"
-        lines.append(f"  ×{gain:.2f}  {other.candidate.name}: {what}")
-    lines.append("mem_fraction_static is the setting memFractionStatic; the rest stands in qwen3/worker/engine.py, arguments().")
+        lines.append(f"  ×{gain:.2f}  {other.candidate.name}: {other.candidate.what}")
+    lines.append("mem_fraction_static is the setting memFractionStatic; the rest stands in qwen3/worker/engine.py.")
     return lines
 
 

@@ -73,18 +73,21 @@ def prepare_environment() -> None:
 class Engine:
     """The engine in this process and its scheduler in another. Made in the main thread: SGLang sets signal handlers."""
 
-    def __init__(self, settings: Settings, changes: Mapping[str, Any] = NONE) -> None:
+    def __init__(
+        self, settings: Settings, changes: Mapping[str, Any] = NONE, pass_cost: int = PASS_COST, engine_cost: int = ENGINE_COST
+    ) -> None:
         """
         Returns when the weights are loaded. Exits where the model or its memory do not fit the settings.
 
-        changes: of SGLang's arguments, for qwen3.tune.
+        changes: of SGLang's arguments, for qwen3.tune, as the costs are.
         """
         prepare_environment()
         from sglang.srt.entrypoints.engine import Engine as SGLang
 
         self._sglang = SGLang(**arguments(settings) | changes)
         self._manager = self._sglang.tokenizer_manager
-        self._turns = Turns(ENGINE_COST)
+        self._pass_cost = pass_cost
+        self._turns = Turns(engine_cost)
         self._dimensions = settings.dimensions
         self._pack = struct.Struct(f"<{settings.dimensions}f").pack
         self.loop: asyncio.AbstractEventLoop = self._sglang.loop
@@ -115,7 +118,7 @@ class Engine:
         """
         vectors = np.empty((len(items), self._dimensions), dtype=np.float32)
         async with asyncio.TaskGroup() as group:
-            for rows, cost in passes(items):
+            for rows, cost in passes(items, self._pass_cost):
                 group.create_task(self._pass(client, request, items, rows, cost, vectors))
         return vectors
 
@@ -188,12 +191,12 @@ class Engine:
         self._sglang.shutdown()
 
 
-def passes(items: Sequence[Tokens]) -> Iterator[tuple[slice, int]]:
+def passes(items: Sequence[Tokens], most: int = PASS_COST) -> Iterator[tuple[slice, int]]:
     """Items in order, cut into parts of a bounded cost in tokens; an item that costs more stands alone."""
     begin, total = 0, 0
     for index, item in enumerate(items):
         cost = max(len(item), ITEM_COST)
-        if index > begin and total + cost > PASS_COST:
+        if index > begin and total + cost > most:
             yield slice(begin, index), total
             begin, total = index, 0
         total += cost

@@ -1,6 +1,9 @@
-"""Writes a tiny random model of Qwen3-Embedding's architecture and 2560 dimensions, the same bytes every time.
+"""Writes a random model of Qwen3-Embedding's architecture and 2560 dimensions, the same bytes every time.
 
-usage: makeTinyModel.py FOLDER
+usage: makeRandomModel.py FOLDER [tiny|4B]
+
+`tiny` has one small layer. `4B` has the published model's exact shape, 8 GB, to measure a GPU with: how fast a token is
+computed does not depend on the weights' values, and its 36 layers are all alike.
 
 Its vectors mean nothing. What is real: the architecture, last-token pooling on an end-of-text token that the
 tokenizer appends, the dimensions and the context. Texts that differ get vectors that differ, because what a token
@@ -11,27 +14,45 @@ import hashlib
 import json
 import struct
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 END = "<|endoftext|>"
-HIDDEN, INTERMEDIATE, LAYERS, HEADS, KV_HEADS, HEAD_SIZE, CONTEXT = 2560, 256, 1, 2, 1, 128, 40960
+HIDDEN, HEAD_SIZE, CONTEXT = 2560, 128, 40960
 
 
-def main(folder: Path) -> None:
+@dataclass(frozen=True)
+class Shape:
+    intermediate: int
+    layers: int
+    heads: int
+    kv_heads: int
+    vocabulary: int
+    """Rows of the embedding; the tokenizer has tokens for 257 of them."""
+
+
+SHAPES = {"tiny": Shape(256, 1, 2, 1, 257), "4B": Shape(9728, 36, 32, 8, 151_665)}
+
+
+def main(folder: Path, shape: Shape) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    vocabulary = write_tokenizer(folder)
-    write_config(folder, vocabulary)
-    write_weights(folder, vocabulary)
+    write_config(folder, shape, end=write_tokenizer(folder))
+    write_weights(folder, shape)
     names = sorted(path.name for path in folder.iterdir() if path.name != "SHA256SUMS")
-    sums = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
+    sums = [f"{checksum(folder / name)}  {name}\n" for name in names]
     (folder / "SHA256SUMS").write_text("".join(sums))
 
 
+def checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def write_tokenizer(folder: Path) -> int:
-    """One token a byte, and the end-of-text token appended as the published tokenizer does. Answers the vocabulary's size."""
+    """One token a byte, and the end-of-text token appended as the published tokenizer does. Answers that token's ID."""
     tokens = {token: index for index, token in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
     end = tokens[END] = len(tokens)
     tokenizer = Tokenizer(models.BPE(vocab=tokens, merges=[]))
@@ -47,31 +68,31 @@ def write_tokenizer(folder: Path) -> int:
         "model_max_length": CONTEXT,
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2))
-    return len(tokens)
+    return end
 
 
-def write_config(folder: Path, vocabulary: int) -> None:
+def write_config(folder: Path, shape: Shape, end: int) -> None:
     config = {
         "architectures": ["Qwen3ForCausalLM"],
         "model_type": "qwen3",
         "hidden_size": HIDDEN,
-        "intermediate_size": INTERMEDIATE,
-        "num_hidden_layers": LAYERS,
-        "num_attention_heads": HEADS,
-        "num_key_value_heads": KV_HEADS,
+        "intermediate_size": shape.intermediate,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.kv_heads,
         "head_dim": HEAD_SIZE,
-        "vocab_size": vocabulary,
+        "vocab_size": shape.vocabulary,
         "max_position_embeddings": CONTEXT,
         "rms_norm_eps": 1e-6,
         "rope_theta": 1000000,
         "hidden_act": "silu",
         "tie_word_embeddings": True,
         "torch_dtype": "bfloat16",
-        "bos_token_id": vocabulary - 1,
-        "eos_token_id": vocabulary - 1,
+        "bos_token_id": end,
+        "eos_token_id": end,
         "attention_bias": False,
         "attention_dropout": 0.0,
-        "max_window_layers": LAYERS,
+        "max_window_layers": shape.layers,
         "use_sliding_window": False,
         "sliding_window": None,
         "rope_scaling": None,
@@ -79,7 +100,7 @@ def write_config(folder: Path, vocabulary: int) -> None:
     (folder / "config.json").write_text(json.dumps(config, indent=2))
 
 
-def write_weights(folder: Path, vocabulary: int) -> None:
+def write_weights(folder: Path, shape: Shape) -> None:
     generator = np.random.Generator(np.random.PCG64(2560))
 
     def random(rows: int, columns: int, scale: float) -> np.ndarray:
@@ -88,22 +109,22 @@ def write_weights(folder: Path, vocabulary: int) -> None:
     def ones(size: int) -> np.ndarray:
         return np.ones(size, dtype=np.float32)
 
-    weights = {"model.embed_tokens.weight": random(vocabulary, HIDDEN, 0.02), "model.norm.weight": ones(HIDDEN)}
-    for layer in range(LAYERS):
-        name = f"model.layers.{layer}."
-        weights |= {
-            name + "self_attn.q_proj.weight": random(HEADS * HEAD_SIZE, HIDDEN, 0.02),
-            name + "self_attn.k_proj.weight": random(KV_HEADS * HEAD_SIZE, HIDDEN, 0.02),
-            name + "self_attn.v_proj.weight": random(KV_HEADS * HEAD_SIZE, HIDDEN, 0.05),
-            name + "self_attn.o_proj.weight": random(HIDDEN, HEADS * HEAD_SIZE, 0.05),
-            name + "self_attn.q_norm.weight": ones(HEAD_SIZE),
-            name + "self_attn.k_norm.weight": ones(HEAD_SIZE),
-            name + "mlp.gate_proj.weight": random(INTERMEDIATE, HIDDEN, 0.02),
-            name + "mlp.up_proj.weight": random(INTERMEDIATE, HIDDEN, 0.02),
-            name + "mlp.down_proj.weight": random(HIDDEN, INTERMEDIATE, 0.02),
-            name + "input_layernorm.weight": ones(HIDDEN),
-            name + "post_attention_layernorm.weight": ones(HIDDEN),
-        }
+    weights = {"model.embed_tokens.weight": random(shape.vocabulary, HIDDEN, 0.02), "model.norm.weight": ones(HIDDEN)}
+    layer = {
+        "self_attn.q_proj.weight": random(shape.heads * HEAD_SIZE, HIDDEN, 0.02),
+        "self_attn.k_proj.weight": random(shape.kv_heads * HEAD_SIZE, HIDDEN, 0.02),
+        "self_attn.v_proj.weight": random(shape.kv_heads * HEAD_SIZE, HIDDEN, 0.05),
+        "self_attn.o_proj.weight": random(HIDDEN, shape.heads * HEAD_SIZE, 0.05),
+        "self_attn.q_norm.weight": ones(HEAD_SIZE),
+        "self_attn.k_norm.weight": ones(HEAD_SIZE),
+        "mlp.gate_proj.weight": random(shape.intermediate, HIDDEN, 0.02),
+        "mlp.up_proj.weight": random(shape.intermediate, HIDDEN, 0.02),
+        "mlp.down_proj.weight": random(HIDDEN, shape.intermediate, 0.02),
+        "input_layernorm.weight": ones(HIDDEN),
+        "post_attention_layernorm.weight": ones(HIDDEN),
+    }
+    for index in range(shape.layers):
+        weights |= {f"model.layers.{index}.{name}": weight for name, weight in layer.items()}
     write_safetensors(folder / "model.safetensors", weights)
 
 
@@ -116,7 +137,9 @@ def write_safetensors(path: Path, weights: dict[str, np.ndarray]) -> None:
         header[name] = {"dtype": "BF16", "shape": list(weight.shape), "data_offsets": [begin, end]}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(map(bfloat16, weights.values())))
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.writelines(map(bfloat16, weights.values()))
 
 
 def bfloat16(weight: np.ndarray) -> bytes:
@@ -125,4 +148,6 @@ def bfloat16(weight: np.ndarray) -> bytes:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    if len(sys.argv) not in (2, 3) or sys.argv[2:] and sys.argv[2] not in SHAPES:
+        sys.exit(f"usage: makeRandomModel.py FOLDER [{'|'.join(SHAPES)}]")
+    main(Path(sys.argv[1]), SHAPES[sys.argv[2] if sys.argv[2:] else "tiny"])
