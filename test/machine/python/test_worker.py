@@ -52,6 +52,20 @@ class Reply:
         return np.array(rows, dtype=np.float32)
 
 
+OBSERVER = """
+import gc, os, threading, time
+
+def observe():
+    while True:
+        with open(f"{os.path.dirname(__file__)}/{os.getpid()}", "w") as file:
+            file.write(str(gc.get_freeze_count()))
+        time.sleep(0.5)
+
+threading.Thread(target=observe, daemon=True).start()
+"""
+"""Runs in each of a worker's processes and writes how many objects its garbage collector leaves alone."""
+
+
 class Worker:
     """A worker process with its keys, its notification socket and its log in a temporary folder."""
 
@@ -71,9 +85,12 @@ class Worker:
         self.model = Path(os.environ.get("QWEN3_TEST_MODEL") or folder / "model")
         if not self.model.exists():
             subprocess.run([sys.executable, ROOT / "local/makeRandomModel.py", self.model], check=True)
+        self.observed = folder / "observed"
+        self.observed.mkdir()
+        (self.observed / "sitecustomize.py").write_text(OBSERVER)
         environment = {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": f"{ROOT}/components/machine/files:{ROOT}/components/machine/files/cpu",
+            "PYTHONPATH": f"{self.observed}:{ROOT}/components/machine/files:{ROOT}/components/machine/files/cpu",
             "HOME": str(folder),
             "PYTHONDONTWRITEBYTECODE": "1",
             "NOTIFY_SOCKET": str(folder / "notify"),
@@ -185,6 +202,12 @@ class ServingTest(unittest.TestCase):
         self.assertEqual(reply.status, status, reply.body[:300])
         self.assertEqual(set(reply.error), {"message", "type", "param", "code"})
         self.assertEqual((reply.error["param"], reply.error["code"]), (param, code), reply.error)
+
+    def test_what_is_loaded_is_not_looked_through_for_garbage(self) -> None:
+        pids = (self.worker.process.pid, self.worker.scheduler())
+        time.sleep(1.5)
+        frozen = [int((self.worker.observed / str(pid)).read_text()) for pid in pids]
+        self.assertGreater(min(frozen), 100_000, frozen)
 
     # --- who is asking
 

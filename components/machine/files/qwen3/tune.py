@@ -81,6 +81,8 @@ CPU = (
 def main() -> None:
     options = parse()
     settings = read_settings()
+    # A stop ends what was started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     if options.one is not None:
         measure_one(settings, json.loads(options.one), options.seconds)
         return
@@ -205,6 +207,7 @@ def measure_one(settings: Settings, given: dict[str, Any], seconds: float) -> No
     engine = Engine(settings, **given)
     traffic = Traffic(engine, settings, seconds)
     engine.loop.run_until_complete(traffic.warm_up())
+    engine.loop.run_until_complete(engine.settle())
     signal.alarm(0)
     print("ready", flush=True)
     sys.stdin.readline()

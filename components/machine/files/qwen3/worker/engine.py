@@ -42,6 +42,8 @@ def arguments(settings: Settings) -> dict[str, Any]:
         "disable_radix_cache": True,
         # An idle scheduler would spin on a core.
         "sleep_on_idle": True,
+        # Python's collector of cycles runs by the number of objects: under load, at the default of 700, all the time.
+        "gc_threshold": [20_000, 20, 20],
         "random_seed": 0,
         "log_level": "warning",
     }
@@ -151,6 +153,13 @@ class Engine:
         if not (np.isfinite(lengths).all() and (lengths > 0).all()):
             raise RuntimeError("SGLang gave a vector that is no direction")
         return vectors / lengths
+
+    async def settle(self) -> None:
+        """
+        After the first embedding: the million objects that are there by then are never looked through for garbage again,
+        which would stop each of SGLang's processes for half a second, several times a minute under load.
+        """
+        await self._manager.freeze_gc()
 
     async def probe(self, item: Tokens) -> None:
         """One embedding, ahead of everybody's turn. Raises RuntimeError when what comes is no vector."""

@@ -59,6 +59,7 @@ async def serve(port: int, settings: Settings, engine: Engine, tokeniser: Tokeni
     await engine.probe(probe)
     engine.watch(lambda reason: fail(engine, reason))
     app = App(settings, engine, tokeniser)
+    await engine.settle()
     server = Server(configuration(app, port))
 
     def stop() -> None:
