@@ -20,7 +20,7 @@ const PANEL = { width: 380, height: 260, top: 78 };
 const LEFTS = [70, 548];
 const SHARES = [0, 0.5, 0.9, 0.99, 0.999, 0.9999];
 /** Points of one timeline; the rest is left out evenly. */
-const MOST_POINTS = 1500;
+const MOST_POINTS = 600;
 
 /**
  * Two panels in SVG over one logarithmic axis of latency: on the left by share of requests, on a scale that gives each
@@ -157,13 +157,14 @@ function timeline(left: number, series: readonly Series[], y: (ms: number) => nu
       }));
     });
     const stride = Math.ceil(all.length / MOST_POINTS);
-    return all
+    const marks = all
       .filter(({ ok }, i) => !ok || i % stride === 0)
       .map(({ seconds, milliseconds, ok }) =>
         ok
-          ? `<circle cx="${x(seconds).toFixed(1)}" cy="${y(milliseconds).toFixed(1)}" r="1.8" fill="${COLOURS[index % COLOURS.length]}" fill-opacity="0.45"/>`
+          ? `<circle cx="${x(seconds).toFixed(1)}" cy="${y(milliseconds).toFixed(1)}" r="1.8"/>`
           : text(x(seconds), PANEL.top + 8 + 10 * index, "×", "middle"),
       );
+    return [`<g fill="${COLOURS[index % COLOURS.length]}" fill-opacity="0.45">`, ...marks, "</g>"];
   });
   const step = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600].find((each) => total / each <= 8) ?? 1200;
   const marks = Array.from({ length: Math.floor(total / step) + 1 }, (_, i) => i * step);

@@ -29,7 +29,7 @@ export function describeShape({ batch, tokens, format }: Shape): string {
 export function describePace(pace: Pace): string {
   return "rate" in pace
     ? `open loop, ${pace.rate} requests/s`
-    : `closed loop, ${pace.connections} connections`;
+    : `closed loop, ${pace.connections} connection${pace.connections === 1 ? "" : "s"}`;
 }
 
 /** Which endpoint is set against which, by position. */

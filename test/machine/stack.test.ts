@@ -20,6 +20,7 @@ import { fuzz } from "./suites/fuzz";
 import { leaks } from "./suites/leaks";
 import { overload } from "./suites/overload";
 import { rotation } from "./suites/rotation";
+import { tune } from "./suites/tune";
 
 let box: Sandbox;
 
@@ -171,6 +172,7 @@ print('read')"`,
   describe("rotation", () => rotation(() => box));
   describe("fuzz", () => fuzz(() => box));
   describe("overload", () => overload(() => box));
+  describe("tune", () => tune(() => box));
   describe("faults", () => faults(() => box));
 
   describe("leaks", () => leaks(() => box));

@@ -1,5 +1,10 @@
 """What qwen3-tune makes of its figures; the engines themselves are for the machine."""
 
+import os
+import select
+import signal
+import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -10,7 +15,7 @@ from qwen3.tune import PRESENT, Candidate, Result, combine, reason, report
 def figures(bulk: float, single: float, short: float = 100.0) -> dict[str, list[float]]:
     """Three rounds around these, their medians."""
     around = {"bulk": bulk, "mixed": 100.0, "short": short, "single": single}
-    return {kind: [0.9 * value, value, 1.3 * value] for kind, value in around.items()}
+    return {kind: [0.99 * value, value, 1.01 * value] for kind, value in around.items()}
 
 
 class ReportTest(unittest.TestCase):
@@ -54,6 +59,32 @@ class ReportTest(unittest.TestCase):
         both = combine([figures(100, 10), figures(50, 20)])
         self.assertEqual(both["bulk"][1], 150)
         self.assertEqual(both["single"][1], 15)
+
+
+STOPPED = """
+import signal, sys
+from pathlib import Path
+from qwen3 import tune
+
+signal.signal(signal.SIGTERM, tune.stop)
+with tune.engine_process(["sh", "-c", "sleep 1000 & echo $!; wait"], Path(sys.argv[1])) as process:
+    print(process.stdout.readline(), end="", flush=True)
+    tune.read_line(process, "ready")
+"""
+
+
+class StopTest(unittest.TestCase):
+    def test_a_stop_ends_the_engine_and_what_it_started(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-c", STOPPED, f"{folder}/log"]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as tuning:
+                assert tuning.stdout is not None
+                grandchild = os.pidfd_open(int(tuning.stdout.readline()))
+                self.addCleanup(os.close, grandchild)
+                tuning.send_signal(signal.SIGTERM)
+                self.assertIn("stopped", tuning.communicate(timeout=20)[1])
+            # A process's descriptor is readable once it has ended.
+            self.assertTrue(select.select([grandchild], [], [], 10)[0])
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ Starts the worker's engine anew for each candidate, on one GPU, and asks it as c
 
 On a CPU a request has 8 texts instead of 128.
 
-The engine's present arguments are measured first and last: what lies between the two is the machine's own noise, and
-no candidate is preferred for less. Prints a table, and what to keep. What SGLang wrote stands in ~/tune, a file a candidate.
+The engine's present arguments are measured first and last: the most by which two of those rounds differ is the machine's
+own noise, and no candidate is preferred for less. Prints a table, and what to keep. What SGLang wrote stands in ~/tune, a file a candidate.
 """
 
 import argparse
@@ -24,7 +24,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from .settings import Settings, read_settings
 START_SECONDS = 900
 """For one engine to load the weights and to compile its kernels, the first time."""
 LEAST_GAIN = 1.02
+SPARE_TOKENS = 4096
 ROUNDS = 3
 """Of each kind of traffic; the median counts."""
 
@@ -46,12 +47,16 @@ class Candidate:
     costs: dict[str, int] = field(default_factory=dict)
     """Of the worker's own: `pass_cost` and `engine_cost` of qwen3.worker.engine.Engine."""
     copies: int = 1
-    """Engines at a time on one GPU, each with its share of the memory."""
+    """Engines at a time on one GPU, each with a KV pool for one longest text and a little more."""
 
     @property
     def what(self) -> str:
         said = [json.dumps(each) for each in (self.changes, self.costs) if each]
         return ", ".join([*said, *([f"{self.copies} workers a GPU"] if self.copies > 1 else [])])
+
+
+def whole_graphs(texts: int) -> dict[str, Any]:
+    return {"cuda_graph_config": {"prefill": {"backend": "full", "full_prefill_max_req": texts}}}
 
 
 PRESENT = Candidate("present")
@@ -65,7 +70,8 @@ CUDA = (
     Candidate("no chunks", {"chunked_prefill_size": -1, "max_prefill_tokens": 32768}),
     Candidate("no KV pool", WITHOUT_POOL),
     Candidate("no prefill graphs", {"disable_prefill_cuda_graph": True}),
-    Candidate("whole prefill graphs", {"cuda_graph_config": {"prefill": {"backend": "full"}}}),
+    # Experimental in SGLang 0.5.23; by default for batches of up to 16 texts.
+    *(Candidate(f"whole prefill graphs {texts}", whole_graphs(texts)) for texts in (16, 256)),
     Candidate("no overlap", {"disable_overlap_schedule": True}),
     *(Candidate(f"memory {share}", {"mem_fraction_static": share}) for share in (0.7, 0.9)),
     *(Candidate(f"pass {size}", costs={"pass_cost": size, "engine_cost": 4 * size}) for size in (2048, 8192, 16384)),
@@ -82,7 +88,7 @@ def main() -> None:
     options = parse()
     settings = read_settings()
     # A stop ends what was started, too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+    signal.signal(signal.SIGTERM, stop)
     if options.one is not None:
         measure_one(settings, json.loads(options.one), options.seconds)
         return
@@ -98,6 +104,10 @@ def main() -> None:
         # So that a measurement that is cut short has said what it found.
         print(f"  {result.problem or json.dumps(result.figures)}", file=sys.stderr, flush=True)
     print(report(results))
+
+
+def stop(*_: object) -> None:
+    sys.exit("stopped")
 
 
 def parse() -> argparse.Namespace:
@@ -137,16 +147,19 @@ def measure(settings: Settings, candidate: Candidate, seconds: float) -> tuple[F
     """What the candidate does, or why it does not start."""
     changes = dict(candidate.changes)
     if candidate.copies > 1:
-        changes["mem_fraction_static"] = round(settings.mem_fraction_static / candidate.copies, 3)
+        changes["max_total_tokens"] = settings.context_length + SPARE_TOKENS
     given = json.dumps({"changes": changes, **candidate.costs})
     command = [sys.executable, "-W", "ignore", "-m", "qwen3.tune", "--one", given, "--seconds", str(seconds)]
     log = Path.home() / "tune" / f"{candidate.name.replace(' ', '-')}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("")
-    with engines(command, candidate.copies, log) as started:
-        # All are ready before the first is asked.
-        if not all([read_line(each, "ready") for each in started]):
-            return None, f"does not start: {reason(log)}"
+    with ExitStack() as stack:
+        started: list[subprocess.Popen[str]] = []
+        # One after the other: each sizes its memory by what is free. All are ready before the first is asked.
+        for _ in range(candidate.copies):
+            started.append(stack.enter_context(engine_process(command, log)))
+            if not read_line(started[-1], "ready"):
+                return None, f"does not start: {reason(log)}"
         for each in started:
             assert each.stdin is not None
             each.stdin.write("go\n")
@@ -164,24 +177,20 @@ def reason(log: Path) -> str:
 
 
 @contextmanager
-def engines(command: list[str], copies: int, log: Path) -> Iterator[list[subprocess.Popen[str]]]:
-    """Processes that are gone, with all that they started, when the block ends."""
+def engine_process(command: list[str], log: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that is gone, with all that it started, when the block ends."""
     with log.open("a") as errors:
-        started = [
-            subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
-            )
-            for _ in range(copies)
-        ]
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+        )
     try:
-        yield started
+        yield process
     finally:
-        for each in started:
-            try:
-                os.killpg(each.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-            each.wait()
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
 
 
 def read_line(process: subprocess.Popen[str], beginning: str) -> str:
@@ -231,7 +240,7 @@ class Traffic:
 
     async def warm_up(self) -> None:
         for lengths in ([32], [32] * self._batch, self._mixed(), [512] * self._batch):
-            await self._ask("warm-up", lengths)
+            await self.ask("warm-up", lengths)
 
     async def run(self) -> Figures:
         """Kinds of traffic in turns, so that a drift of the machine meets all alike."""
@@ -255,7 +264,7 @@ class Traffic:
         async def client(number: int) -> int:
             tokens = 0
             while time.monotonic() - begin < self._seconds:
-                tokens += await self._ask(f"client-{number}", lengths())
+                tokens += await self.ask(f"client-{number}", lengths())
             return tokens
 
         tokens = sum(await asyncio.gather(*map(client, range(clients))))
@@ -267,11 +276,12 @@ class Traffic:
         end = time.monotonic() + self._seconds
         while time.monotonic() < end:
             begin = time.monotonic()
-            await self._ask("client", [32])
+            await self.ask("client", [32])
             times.append(1000 * (time.monotonic() - begin))
         return statistics.median(times)
 
-    async def _ask(self, client: str, lengths: list[int]) -> int:
+    async def ask(self, client: str, lengths: list[int]) -> int:
+        """One request of texts of these lengths in tokens; answers their sum."""
         items = [self._random.integers(0, self._engine.vocabulary, length, dtype="int32") for length in lengths]
         self._requests += 1
         await self._engine.embed(client, items, self._requests)
@@ -299,8 +309,10 @@ def report(results: Sequence[Result]) -> str:
 def advice(present: Result, others: Sequence[Result], again: Result) -> list[str]:
     """What to keep: what is faster for some traffic by more than the noise, and slower for none."""
     assert present.figures is not None
-    noise = {kind: max(gain, 1 / gain, LEAST_GAIN) for kind, gain in again.gains(present.figures).items()}
-    lines = ["Noise, by the present arguments measured twice: " + ", ".join(f"{kind} ×{n:.2f}" for kind, n in noise.items())]
+    assert again.figures is not None
+    rounds = {kind: [*values, *again.figures[kind]] for kind, values in present.figures.items()}
+    noise = {kind: max(max(values) / min(values), LEAST_GAIN) for kind, values in rounds.items()}
+    lines = ["Noise, by the rounds of the present arguments: " + ", ".join(f"{kind} ×{n:.2f}" for kind, n in noise.items())]
     better: list[tuple[float, Result]] = []
     for other in others:
         if other.figures is None:
