@@ -1,12 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { FleetMembership } from "../components/machine/config";
+import { FIRST_WORKER_PORT, type FleetMembership } from "../components/machine/config";
 import { nginxConf } from "../components/machine/nginx";
 import { buildImage } from "./image";
 import { ROOT } from "./paths";
-
-const FIRST_WORKER = 30_000;
 
 export interface EdgeOptions {
   /** On 127.0.0.1. */
@@ -21,7 +19,6 @@ export interface Edge {
   command: string[];
   /** PEM of its certificate, for 127.0.0.1. */
   certificate: string;
-  accessLog: string;
 }
 
 /** Below an edge's folder: what qwen3-keys writes on a machine. */
@@ -55,7 +52,6 @@ export async function prepareEdge(folder: string, options: EdgeOptions): Promise
       ...["-c", config, "-g", "daemon off;"],
     ],
     certificate,
-    accessLog: join(folder, "access.log"),
   };
 }
 
@@ -93,7 +89,7 @@ function moved(
     ["js_path /etc/nginx/qwen3/", `js_path ${folder}/js/`],
     ["listen 443", `listen 127.0.0.1:${port}`],
     ...workerPorts.map((worker, index): [string, string] => [
-      `127.0.0.1:${FIRST_WORKER + index} `,
+      `127.0.0.1:${FIRST_WORKER_PORT + index} `,
       `127.0.0.1:${worker} `,
     ]),
   ];

@@ -9,7 +9,7 @@ export type Pace = { connections: number } | { rate: number };
 /** Requests of one kind to one endpoint for a time. */
 export interface Window {
   outcomes: Outcome[];
-  /** From its start until its last answer. */
+  /** From its start until its last answer; of a closed loop's connections, each until its own, on average. */
   seconds: number;
   /** Processor time of the endpoint's own processes, where they are on this machine and counted. */
   cpuSeconds?: number;
@@ -52,25 +52,33 @@ export async function run(
     each(outcome);
     return outcome;
   };
+  const elapsed = () => (performance.now() - begin) / 1000;
   if ("rate" in pace) {
     await open(ask, arrivals(pace.rate, seconds, random), begin);
-  } else {
-    await closed(ask, pace.connections, begin + seconds * 1000);
+    return { outcomes, seconds: elapsed() };
   }
-  return { outcomes, seconds: (performance.now() - begin) / 1000 };
+  return { outcomes, seconds: await closed(ask, pace.connections, seconds, elapsed) };
 }
 
-async function closed(ask: () => Promise<Outcome>, connections: number, end: number): Promise<void> {
-  await Promise.all(
+/** Answers for how long its connections were busy, on average: while the last answer comes, the others have ended. */
+async function closed(
+  ask: () => Promise<Outcome>,
+  connections: number,
+  seconds: number,
+  elapsed: () => number,
+): Promise<number> {
+  const busy = await Promise.all(
     Array.from({ length: connections }, async () => {
-      while (performance.now() < end) {
+      while (elapsed() < seconds) {
         const { status } = await ask();
         if (typeof status === "string") {
           await sleep(UNREACHED_MS);
         }
       }
+      return elapsed();
     }),
   );
+  return busy.reduce((sum, each) => sum + each, 0) / connections;
 }
 
 /** Asks at each of these times, whatever has become of what was asked before. */

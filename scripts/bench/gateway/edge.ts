@@ -1,5 +1,4 @@
 import { prepareEdge } from "../../../local/edge";
-import { waitUntil } from "../../../local/process";
 import type { Processes } from "./processes";
 
 const MAX_BODY_BYTES = 8 << 20;
@@ -19,13 +18,7 @@ export async function startEdge(
   const edge = await prepareEdge(folder, { port, workerPorts, maxBodyBytes: MAX_BODY_BYTES });
   const [file = "", ...args] = edge.command;
   processes.start("nginx", file, args, { PATH: process.env.PATH });
-  await waitUntil(() => listens(port), 10_000, "nginx");
+  // To plain HTTP on its port for TLS it says 400.
+  await processes.untilAnswering("nginx", `http://127.0.0.1:${port}/`, true);
   return { url: `https://127.0.0.1:${port}/v1`, ca: edge.certificate };
-}
-
-async function listens(port: number): Promise<boolean> {
-  return fetch(`http://127.0.0.1:${port}/`).then(
-    () => true,
-    () => false,
-  );
 }

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join, resolve } from "node:path";
+import { FIRST_WORKER_PORT } from "../../../components/machine/config";
 import { edgeKeys } from "../../../local/edge";
 import { parseFlags, UsageError } from "../../lib/commandLine";
 import { draw } from "../chart";
@@ -29,7 +30,7 @@ What the gateway costs: SGLang's own HTTP server, the stack's worker, and nginx 
 on this machine, measured in turns.
 
   --accelerator cpu  or cuda. On the CPU a tiny model is served; on the first GPU, random weights of the 4B's exact shape,
-                     twice beside each other: 40 GB of its memory
+                     twice beside each other: 40 GB of its memory, and 8 GB in the folder for temporary files
   --litellm FOLDER   a virtual environment with litellm[proxy]: measured too, in front of the same SGLang
   --seconds 60       for each endpoint and kind of request
   --windows 12       turns that each endpoint's time is cut into
@@ -119,7 +120,7 @@ async function start(
   const bare = await startBare(processes, served, PORTS.bare);
   console.log("starting the worker and nginx");
   const worker = await startWorker(processes, served, WORKER_INDEX, edgeKeys(edgeFolder));
-  const edge = await startEdge(processes, edgeFolder, PORTS.edge, [30_000 + WORKER_INDEX]);
+  const edge = await startEdge(processes, edgeFolder, PORTS.edge, [FIRST_WORKER_PORT + WORKER_INDEX]);
   const endpoints: Endpoint[] = [
     { name: "SGLang", url: bare, model: SERVED },
     { name: "worker", url: worker, model: SERVED, key },

@@ -7,7 +7,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { unsupported } from "../../../local/preflight";
 import { UsageError } from "../../lib/commandLine";
 
-const START_SECONDS = 300;
+/** A GPU's kernels are compiled the first time. */
+const START_SECONDS = 900;
 /** USER_HZ of Linux on every architecture that is supported here. */
 const TICKS_PER_SECOND = 100;
 
@@ -66,17 +67,20 @@ export class Processes {
     this.#started.push({ name, log, child });
   }
 
-  /** @throws with the end of its log when a program ends before it answers, or does not within five minutes */
-  async untilAnswering(name: string, url: string): Promise<void> {
+  /**
+   * @param any whether any answer will do, not only one of success
+   * @throws with the end of its log when a program ends before it answers, or does not in time
+   */
+  async untilAnswering(name: string, url: string, any = false): Promise<void> {
     const { child, log } = this.#started.find((each) => each.name === name)!;
     const deadline = Date.now() + START_SECONDS * 1000;
     const answers = () =>
       fetch(url).then(
-        ({ ok }) => ok,
+        ({ ok }) => ok || any,
         () => false,
       );
     while (!(await answers())) {
-      if (child.exitCode !== null || child.pid === undefined || Date.now() > deadline) {
+      if (ended(child) || Date.now() > deadline) {
         throw new Error(`${name} did not start:\n${readFileSync(log, "utf8").slice(-2000)}`);
       }
       await sleep(500);
@@ -99,15 +103,15 @@ export class Processes {
   async end(): Promise<void> {
     await Promise.all(
       this.#started.map(async ({ child }) => {
-        if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) {
+        if (child.pid === undefined) {
           return;
         }
-        const ended = once(child, "exit");
+        const exit = ended(child) ? undefined : once(child, "exit");
         signal(child.pid, "SIGTERM");
-        await Promise.race([ended, sleep(10_000)]);
-        // SGLang's processes outlive their parent for a moment.
+        await Promise.race([exit, sleep(10_000)]);
+        // What it started may outlive it.
         signal(child.pid, "SIGKILL");
-        await ended;
+        await exit;
       }),
     );
   }
@@ -125,6 +129,11 @@ function readTimes(pid: string): { group: number; seconds: number } | undefined 
   } catch {
     return undefined;
   }
+}
+
+/** Also where it never started. */
+function ended({ pid, exitCode, signalCode }: ChildProcess): boolean {
+  return pid === undefined || exitCode !== null || signalCode !== null;
 }
 
 function signal(group: number, name: NodeJS.Signals): void {

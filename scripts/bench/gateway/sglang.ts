@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { FIRST_WORKER_PORT } from "../../../components/machine/config";
 import { CACHE, ROOT } from "../../../local/paths";
 import { run } from "../../../local/process";
 import type { Processes } from "./processes";
@@ -46,7 +47,10 @@ export async function randomModel(python: string, accelerator: Accelerator, fold
   return folder;
 }
 
-/** SGLang's own HTTP server, with the flags that the worker gives SGLang. Answers its base URL. */
+/**
+ * SGLang's own HTTP server, with what the worker gives SGLang but for its tokenizer, which the server needs, and for
+ * garbage collection, which it sees to by itself. Answers its base URL.
+ */
 export async function startBare(processes: Processes, served: Served, port: number): Promise<string> {
   const cpu = { device: "cpu", "attention-backend": "torch_native", dtype: "float32" };
   const flags = {
@@ -93,9 +97,10 @@ export async function startWorker(
     QWEN3_MAX_TOTAL_TOKENS: String(2 * (CONTEXT + MARGIN)),
     QWEN3_KEYS_DIR: keys,
   });
+  const root = `http://127.0.0.1:${FIRST_WORKER_PORT + index}`;
   processes.start("worker", served.python, ["-W", "ignore", "-m", "qwen3.worker", String(index)], env);
-  await processes.untilAnswering("worker", `http://127.0.0.1:${30_000 + index}/health`);
-  return `http://127.0.0.1:${30_000 + index}/v1`;
+  await processes.untilAnswering("worker", `${root}/health`);
+  return `${root}/v1`;
 }
 
 function environment({ python, accelerator }: Served, more: Record<string, string>): NodeJS.ProcessEnv {

@@ -36,7 +36,17 @@ class ReportTest(unittest.TestCase):
     def test_a_gain_within_the_noise_is_none(self) -> None:
         better = Result(Candidate("better", {"x": 1}), figures(108, 10))
         self.assertIn("better: ", self.advice(better))
-        self.assertIn("Keep the present arguments", self.advice(better, again=90.0))
+        self.assertIn("Keep the present arguments", self.advice(better, again=110.0))
+
+    def test_a_loss_within_the_noise_is_not_waved_through(self) -> None:
+        trade = Result(Candidate("trade", {"x": 1}), figures(130, 10.6))
+        certain, within = (
+            report([Result(PRESENT, figures(100, 10)), trade, Result(PRESENT, figures(100, again))]) for again in (10, 10.6)
+        )
+        for text in (certain, within):
+            self.assertIn("Keep the present arguments", text)
+        self.assertNotIn("would decide", certain)
+        self.assertRegex(within, r"would decide:\n  trade: faster for bulk; for single undecided")
 
     def test_a_candidate_that_does_not_start_is_said_and_passed_over(self) -> None:
         text = self.advice(Result(Candidate("fa3"), None, "does not start"))
@@ -48,8 +58,10 @@ class ReportTest(unittest.TestCase):
             log = Path(folder) / "no-KV-pool.log"
             log.write_text("Traceback (most recent call last):\n  File x\nValueError: first\ntorch.OutOfMemoryError: last\nKilled\n")
             self.assertEqual(reason(log), f"torch.OutOfMemoryError: last ({log})")
-            log.write_text("Killed\n")
-            self.assertEqual(reason(log), str(log))
+            log.write_text("warning\nQWEN3_CONTEXT_LENGTH is 5; allowed: up to 4\n\n")
+            self.assertEqual(reason(log), f"QWEN3_CONTEXT_LENGTH is 5; allowed: up to 4 ({log})")
+            log.write_text("")
+            self.assertEqual(reason(log), f"nothing was written to {log}")
 
     def test_what_to_keep_names_every_kind_of_change(self) -> None:
         candidate = Candidate("both", {"x": 1}, {"pass_cost": 8192}, copies=2)

@@ -57,8 +57,10 @@ import gc, os, threading, time
 
 def observe():
     while True:
-        with open(f"{os.path.dirname(__file__)}/{os.getpid()}", "w") as file:
+        path = f"{os.path.dirname(__file__)}/{os.getpid()}"
+        with open(f"{path}.new", "w") as file:
             file.write(str(gc.get_freeze_count()))
+        os.replace(f"{path}.new", path)
         time.sleep(0.5)
 
 threading.Thread(target=observe, daemon=True).start()

@@ -9,8 +9,9 @@ Starts the worker's engine anew for each candidate, on one GPU, and asks it as c
 
 On a CPU a request has 8 texts instead of 128.
 
-The engine's present arguments are measured first and last: the most by which two of those rounds differ is the machine's
-own noise, and no candidate is preferred for less. Prints a table, and what to keep. What SGLang wrote stands in ~/tune, a file a candidate.
+The engine's present arguments are measured first and last, and their rounds are the machine's own noise: a candidate is
+faster where its worst round is better than their best. Prints a table, and what to keep. What SGLang wrote stands in
+~/tune, a file a candidate.
 """
 
 import argparse
@@ -24,7 +25,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ START_SECONDS = 900
 """For one engine to load the weights and to compile its kernels, the first time."""
 LEAST_GAIN = 1.02
 SPARE_TOKENS = 4096
+"""Beyond one longest text, so that a short one can be prefilled beside it."""
 ROUNDS = 3
 """Of each kind of traffic; the median counts."""
 
@@ -88,7 +90,8 @@ def main() -> None:
     options = parse()
     settings = read_settings()
     # A stop ends what was started, too.
-    signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
     if options.one is not None:
         measure_one(settings, json.loads(options.one), options.seconds)
         return
@@ -102,7 +105,7 @@ def main() -> None:
         result = Result(candidate, *measure(settings, candidate, options.seconds))
         results.append(result)
         # So that a measurement that is cut short has said what it found.
-        print(f"  {result.problem or json.dumps(result.figures)}", file=sys.stderr, flush=True)
+        print(f"  {result.problem or json.dumps(result.rounded())}", file=sys.stderr, flush=True)
     print(report(results))
 
 
@@ -131,6 +134,9 @@ class Result:
     candidate: Candidate
     figures: Figures | None
     problem: str = ""
+
+    def rounded(self) -> Figures:
+        return {kind: [round(value, 1) for value in values] for kind, values in (self.figures or {}).items()}
 
     def gains(self, present: Figures) -> dict[str, float]:
         """Against the present arguments, above 1 is faster."""
@@ -162,8 +168,10 @@ def measure(settings: Settings, candidate: Candidate, seconds: float) -> tuple[F
                 return None, f"does not start: {reason(log)}"
         for each in started:
             assert each.stdin is not None
-            each.stdin.write("go\n")
-            each.stdin.flush()
+            # One that has ended gives no answer either.
+            with suppress(BrokenPipeError):
+                each.stdin.write("go\n")
+                each.stdin.flush()
         answers = [read_line(each, "{") for each in started]
     if not all(answers):
         return None, f"ended while it was measured: {reason(log)}"
@@ -171,9 +179,11 @@ def measure(settings: Settings, candidate: Candidate, seconds: float) -> tuple[F
 
 
 def reason(log: Path) -> str:
-    """The last error of a log, in a line."""
-    errors = re.findall(r"^[\w.]*(?:Error|Exception|Exit)\b.*", log.read_text(errors="replace"), re.MULTILINE)
-    return f"{errors[-1][:200]} ({log})" if errors else str(log)
+    """The last error of a log in a line, or its last line: the worker's own errors have no name before them."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r"[\w.]*(?:Error|Exception)\b", line)]
+    said = [*lines[-1:], *errors[-1:]]
+    return f"{said[-1][:200]} ({log})" if said else f"nothing was written to {log}"
 
 
 @contextmanager
@@ -219,7 +229,8 @@ def measure_one(settings: Settings, given: dict[str, Any], seconds: float) -> No
     engine.loop.run_until_complete(engine.settle())
     signal.alarm(0)
     print("ready", flush=True)
-    sys.stdin.readline()
+    if not sys.stdin.readline():
+        return  # who started this is gone
     print(json.dumps(engine.loop.run_until_complete(traffic.run())), flush=True)
     engine.shutdown()
 
@@ -292,41 +303,46 @@ def report(results: Sequence[Result]) -> str:
     first, last = results[0], results[-1]
     if first.figures is None or last.figures is None:
         return f"The present arguments cannot be measured: the engine {first.problem or last.problem}."
-    kinds = list(first.figures)
-    header = f"{'':24}" + "".join(f"{kind:>22}" for kind in kinds)
-    units = f"{'':24}" + "".join(f"{'ms' if kind == 'single' else 'tokens/s':>22}" for kind in kinds)
+    present = {kind: [*values, *last.figures[kind]] for kind, values in first.figures.items()}
+    header = f"{'':24}" + "".join(f"{kind:>22}" for kind in present)
+    units = f"{'':24}" + "".join(f"{'ms' if kind == 'single' else 'tokens/s':>22}" for kind in present)
     lines = [header, units]
     for result in results:
         if result.figures is None:
             lines.append(f"{result.candidate.name:24}  {result.problem}")
             continue
-        gains = result.gains(first.figures)
-        cells = (f"{median(result.figures, kind):,.{1 if kind == 'single' else 0}f} (×{gains[kind]:.2f})" for kind in kinds)
+        gains = result.gains(present)
+        cells = (f"{median(result.figures, kind):,.{1 if kind == 'single' else 0}f} (×{gains[kind]:.2f})" for kind in present)
         lines.append(f"{result.candidate.name:24}" + "".join(f"{cell:>22}" for cell in cells))
-    return "\n".join([*lines, "", *advice(first, results[1:-1], last)])
+    return "\n".join([*lines, "", *advice(present, [each for each in results[1:-1] if each.figures])])
 
 
-def advice(present: Result, others: Sequence[Result], again: Result) -> list[str]:
-    """What to keep: what is faster for some traffic by more than the noise, and slower for none."""
-    assert present.figures is not None
-    assert again.figures is not None
-    rounds = {kind: [*values, *again.figures[kind]] for kind, values in present.figures.items()}
-    noise = {kind: max(max(values) / min(values), LEAST_GAIN) for kind, values in rounds.items()}
-    lines = ["Noise, by the rounds of the present arguments: " + ", ".join(f"{kind} ×{n:.2f}" for kind, n in noise.items())]
-    better: list[tuple[float, Result]] = []
+def advice(present: Figures, others: Sequence[Result]) -> list[str]:
+    """What to keep: what is faster for some traffic in every round, and slower for none, not even by the noise."""
+    better: list[tuple[float, str]] = []
+    undecided: list[str] = []
     for other in others:
-        if other.figures is None:
-            continue
-        gains = other.gains(present.figures)
-        if any(gains[kind] > noise[kind] for kind in gains) and all(gains[kind] > 1 / noise[kind] for kind in gains):
-            better.append((statistics.geometric_mean(gains.values()), other))
-    if not better:
-        return [*lines, "Keep the present arguments: nothing is faster by more than the noise and slower nowhere."]
-    lines.append("Faster by more than the noise, and slower nowhere, the best first:")
-    for gain, other in sorted(better, key=lambda pair: -pair[0]):
-        lines.append(f"  ×{gain:.2f}  {other.candidate.name}: {other.candidate.what}")
-    lines.append("mem_fraction_static is the setting memFractionStatic; the rest stands in qwen3/worker/engine.py.")
-    return lines
+        gains = other.gains(present)
+        faster = [kind for kind in present if gains[kind] > LEAST_GAIN and apart(other.figures or {}, present, kind)]
+        slower = [kind for kind in present if gains[kind] < 1 / LEAST_GAIN]
+        if faster and not slower:
+            better.append((statistics.geometric_mean(gains.values()), f"{other.candidate.name}: {other.candidate.what}"))
+        elif faster and not any(apart(present, other.figures or {}, kind) for kind in slower):
+            undecided.append(f"  {other.candidate.name}: faster for {', '.join(faster)}; for {', '.join(slower)} undecided")
+    lines = [
+        *(["Faster, and slower nowhere, the best first:"] if better else []),
+        *(f"  ×{gain:.2f}  {name}" for gain, name in sorted(better, reverse=True)),
+        *(["The setting memFractionStatic is mem_fraction_static; the rest stands in qwen3/worker/engine.py."] if better else []),
+        *([] if better else ["Keep the present arguments: nothing is faster for some traffic and slower for none."]),
+    ]
+    return [*lines, *(["Longer rounds, --seconds, would decide:", *undecided] if undecided else [])]
+
+
+def apart(faster: Figures, slower: Figures, kind: str) -> bool:
+    """Whether every round of the one is faster than every round of the other."""
+    if kind == "single":
+        return max(faster[kind]) < min(slower[kind])
+    return min(faster[kind]) > max(slower[kind])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """SGLang's engine: its arguments, and embeddings from token IDs."""
 
 import asyncio
+import gc
 import os
 import signal
 import struct
@@ -157,8 +158,9 @@ class Engine:
     async def settle(self) -> None:
         """
         After the first embedding: the million objects that are there by then are never looked through for garbage again,
-        which would stop each of SGLang's processes for half a second, several times a minute under load.
+        which would stop each of SGLang's processes for half a second every few seconds under load.
         """
+        gc.collect()
         await self._manager.freeze_gc()
 
     async def probe(self, item: Tokens) -> None:
