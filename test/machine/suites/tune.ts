@@ -32,10 +32,7 @@ export function tune(sandbox: () => Sandbox): void {
     await box.run(
       "setsid sh -c 'echo $$ > /tmp/tuning; exec qwen3-tune --seconds 30' > /dev/null 2>&1 < /dev/null & sleep 0",
     );
-    await box.run(
-      "until pgrep -f '[s]glang::scheduler' -u aiuser | wc -l | grep -qx 2; do sleep 1; done",
-      180_000,
-    );
+    await box.run("until pgrep -f '[q]wen3[.]tune --one' > /dev/null; do sleep 1; done", 180_000);
     await box.run("kill -KILL $(cat /tmp/tuning); sleep 1; systemctl is-active qwen3-tune.service");
     await box.run("systemctl stop qwen3-tune.service");
     expect(await box.run("pgrep -f '[q]wen3[.]tune' || echo none")).toBe("none\n");
