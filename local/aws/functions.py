@@ -74,11 +74,12 @@ class Instance:
             self._process.stdin.flush()
             ready, _, _ = select.select([self._process.stdout], [], [], timeout)
             line = self._process.stdout.readline() if ready else b""
+            # Its output has an end before the process counts as ended.
+            ended = bool(ready)
         except BrokenPipeError:
-            line = b""
+            line, ended = b"", True
         if line:
             return json.loads(line)
-        ended = self._process.poll() is not None
         self.end()
         reason = "Runtime exited" if ended else f"Task timed out after {timeout:.2f} seconds"
         return {"error": {"errorType": "Runtime.ExitError" if ended else "Sandbox.Timedout", "errorMessage": reason}}
