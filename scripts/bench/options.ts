@@ -123,7 +123,8 @@ function shapes(batch: string, tokens: string, format: string): Shape[] {
   );
 }
 
-function whole(name: string, value: string, most: number): number {
+/** @throws UsageError that names the flag, its value and what is allowed */
+export function whole(name: string, value: string, most: number): number {
   if (!/^[1-9]\d*$/.test(value) || Number(value) > most) {
     throw new UsageError(
       `--${name} is ${JSON.stringify(value)}; allowed: a whole number from 1 to ${most}${["batch", "tokens"].includes(name) ? ", or several with commas" : ""}`,

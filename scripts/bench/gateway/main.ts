@@ -8,6 +8,7 @@ import { parseFlags, UsageError } from "../../lib/commandLine";
 import { draw } from "../chart";
 import type { Pace } from "../load";
 import { measure } from "../measure";
+import { whole } from "../options";
 import { describePace, formatReport, type Measured, toJson } from "../report";
 import type { Endpoint, Shape } from "../sender";
 import { startEdge } from "./edge";
@@ -85,14 +86,6 @@ function parseOptions(argv: string[]): Options | undefined {
       json: { type: "string" },
     },
   });
-  const whole = (name: "seconds" | "windows") => {
-    if (!/^[1-9]\d{0,3}$/.test(values[name])) {
-      throw new UsageError(
-        `--${name} is ${JSON.stringify(values[name])}; allowed: a whole number from 1 to 9999`,
-      );
-    }
-    return Number(values[name]);
-  };
   const accelerator = ACCELERATORS.find((each) => each === values.accelerator);
   if (!accelerator) {
     throw new UsageError(
@@ -100,7 +93,7 @@ function parseOptions(argv: string[]): Options | undefined {
     );
   }
   const { litellm, svg, json, help } = values;
-  const [seconds, windows] = [whole("seconds"), whole("windows")];
+  const [seconds, windows] = [whole("seconds", values.seconds, 9999), whole("windows", values.windows, 9999)];
   return help ? undefined : { accelerator, litellm, svg, json, seconds, windows };
 }
 

@@ -10,6 +10,8 @@ const FILES = join(ROOT, "components/machine/files");
 const CONTEXT = 32_768;
 /** CONTEXT_MARGIN of qwen3/worker/engine.py. */
 const MARGIN = 7;
+/** Of the KV pool, in tokens. */
+const POOL = 2 * (CONTEXT + MARGIN);
 
 /** The machine's own Python with SGLang, which `npm start` has made. @throws where there is none yet */
 export function sglangPython(): string {
@@ -57,7 +59,7 @@ export async function startBare(processes: Processes, served: Served, port: numb
     "model-path": served.model,
     "served-model-name": served.name,
     "context-length": CONTEXT + MARGIN,
-    "max-total-tokens": 2 * (CONTEXT + MARGIN),
+    "max-total-tokens": POOL,
     "mem-fraction-static": SHARED_MEMORY,
     ...(served.accelerator === "cpu" ? cpu : { device: "cuda" }),
     "random-seed": 0,
@@ -94,7 +96,7 @@ export async function startWorker(
     QWEN3_MODEL_PATH: served.model,
     QWEN3_ACCELERATOR: served.accelerator,
     QWEN3_MEM_FRACTION_STATIC: String(SHARED_MEMORY),
-    QWEN3_MAX_TOTAL_TOKENS: String(2 * (CONTEXT + MARGIN)),
+    QWEN3_MAX_TOTAL_TOKENS: String(POOL),
     QWEN3_KEYS_DIR: keys,
   });
   const root = `http://127.0.0.1:${FIRST_WORKER_PORT + index}`;

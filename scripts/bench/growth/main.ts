@@ -3,11 +3,12 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { edgeKeys } from "../../../local/edge";
 import { ROOT } from "../../../local/paths";
-import { parseFlags, UsageError } from "../../lib/commandLine";
+import { parseFlags } from "../../lib/commandLine";
 import { startEdge } from "../gateway/edge";
 import { benchmark, type Processes } from "../gateway/processes";
 import { randomModel, sglangPython, startWorker, writeKeys } from "../gateway/sglang";
 import { run, type Window } from "../load";
+import { whole } from "../options";
 import { Sender, type Shape } from "../sender";
 import { generator, type Spread, spread } from "../statistics";
 import { summarize } from "../summary";
@@ -77,18 +78,16 @@ function parseOptions(argv: string[]): Options | undefined {
       "edge-only": { type: "boolean", default: false },
     },
   });
-  const whole = (name: "seconds" | "windows") => {
-    if (!/^[1-9]\d{0,2}$/.test(values[name])) {
-      throw new UsageError(
-        `--${name} is ${JSON.stringify(values[name])}; allowed: a whole number from 1 to 999`,
-      );
-    }
-    return Number(values[name]);
-  };
   const { svg, json, help } = values;
   return help
     ? undefined
-    : { windows: whole("windows"), seconds: whole("seconds"), svg, json, edgeOnly: values["edge-only"] };
+    : {
+        windows: whole("windows", values.windows, 999),
+        seconds: whole("seconds", values.seconds, 999),
+        svg,
+        json,
+        edgeOnly: values["edge-only"],
+      };
 }
 
 /** An nginx for each number of keys. */

@@ -7,14 +7,13 @@ import type { Sandbox } from "../sandbox";
 export function tune(sandbox: () => Sandbox): void {
   it("measures arguments on worker 0's share of the machine while the other worker serves, and gives it back", async () => {
     const box = sandbox();
-    const again = "until systemctl is-active --quiet qwen3-embed@0; do sleep 1; done";
     const load = await Load.start(box, { clients: 1, pauseMs: 500 });
     const { status, stdout, text } = await box.npm(
       ...["run", "--silent", "tune", "--", "--stack", box.name, "--yes"],
       ...["--seconds", "1", "--candidates", "chunk 2048"],
     );
     await load.end();
-    await box.run(again, 180_000);
+    await box.untilWell();
     expect(text).toContain("qwen3-tune --seconds 1");
     expect(status, text).toBe(0);
     const rows = [...stdout.matchAll(/^(present|chunk 2048) +((?:[\d,.]+ \(×[\d.]+\) *){4})$/gm)];
@@ -36,6 +35,6 @@ export function tune(sandbox: () => Sandbox): void {
     await box.run("kill -KILL $(cat /tmp/tuning); sleep 1; systemctl is-active qwen3-tune.service");
     await box.run("systemctl stop qwen3-tune.service");
     expect(await box.run("pgrep -f '[q]wen3[.]tune' || echo none")).toBe("none\n");
-    await box.run("until systemctl is-active --quiet qwen3-embed@0; do sleep 1; done", 180_000);
+    await box.untilWell();
   });
 }

@@ -196,10 +196,8 @@ def engine_process(command: list[str], log: Path) -> Iterator[subprocess.Popen[s
     try:
         yield process
     finally:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait()
 
 
@@ -329,13 +327,17 @@ def advice(present: Figures, others: Sequence[Result]) -> list[str]:
             better.append((statistics.geometric_mean(gains.values()), f"{other.candidate.name}: {other.candidate.what}"))
         elif faster and not any(apart(present, other.figures or {}, kind) for kind in slower):
             undecided.append(f"  {other.candidate.name}: faster for {', '.join(faster)}; for {', '.join(slower)} undecided")
-    lines = [
-        *(["Faster, and slower nowhere, the best first:"] if better else []),
-        *(f"  ×{gain:.2f}  {name}" for gain, name in sorted(better, reverse=True)),
-        *(["The setting memFractionStatic is mem_fraction_static; the rest stands in qwen3/worker/engine.py."] if better else []),
-        *([] if better else ["Keep the present arguments: nothing is faster for some traffic and slower for none."]),
-    ]
-    return [*lines, *(["Longer rounds, --seconds, would decide:", *undecided] if undecided else [])]
+    if better:
+        lines = [
+            "Faster, and slower nowhere, the best first:",
+            *(f"  ×{gain:.2f}  {name}" for gain, name in sorted(better, reverse=True)),
+            "The setting memFractionStatic is mem_fraction_static; the rest stands in qwen3/worker/engine.py.",
+        ]
+    else:
+        lines = ["Keep the present arguments: nothing is faster for some traffic and slower for none."]
+    if undecided:
+        lines += ["Longer rounds, --seconds, would decide:", *undecided]
+    return lines
 
 
 def apart(faster: Figures, slower: Figures, kind: str) -> bool:
