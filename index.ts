@@ -1,23 +1,23 @@
 import * as pulumi from "@pulumi/pulumi";
-import { ApiKey } from "./components/apiKey";
-import { Artifacts } from "./components/artifacts";
-import { AwsEndpoints } from "./components/awsEndpoints";
-import { Budget } from "./components/budget";
-import { capacityHook } from "./components/capacity";
-import { DomainEndpoint } from "./components/domainEndpoint";
-import { EmbeddingFleet } from "./components/embeddingFleet";
-import { EmbeddingServer } from "./components/embeddingServer";
-import { Endpoint } from "./components/endpoint";
-import { findHostedZone } from "./components/hostedZone";
-import { GPU_INSTANCE_TYPES } from "./components/instanceTypes";
-import { renderBundle } from "./components/machine/bundle";
-import { MODEL } from "./components/machine/config";
-import { requireMirrored, requireReadable } from "./components/modelSource";
-import { Network, networkRanges } from "./components/network";
-import { place } from "./components/placement";
-import { Schedule } from "./components/schedule";
-import { loadSettings, resourceName } from "./components/settings";
-import { Verification } from "./components/verification";
+import { Artifacts } from "./components/bundle/artifacts";
+import { renderBundle } from "./components/bundle/bundle";
+import { MODEL } from "./components/bundle/instanceConfig";
+import { requireMirrored, requireReadable } from "./components/bundle/sources";
+import { EmbeddingFleet } from "./components/compute/fleet";
+import { EmbeddingInstance } from "./components/compute/instance";
+import { GPU_INSTANCE_TYPES } from "./components/compute/instanceTypes";
+import { insufficientCapacityHook } from "./components/compute/purchaseOption";
+import { Endpoint } from "./components/endpoint/addressEndpoint";
+import { DomainEndpoint } from "./components/endpoint/domainEndpoint";
+import { ApiKey } from "./components/keys/apiKey";
+import { findHostedZone } from "./components/network/hostedZone";
+import { Network, networkRanges } from "./components/network/network";
+import { place } from "./components/network/placement";
+import { VpcEndpoints } from "./components/network/vpcEndpoints";
+import { Budget } from "./components/operations/budget";
+import { Schedule } from "./components/operations/schedule";
+import { Verification } from "./components/operations/verification";
+import { loadSettings, resourceName } from "./components/settings/settings";
 
 /** The stack: configuration to components to outputs. One machine with an address, or with a domain a fleet. */
 export = async () => {
@@ -31,7 +31,7 @@ export = async () => {
   const fleet = domain
     ? {
         autoScalingGroup: name,
-        publishesLoad: settings.instances.max > settings.instances.min,
+        publishesUtilization: settings.instances.max > settings.instances.min,
         trustedProxies: networkRanges(placement.existing),
       }
     : undefined;
@@ -73,19 +73,19 @@ export = async () => {
   const ways =
     placement.existing && settings.createVpcEndpoints
       ? [
-          new AwsEndpoints(name, {
+          new VpcEndpoints(name, {
             region: settings.region,
             vpcId: network.vpcId,
             subnetIds: network.subnetIds,
             routeTableIds: placement.existing.routeTableIds,
             machineSecurityGroupId: network.securityGroupId,
-            publishesLoad: fleet?.publishesLoad ?? false,
+            publishesUtilization: fleet?.publishesUtilization ?? false,
           }),
         ]
       : [];
 
   const onError = [
-    capacityHook(name, {
+    insufficientCapacityHook(name, {
       capacity: settings.capacity,
       instanceType: settings.instanceType,
       zones: placement.machineZones,
@@ -122,14 +122,14 @@ export = async () => {
           machine: { ...machine, fleet: fleet! },
           readyWithinSeconds: settings.verificationTimeoutSeconds,
         })
-      : new EmbeddingServer(name, {
+      : new EmbeddingInstance(name, {
           ...common,
           subnetId: network.subnetIds[0]!,
           allocationId: endpoint.allocationId,
           machine,
         });
 
-  if (settings.schedule && machines instanceof EmbeddingServer) {
+  if (settings.schedule && machines instanceof EmbeddingInstance) {
     const { instanceId } = machines;
     new Schedule(name, { ...settings.schedule, instanceId, siblingArn: first.secretArn });
   }

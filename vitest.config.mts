@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 const MINUTE = 60_000;
 
-/** One project a layer of test; scripts/test.ts runs them in order and says what it skips. */
+/** One project a layer of test; test/run.ts runs them in order and says what it skips. */
 export default defineConfig({
   test: {
     projects: [

@@ -6,10 +6,10 @@ import { run, runWithProgress } from "./process";
 /** The engine that is built where Pulumi's own site cannot be reached: the newest one that is a Go module. */
 const ENGINE_VERSION = "v3.259.0";
 
-/** Plugins for which there is a stand-in; the real one is used wherever it can be installed, except for AWS's. */
+/** Plugins for which there is a fake; the real one is used wherever it can be installed, except for AWS's. */
 const PLUGINS = { random: "4.21.2", command: "1.2.1", tls: "5.6.1" } as const;
 
-/** A Pulumi command line and the stand-in providers that it needs, as folders for PATH. */
+/** A Pulumi command line and the fake providers that it needs, as folders for PATH. */
 export interface Engine {
   pulumi: string;
   path: string;
@@ -20,11 +20,11 @@ export interface Engine {
 /**
  * Finds or makes an engine: one on PATH, one that `npx pulumi` brings, otherwise one built from its Go module.
  *
- * @param providers folder for the stand-in providers of one environment
+ * @param providers folder for the fake providers of one environment
  */
 export async function prepareEngine(providers: string, onProgress: (line: string) => void): Promise<Engine> {
   const found = onPath() ?? (await lazyInstaller(onProgress)) ?? (await build(onProgress));
-  await standIns(found, providers, onProgress);
+  await fakes(found, providers, onProgress);
   return { ...found, path: [join(found.pulumi, ".."), providers, process.env.PATH].join(delimiter) };
 }
 
@@ -105,10 +105,10 @@ async function build(onProgress: (line: string) => void): Promise<Found> {
 }
 
 /**
- * Fills a folder for PATH with the stand-ins that are needed: AWS's always, another one where the real plugin
+ * Fills a folder for PATH with the fakes that are needed: AWS's always, another one where the real plugin
  * cannot be installed. Where the engine itself had to be built, no plugin can.
  */
-async function standIns(found: Found, folder: string, onProgress: (line: string) => void): Promise<void> {
+async function fakes(found: Found, folder: string, onProgress: (line: string) => void): Promise<void> {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const needed = await Promise.all(
@@ -121,7 +121,7 @@ async function standIns(found: Found, folder: string, onProgress: (line: string)
     const script = join(folder, `pulumi-resource-${name}`);
     writeFileSync(
       script,
-      `#!/bin/sh\nexec "${join(ROOT, "local", "standins", "bin", `pulumi-resource-${name}`)}" "$@"\n`,
+      `#!/bin/sh\nexec "${join(ROOT, "local", "fakes", "bin", `pulumi-resource-${name}`)}" "$@"\n`,
     );
     chmodSync(script, 0o755);
   }

@@ -152,7 +152,7 @@ export function isUsable(environment: Environment): boolean {
 export async function removeEnvironment(environment: Environment): Promise<void> {
   if (environment.prepared) {
     Object.assign(process.env, environment.env);
-    const { listInstances, terminateInstance } = await import("./sandbox");
+    const { listInstances, terminateInstance } = await import("./container");
     for (const { instanceId } of listInstances()) {
       await terminateInstance(instanceId);
     }

@@ -1,10 +1,10 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { OutputMap } from "@pulumi/pulumi/automation";
+import { inMachine, listInstances } from "./container";
 import type { Environment } from "./environment";
 import { CACHE, ROOT } from "./paths";
 import { runWithProgress } from "./process";
-import { inMachine, listInstances } from "./sandbox";
 import { openStack } from "./workspace";
 
 /** Brings the environment's stack up with the repository's own program, and ends with a verified endpoint. */

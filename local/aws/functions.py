@@ -26,7 +26,7 @@ class FunctionMissing(Exception):
 
 
 class Functions:
-    """Those that the stand-in for AWS has written to DIR/functions (local/standins/aws/lambda.ts)."""
+    """Those that the fake of AWS has written to DIR/functions (local/fakes/aws/lambda.ts)."""
 
     def __init__(self, state: Path, credentials: Credentials) -> None:
         self._state = state / "functions"

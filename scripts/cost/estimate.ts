@@ -1,4 +1,4 @@
-import { GPU_INSTANCE_TYPES } from "../../components/instanceTypes";
+import { GPU_INSTANCE_TYPES } from "../../components/compute/instanceTypes";
 import { HOSTED, HOURS_A_MONTH, INSTANCE_HOUR, type Price, SERVICES } from "./prices";
 
 /** What the estimate depends on, of a stack's settings. */

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { checkSettings, type RawSettings } from "../../components/settings";
+import { checkSettings, type RawSettings } from "../../components/settings/settings";
 import { ROOT } from "../../local/paths";
 import { parseFlags, type Streams, UsageError } from "../lib/commandLine";
 import { type Assumptions, estimate, type Priced } from "./estimate";

@@ -1,4 +1,4 @@
-import { DEFAULT_MODEL_SOURCE } from "../../components/machine/config";
+import { DEFAULT_MODEL_SOURCE } from "../../components/bundle/instanceConfig";
 import { parseFlags, type Streams, UsageError } from "../lib/commandLine";
 import { modelFiles } from "./hub";
 import { lockId, readLocks, wheelFiles } from "./packages";

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
-import { LOCKS } from "../../components/machine/bundle";
+import { LOCKS } from "../../components/bundle/bundle";
 import type { RemoteFile } from "./store";
 
-export { lockId } from "../../components/machine/bundle";
+export { lockId } from "../../components/bundle/bundle";
 
 /** A line of a lock: one version of a project, and the files of it that may be installed. */
 export interface Requirement {

@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { DEFAULTS } from "../../components/settings";
+import { DEFAULTS } from "../../components/settings/settings";
 import { parseFlags, UsageError } from "../lib/commandLine";
 import { Redactor } from "../lib/secrets";
 import { awsAccess, clientApiKeyUrn, clientSecretArn, openStack, type Stack } from "../lib/stack";

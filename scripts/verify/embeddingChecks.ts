@@ -98,7 +98,7 @@ export function embeddingChecks(client: EndpointClient, target: Target): Check[]
       name: "the model card's similarities",
       next: `wrong pooling, prompt, EOS or weights: compare modelSource with the pinned revision, and ${workerLog}`,
       async run() {
-        if (!target.realWeights) {
+        if (!target.publishedWeights) {
           return new Skipped(
             "not the published weights (setting publishedWeights): their vectors mean something else or nothing",
           );

@@ -15,7 +15,7 @@ Checks a deployed endpoint and its machine, a row for each promise.
   --client NAME      check with this client's key instead of the first one's
   --from-env         take what to check from VERIFY_ENDPOINT, VERIFY_CA_CERTIFICATE, VERIFY_SECRET_ARN,
                      VERIFY_REGION, VERIFY_MODEL, VERIFY_DIMENSIONS, VERIFY_INSTANCE_ID (of a fleet
-                     VERIFY_AUTO_SCALING_GROUP), VERIFY_REAL_WEIGHTS and, if set, VERIFY_TIMEOUT_SECONDS
+                     VERIFY_AUTO_SCALING_GROUP), VERIFY_PUBLISHED_WEIGHTS and, if set, VERIFY_TIMEOUT_SECONDS
   --json             one JSON document on stdout
   --timeout SECONDS  how long to wait for readiness, 2700 without it
   --skip-machine     do not search the machine for keys

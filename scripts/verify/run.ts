@@ -1,5 +1,5 @@
+import { authChecks } from "./authChecks";
 import { EndpointClient } from "./client";
-import { doorChecks } from "./doorChecks";
 import { embeddingChecks } from "./embeddingChecks";
 import { type Fleet, waitForFleet } from "./fleet";
 import { type MachineOptions, machineRows } from "./machine";
@@ -33,7 +33,7 @@ export async function verify(target: Target, key: string, options: RunOptions): 
     }
     await waitForKey(client, { ...wait, timeoutMs: keyWaitMs });
     const checks = [
-      ...doorChecks(client, target),
+      ...authChecks(client, target),
       ...embeddingChecks(client, target),
       ...transportChecks(target, options),
     ];

@@ -20,7 +20,7 @@ export interface Target {
   instanceId?: string;
   autoScalingGroup?: string;
   /** Whether these are the published weights; others mean other things, or nothing. */
-  realWeights: boolean;
+  publishedWeights: boolean;
   /** How long to wait for readiness. */
   timeoutSeconds: number;
   aws: AwsAccess;
@@ -36,7 +36,7 @@ export function targetFromStack(stack: Stack, client: string | undefined): Targe
     instanceId,
     autoScalingGroup,
     secretArn: clientSecretArn(stack, client),
-    realWeights: stack.setting("publishedWeights") !== "false",
+    publishedWeights: stack.setting("publishedWeights") !== "false",
     timeoutSeconds: DEFAULT_TIMEOUT_SECONDS,
     aws: awsAccess(stack),
   };
@@ -67,7 +67,7 @@ export function targetFromEnv(env: NodeJS.ProcessEnv): Target {
     ...(fleet
       ? { autoScalingGroup: fleet }
       : { instanceId: text("VERIFY_INSTANCE_ID", "an instance's ID, i-…", /^i-[0-9a-f]+$/) }),
-    realWeights: text("VERIFY_REAL_WEIGHTS", "true or false", /^(true|false)$/) === "true",
+    publishedWeights: text("VERIFY_PUBLISHED_WEIGHTS", "true or false", /^(true|false)$/) === "true",
     timeoutSeconds: env.VERIFY_TIMEOUT_SECONDS ? whole("VERIFY_TIMEOUT_SECONDS") : DEFAULT_TIMEOUT_SECONDS,
     aws: { region: text("VERIFY_REGION", "an AWS region", /^[a-z0-9-]+$/), env, profile: env.VERIFY_PROFILE },
   };

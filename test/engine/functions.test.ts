@@ -34,7 +34,7 @@ describe("functions in the emulator", () => {
     rmSync(state, { recursive: true, force: true });
   });
 
-  /** As the stand-in for AWS writes one (local/standins/aws/lambda.ts). */
+  /** As the fake of AWS writes one (local/fakes/aws/lambda.ts). */
   function write(revision: string, source: string, timeout = 5): void {
     const folder = join(state, "functions", "f");
     const code = join(folder, revision);

@@ -106,7 +106,7 @@ async function onMachine(module: string, args: string[], variables: Record<strin
   const { stdout } = await promisify(execFile)(await emulatorPython(), ["-m", module, ...args], {
     env: {
       ...(env as Record<string, string>),
-      PYTHONPATH: join(ROOT, "components/machine/files"),
+      PYTHONPATH: join(ROOT, "machine"),
       PYTHONDONTWRITEBYTECODE: "1",
       ...variables,
     },
@@ -258,7 +258,7 @@ with zipfile.ZipFile(sys.argv[1], "w") as wheel:
   });
 
   it("stand in locks that are read whole: every line of the machine's own", () => {
-    const own = readFileSync(join(ROOT, "components/machine/files/requirements.lock"), "utf8");
+    const own = readFileSync(join(ROOT, "machine/requirements.lock"), "utf8");
     const requirements = parseLock(own);
     expect(requirements.map(({ name }) => name)).toContain("sglang");
     expect(requirements.flatMap(({ hashes }) => hashes)).toHaveLength(own.match(/--hash=/g)!.length);

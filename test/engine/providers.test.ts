@@ -13,7 +13,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { prepareEngine } from "../../local/engine";
 import { ROOT } from "../../local/paths";
 
-/** The stand-ins for random, command and tls, by the real engine: what the program and its rotation rely on. */
+/** The fakes of random, command and tls, by the real engine: what the program and its rotation rely on. */
 
 const state = mkdtempSync(join(tmpdir(), "qwen3-providers-"));
 const backend = join(state, "backend");
@@ -22,8 +22,8 @@ let path = "";
 beforeAll(async () => {
   mkdirSync(backend);
   const engine = await prepareEngine(join(state, "providers"), () => undefined);
-  // The stand-ins are what is tested, wherever the real ones could be installed as well.
-  path = [join(ROOT, "local", "standins", "bin"), engine.path].join(":");
+  // The fakes are what is tested, wherever the real ones could be installed as well.
+  path = [join(ROOT, "local", "fakes", "bin"), engine.path].join(":");
   process.env.PATH = path;
 });
 
@@ -324,22 +324,22 @@ describe("command", () => {
   });
 });
 
-describe("what a stand-in does not know", () => {
+describe("what a fake does not know", () => {
   test.each<[string, Program, RegExp]>([
     [
       "property",
       async () => ({ command: new local.Command("c", { create: "true", assetPaths: ["*"] }) }),
-      /the local stand-in for command has no property assetPaths of command:local:Command \(local\/standins\)/,
+      /the local fake of command has no property assetPaths of command:local:Command \(local\/fakes\)/,
     ],
     [
       "type",
       async () => ({ pet: new random.RandomPet("pet") }),
-      /the local stand-in for random has no random:index\/randomPet:RandomPet \(local\/standins\)/,
+      /the local fake of random has no random:index\/randomPet:RandomPet \(local\/fakes\)/,
     ],
     [
       "invoke",
       async () => ({ key: await tls.getPublicKey({ privateKeyPem: "-" }) }),
-      /the local stand-in for tls has no tls:index\/getPublicKey:getPublicKey \(local\/standins\)/,
+      /the local fake of tls has no tls:index\/getPublicKey:getPublicKey \(local\/fakes\)/,
     ],
     [
       "value",

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EndpointClient } from "../../scripts/verify/client";
-import type { Sandbox } from "./sandbox";
+import type { BootedMachine } from "./container";
 
 /** One request of the load. */
 export interface Outcome {
@@ -32,7 +32,7 @@ export class Load {
 
   /** Starts, with the first client's current key where none is given. */
   static async start(
-    box: Sandbox,
+    box: BootedMachine,
     options: LoadOptions = { clients: 4, pauseMs: 50 },
     key?: string,
   ): Promise<Load> {
@@ -46,7 +46,7 @@ export class Load {
     await Promise.all([...Load.#running].map((load) => load.end()));
   }
 
-  private constructor(box: Sandbox, key: string, options: LoadOptions) {
+  private constructor(box: BootedMachine, key: string, options: LoadOptions) {
     this.#options = options;
     this.#model = box.output("model");
     this.#key = key;

@@ -3,18 +3,18 @@ import { cpSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { CreateSecretCommand } from "@aws-sdk/client-secrets-manager";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { renderBundle } from "../../components/machine/bundle";
+import { renderBundle } from "../../components/bundle/bundle";
+import { leaderPid, listInstances } from "../../local/container";
 import { readEnvironment } from "../../local/environment";
 import { ROOT } from "../../local/paths";
 import { unsupported } from "../../local/preflight";
 import { run } from "../../local/process";
-import { leaderPid, listInstances } from "../../local/sandbox";
 import { clients } from "./application/clients";
 import { example } from "./application/example";
+import { type ApplicationFolder, applicationFolder } from "./application/folder";
 import { notebook } from "./application/notebook";
-import { type Sandbox as ApplicationSandbox, applicationSandbox } from "./application/sandbox";
+import { type BootedMachine, closeContainer, openContainer } from "./container";
 import { Load } from "./load";
-import { closeSandbox, openSandbox, type Sandbox } from "./sandbox";
 import { faults } from "./suites/faults";
 import { fuzz } from "./suites/fuzz";
 import { leaks } from "./suites/leaks";
@@ -22,7 +22,7 @@ import { overload } from "./suites/overload";
 import { rotation } from "./suites/rotation";
 import { tune } from "./suites/tune";
 
-let box: Sandbox;
+let machine: BootedMachine;
 
 interface Embeddings {
   data: { embedding: number[] }[];
@@ -34,7 +34,15 @@ interface Report {
 
 /** `npm run verify --json`, as a person runs it. */
 async function verify(): Promise<{ status: number; failed: unknown[] }> {
-  const { status, stdout } = await box.npm("run", "--silent", "verify", "--", "--stack", box.name, "--json");
+  const { status, stdout } = await machine.npm(
+    "run",
+    "--silent",
+    "verify",
+    "--",
+    "--stack",
+    machine.name,
+    "--json",
+  );
   const report = JSON.parse(stdout) as Report;
   expect(report.rows.length).toBeGreaterThan(10);
   return { status, failed: report.rows.filter(({ ok }) => ok === false) };
@@ -42,12 +50,12 @@ async function verify(): Promise<{ status: number; failed: unknown[] }> {
 
 describe.skipIf(unsupported() !== undefined)("a booted machine", () => {
   beforeAll(async () => {
-    box = await openSandbox();
+    machine = await openContainer();
   });
 
   afterEach(() => Load.endAll());
 
-  afterAll(closeSandbox);
+  afterAll(closeContainer);
 
   it("passes every row of verify", async () => {
     expect(await verify()).toEqual({ status: 0, failed: [] });
@@ -55,7 +63,7 @@ describe.skipIf(unsupported() !== undefined)("a booted machine", () => {
 
   it("answers 2560 numbers from SGLang to curl with the printed CA and key, and 401 without the key", () => {
     const env = Object.fromEntries(
-      execFileSync("npm", ["run", "--silent", "env", "--", "--stack", box.name], {
+      execFileSync("npm", ["run", "--silent", "env", "--", "--stack", machine.name], {
         cwd: ROOT,
         encoding: "utf8",
       })
@@ -82,7 +90,7 @@ describe.skipIf(unsupported() !== undefined)("a booted machine", () => {
   });
 
   it("gave cloud-init a document that its own schema and its run find nothing wrong with", async () => {
-    const checked = await box.run(
+    const checked = await machine.run(
       "cloud-init schema --config-file /var/lib/cloud/seed/nocloud/user-data 2>&1; cloud-init status --long",
     );
     expect(checked).toMatch(/Valid cloud-config/i);
@@ -92,7 +100,7 @@ describe.skipIf(unsupported() !== undefined)("a booted machine", () => {
 
   it("has a configuration that nginx accepts and units that systemd finds nothing wrong with", async () => {
     const units = "qwen3-bootstrap qwen3-keys qwen3-model qwen3-embed@0 nginx";
-    const checked = await box.run(
+    const checked = await machine.run(
       `nginx -t 2>&1; systemd-analyze verify --man=no ${units.replace(/\S+/g, "$&.service")} 2>&1; systemctl --failed --no-legend`,
     );
     expect(checked).toMatch(/test is successful/);
@@ -101,35 +109,35 @@ describe.skipIf(unsupported() !== undefined)("a booted machine", () => {
 
   it("checks the key in the worker too", async () => {
     const request = "curl --silent --output /dev/null --write-out '%{http_code}' http://127.0.0.1:30000";
-    expect(await box.run(`${request}/v1/models`)).toBe("401");
-    expect(await box.run(`${request}/server_info`)).toBe("404");
+    expect(await machine.run(`${request}/v1/models`)).toBe("401");
+    expect(await machine.run(`${request}/server_info`)).toBe("404");
   });
 
   it("keeps its settings readable for root alone, without a key", async () => {
-    expect(await box.run("stat --format=%a:%U /etc/qwen3/embed.env")).toBe("600:root\n");
-    expect(await box.run("cat /etc/qwen3/embed.env")).not.toContain(await box.readKey());
+    expect(await machine.run("stat --format=%a:%U /etc/qwen3/embed.env")).toBe("600:root\n");
+    expect(await machine.run("cat /etc/qwen3/embed.env")).not.toContain(await machine.readKey());
   });
 
   it("runs the workers as aiuser", async () => {
-    expect(await box.run("ps -o user= -p $(systemctl show -P MainPID qwen3-embed@0)")).toBe("aiuser\n");
+    expect(await machine.run("ps -o user= -p $(systemctl show -P MainPID qwen3-embed@0)")).toBe("aiuser\n");
   });
 
   it("has user data without a secret", async () => {
     const userData = readFileSync(
-      join(box.environment.state, "machines", box.instanceId, "user-data"),
+      join(machine.environment.state, "machines", machine.instanceId, "user-data"),
       "utf8",
     );
-    expect(userData).not.toContain(await box.readKey());
+    expect(userData).not.toContain(await machine.readKey());
     expect(userData).not.toMatch(/PRIVATE KEY|qwen3_[0-9A-Za-z]{48}/);
     expect(userData).toContain((await renderBundle(bundleOf())).sha256);
   });
 
   it("reads its own secrets with its role and no others", async () => {
-    const { ARN } = await box
+    const { ARN } = await machine
       .secrets()
       .send(new CreateSecretCommand({ Name: "somebody-else", SecretString: "theirs" }));
     const read = (arn: string) =>
-      box
+      machine
         .run(
           `. /etc/qwen3/embed.env && /usr/bin/python3 -c "
 import boto3
@@ -138,19 +146,19 @@ client.get_secret_value(SecretId='${arn}')
 print('read')"`,
         )
         .catch((error: Error) => error.message);
-    expect(await read(box.output("secretArn"))).toBe("read\n");
+    expect(await read(machine.output("secretArn"))).toBe("read\n");
     expect(await read(ARN!)).toMatch(/AccessDenied/);
   });
 
   it("passes its own programs' tests: the key agent's and the worker's", async () => {
-    const checkout = `/proc/${leaderPid(box.instanceId)}/root/root/checkout`;
-    for (const part of ["components/machine/files", "local/makeRandomModel.py", "test/machine/python"]) {
+    const checkout = `/proc/${leaderPid(machine.instanceId)}/root/root/checkout`;
+    for (const part of ["machine", "local/makeRandomModel.py", "machine/tests"]) {
       cpSync(join(ROOT, part), join(checkout, part), { recursive: true });
     }
     const inCheckout = (python: string, tests: string) =>
-      box.run(
-        `cd /root/checkout/test/machine/python &&
-          export PYTHONPATH=/root/checkout/components/machine/files:/root/checkout/components/machine/files/cpu &&
+      machine.run(
+        `cd /root/checkout/machine/tests &&
+          export PYTHONPATH=/root/checkout/machine:/root/checkout/machine/cpu &&
           export PYTHONDONTWRITEBYTECODE=1 && ${python} -m unittest ${tests} 2>&1`,
         8 * 60_000,
       );
@@ -161,41 +169,41 @@ print('read')"`,
   });
 
   describe("the application's side", () => {
-    let application: ApplicationSandbox;
+    let application: ApplicationFolder;
     beforeAll(async () => {
-      application = await applicationSandbox(box.name);
+      application = await applicationFolder(machine.name);
     });
     describe("clients", () => clients(() => application));
     describe("the notebook", () => notebook(() => application));
     describe("the example application", () => example(() => application));
   });
-  describe("rotation", () => rotation(() => box));
-  describe("fuzz", () => fuzz(() => box));
-  describe("overload", () => overload(() => box));
-  describe("tune", () => tune(() => box));
-  describe("faults", () => faults(() => box));
+  describe("rotation", () => rotation(() => machine));
+  describe("fuzz", () => fuzz(() => machine));
+  describe("overload", () => overload(() => machine));
+  describe("tune", () => tune(() => machine));
+  describe("faults", () => faults(() => machine));
 
-  describe("leaks", () => leaks(() => box));
+  describe("leaks", () => leaks(() => machine));
 
   it("comes up again at once under the same names after a destroy, and refuses the keys of before", async () => {
-    const before = { key: await box.readKey(), secretArn: box.output("secretArn") };
-    const stack = await box.stack();
+    const before = { key: await machine.readKey(), secretArn: machine.output("secretArn") };
+    const stack = await machine.stack();
     await stack.destroy();
-    await box.up();
-    expect(box.output("secretArn")).not.toBe(before.secretArn);
-    expect(await box.status(await box.readKey())).toBe(200);
-    expect(await box.status(before.key)).toBe(401);
+    await machine.up();
+    expect(machine.output("secretArn")).not.toBe(before.secretArn);
+    expect(await machine.status(await machine.readKey())).toBe(200);
+    expect(await machine.status(before.key)).toBe(401);
   });
 
   it("leaves nothing running, mounted or connected once it is destroyed and stopped", async () => {
-    const { bridge } = box.environment.network;
+    const { bridge } = machine.environment.network;
     const [{ namespace } = { namespace: "none" }] = listInstances();
-    execFileSync("npm", ["run", "--silent", "stop", box.name], { cwd: ROOT, stdio: "ignore" });
-    expect(readEnvironment(box.name)).toBeUndefined();
+    execFileSync("npm", ["run", "--silent", "stop", machine.name], { cwd: ROOT, stdio: "ignore" });
+    expect(readEnvironment(machine.name)).toBeUndefined();
     expect(await run("ip", ["-brief", "link"])).not.toContain(bridge);
     expect(await run("ip", ["netns"])).not.toContain(namespace);
-    expect(readFileSync("/proc/mounts", "utf8")).not.toContain(box.environment.state);
-    expect(await run("ps", ["-eo", "args"])).not.toContain(box.environment.state);
+    expect(readFileSync("/proc/mounts", "utf8")).not.toContain(machine.environment.state);
+    expect(await run("ps", ["-eo", "args"])).not.toContain(machine.environment.state);
   });
 });
 

@@ -28,7 +28,7 @@ USER = f"arn:aws:iam::{ACCOUNT}:user/deployer"
 
 policies.CONTEXT_KEYS.update({"iam:passedtoservice", "iam:awsservicename"})
 
-# Subresources that AWS's provider reads of every bucket, beyond those that the machine and the stand-ins use.
+# Subresources that AWS's provider reads of every bucket, beyond those that the machine and the fakes use.
 S3_BUCKET = operations.S3_BUCKET | {
     ("GET", "accelerate"): "GetAccelerateConfiguration",
     ("GET", "acl"): "GetBucketAcl",

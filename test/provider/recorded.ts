@@ -1,4 +1,4 @@
-import type { Props } from "../../local/standins/framework";
+import type { Props } from "../../local/fakes/framework";
 import type { Reference } from "./references";
 
 /** What the recorder notes, one JSON object a line. */

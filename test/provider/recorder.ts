@@ -6,7 +6,7 @@ import {
   type Props,
   type ProviderDefinition,
   serve,
-} from "../../local/standins/framework";
+} from "../../local/fakes/framework";
 import type { Given } from "./emulator";
 import { resourceClass } from "./packages";
 import { localName, type Recorded } from "./recorded";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
-import { checkSettings, type RawSettings } from "../../components/settings";
+import { checkSettings, type RawSettings } from "../../components/settings/settings";
 import { runProgram } from "./fakes/program";
 
 const usable: RawSettings = { region: "us-east-1", allowedCidrs: ["203.0.113.0/24"] };

@@ -92,7 +92,7 @@ describe("a fleet", () => {
         targetValue: 70,
         customizedMetricSpecification: {
           namespace: "qwen3-embedding",
-          metricName: "BusyPercent",
+          metricName: "Utilization",
           metricDimensions: [{ name: "AutoScalingGroupName", value: "qwen3-embedding-test" }],
         },
       },
@@ -156,12 +156,12 @@ describe("a fleet", () => {
       Statement: { Sid: string; Action: string[]; Resource: unknown; Condition?: unknown }[];
     };
     const statement = (sid: string) => Statement.find(({ Sid }) => Sid === sid);
-    expect(statement("SayReady")).toMatchObject({
+    expect(statement("CompleteLaunch")).toMatchObject({
       Action: ["autoscaling:CompleteLifecycleAction"],
       Resource:
         "arn:aws:autoscaling:*:123456789012:autoScalingGroup:*:autoScalingGroupName/qwen3-embedding-test",
     });
-    expect(statement("PublishLoad")).toMatchObject({
+    expect(statement("PublishUtilization")).toMatchObject({
       Action: ["cloudwatch:PutMetricData"],
       Condition: { StringEquals: { "cloudwatch:namespace": "qwen3-embedding" } },
     });

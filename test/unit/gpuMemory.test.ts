@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { memoryNeed, memoryProblem } from "../../components/gpuMemory";
-import { GPU_INSTANCE_TYPES } from "../../components/instanceTypes";
-import { MODEL } from "../../components/machine/config";
+import { MODEL } from "../../components/bundle/instanceConfig";
+import { memoryNeed, memoryProblem } from "../../components/compute/gpuMemory";
+import { GPU_INSTANCE_TYPES } from "../../components/compute/instanceTypes";
 
 const l4 = GPU_INSTANCE_TYPES["g6.xlarge"]!;
 const a100 = GPU_INSTANCE_TYPES["p4d.24xlarge"]!;

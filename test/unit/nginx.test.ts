@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { nginxConf } from "../../components/machine/nginx";
+import { nginxConf } from "../../components/bundle/nginx";
 
 const config = nginxConf({ workers: 1, maxBodyBytes: 8388608 });
 
-// What nginx does with it is shown by test/machine/edge.test.ts.
+// What nginx does with it is shown by test/machine/gateway.test.ts.
 describe("nginxConf", () => {
   it.each([
     ["one worker", { workers: 1, maxBodyBytes: 8388608 }],
@@ -41,7 +41,11 @@ describe("nginxConf", () => {
     const behind = nginxConf({
       workers: 1,
       maxBodyBytes: 8388608,
-      fleet: { autoScalingGroup: "g", publishesLoad: false, trustedProxies: ["10.7.0.0/16", "10.8.0.0/16"] },
+      fleet: {
+        autoScalingGroup: "g",
+        publishesUtilization: false,
+        trustedProxies: ["10.7.0.0/16", "10.8.0.0/16"],
+      },
     });
     const added = behind.split("\n").filter((line) => !config.split("\n").includes(line));
     expect(added.map((line) => line.trim())).toEqual([
@@ -69,17 +73,17 @@ describe("nginxConf", () => {
   });
 });
 
-describe("edge.js", () => {
-  const script = readFileSync(join(__dirname, "../../components/machine/files/nginx/edge.js"), "utf8");
+describe("auth.js", () => {
+  const script = readFileSync(join(__dirname, "../../machine/gateway/auth.js"), "utf8");
 
   it("is written for njs 0.7.9: no optional chaining, no classes, no logging", () => {
     expect(script).not.toMatch(/\?\.|\?\?|\bclass\b|\basync\b|\br\.(log|warn|error)\(/);
   });
 
-  it("takes the tokens that the worker's door takes", () => {
-    const door = readFileSync(join(__dirname, "../../components/machine/files/qwen3/worker/door.py"), "utf8");
+  it("takes the tokens that the worker takes", () => {
+    const auth = readFileSync(join(__dirname, "../../machine/qwen3/worker/auth.py"), "utf8");
     expect(script).toContain("[\\x21-\\x7e]{1,512}");
-    expect(door).toContain("[\\x21-\\x7e]{1,512}");
+    expect(auth).toContain("[\\x21-\\x7e]{1,512}");
   });
 });
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, describe, expect, it } from "vitest";
-import { isCron, isTimezone } from "../../components/cron";
-import { checkSettings, type RawSettings } from "../../components/settings";
+import { isCron, isTimezone } from "../../components/operations/cron";
+import { checkSettings, type RawSettings } from "../../components/settings/settings";
 import { type Registered, runProgram } from "./fakes/program";
 
 const config = {

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { checkSettings, DEFAULTS, type RawSettings, resourceName } from "../../components/settings";
+import { checkSettings, DEFAULTS, type RawSettings, resourceName } from "../../components/settings/settings";
 
 const root = join(__dirname, "..", "..");
 const usable: RawSettings = { region: "us-east-1", allowedCidrs: ["203.0.113.0/24"] };

@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { units } from "../../components/machine/units";
+import { units } from "../../components/bundle/systemd/units";
 
 const hub = "hf://Qwen/Qwen3-Embedding-4B@5cf2132abc99cad020ac570b19d031efec650f2b";
 const cuda = units({ accelerator: "cuda", workers: 8, modelSource: hub });
 const cpu = units({ accelerator: "cpu", workers: 1, modelSource: "s3://weights/qwen3" });
 const fleet = {
   autoScalingGroup: "qwen3-embedding-test",
-  publishesLoad: true,
+  publishesUtilization: true,
   trustedProxies: ["10.20.0.0/16"],
 };
 const member = units({ accelerator: "cuda", workers: 8, modelSource: hub, fleet });
@@ -77,7 +77,7 @@ describe("units", () => {
   it("adds to a machine of a fleet what tells its group, and changes nothing else", () => {
     const added = Object.entries(member.files).filter(([name]) => !(name in cuda.files));
     expect(Object.fromEntries(added)).toMatchSnapshot();
-    expect(member.enable).toEqual([...cuda.enable, "qwen3-ready.service", "qwen3-load.service"]);
+    expect(member.enable).toEqual([...cuda.enable, "qwen3-ready.service", "qwen3-utilization.service"]);
     expect(member.files).toMatchObject(cuda.files);
   });
 
@@ -86,10 +86,10 @@ describe("units", () => {
       accelerator: "cuda",
       workers: 8,
       modelSource: hub,
-      fleet: { ...fleet, publishesLoad: false },
+      fleet: { ...fleet, publishesUtilization: false },
     });
     expect(fixed.enable).toContain("qwen3-ready.service");
-    expect(fixed.files).not.toHaveProperty("qwen3-load.service");
+    expect(fixed.files).not.toHaveProperty("qwen3-utilization.service");
   });
 
   it("leaves CUDA what it needs", () => {

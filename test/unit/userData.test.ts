@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { renderBundle } from "../../components/machine/bundle";
-import { environmentFile, type MachineConfig, MODEL } from "../../components/machine/config";
-import { renderUserData, USER_DATA_LIMIT } from "../../components/machine/userData";
+import { renderBundle } from "../../components/bundle/bundle";
+import { environmentFile, type MachineConfig, MODEL } from "../../components/bundle/instanceConfig";
+import { renderUserData, USER_DATA_LIMIT } from "../../components/bundle/userData";
 
 const config: MachineConfig = {
   region: "us-east-1",

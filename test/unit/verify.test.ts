@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
-import { KEY_PREFIX } from "../../components/apiKey";
+import { KEY_PREFIX } from "../../components/keys/apiKey";
 import { main } from "../../scripts/verify/main";
 import type { Row } from "../../scripts/verify/row";
 import { type RunOptions, verify } from "../../scripts/verify/run";
@@ -23,14 +23,14 @@ const AUDIT_ROWS = [
 const FAST = { pollMs: 5, keyWaitMs: 100, machine: { pollMs: 5, onlineMs: 50, auditMs: 500 } };
 
 let certificates: Certificates;
-let strangers: Certificates;
+let foreign: Certificates;
 let closedPort: number;
 let aws: FakeAws;
 let awsEndpoint: string;
 
 beforeAll(async () => {
   certificates = makeCertificates("IP:127.0.0.1");
-  strangers = makeCertificates("IP:127.0.0.1");
+  foreign = makeCertificates("IP:127.0.0.1");
   const server = createServer();
   closedPort = await listen(server);
   server.close();
@@ -73,7 +73,7 @@ describe("an endpoint as promised", () => {
   });
 
   test("with random weights leaves the model card out and says why", async () => {
-    const { rows } = await run({ target: { realWeights: false } });
+    const { rows } = await run({ target: { publishedWeights: false } });
     const card = rows.find(({ name }) => name === "the model card's similarities");
     expect(card).toMatchObject({ ok: null, evidence: expect.stringContaining("publishedWeights") });
   });
@@ -193,7 +193,7 @@ describe("an endpoint that does not get ready", () => {
   });
 
   test("with a certificate of another CA", async () => {
-    const { rows } = await run({ target: { timeoutSeconds: 0.03, caCertificate: strangers.ca } });
+    const { rows } = await run({ target: { timeoutSeconds: 0.03, caCertificate: foreign.ca } });
     expect(only(rows)).toMatchObject({ name: "the endpoint is ready", evidence: /TLS: .*SIGNATURE/ });
   });
 
@@ -213,7 +213,7 @@ describe("an endpoint that does not get ready", () => {
   test("even where the environment turns certificates off", async () => {
     process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0";
     onTestFinished(() => void delete process.env.NODE_TLS_REJECT_UNAUTHORIZED);
-    const { rows } = await run({ target: { timeoutSeconds: 0.03, caCertificate: strangers.ca } });
+    const { rows } = await run({ target: { timeoutSeconds: 0.03, caCertificate: foreign.ca } });
     expect(only(rows).evidence).toMatch(/TLS: /);
   });
 });
@@ -353,7 +353,7 @@ describe("the command", () => {
       VERIFY_MODEL: MODEL,
       VERIFY_DIMENSIONS: String(DIMENSIONS),
       VERIFY_INSTANCE_ID: "i-0123456789abcdef0",
-      VERIFY_REAL_WEIGHTS: "true",
+      VERIFY_PUBLISHED_WEIGHTS: "true",
       VERIFY_TIMEOUT_SECONDS: "60",
       AWS_ENDPOINT_URL: awsEndpoint,
       AWS_ACCESS_KEY_ID: "AKIALOCALADMINISTRATOR",
@@ -513,7 +513,7 @@ describe("a fleet behind a name that everybody trusts", () => {
     aws.groups[GROUP] = [current];
     const { rows } = await run({
       target: { ...target, timeoutSeconds: 0.2 },
-      options: { ...options, publicRoots: [strangers.ca] },
+      options: { ...options, publicRoots: [foreign.ca] },
     });
     expect(only(rows)).toMatchObject({
       name: "the endpoint is ready",
@@ -543,7 +543,7 @@ async function run({ fault, target, options, served = certificates, arrange }: R
     model: MODEL,
     dimensions: DIMENSIONS,
     instanceId: "i-0123456789abcdef0",
-    realWeights: true,
+    publishedWeights: true,
     timeoutSeconds: 5,
     aws: {
       region: "us-east-1",
@@ -559,7 +559,7 @@ async function run({ fault, target, options, served = certificates, arrange }: R
     ...FAST,
     skipMachine: false,
     plainPort: closedPort,
-    publicRoots: [strangers.ca],
+    publicRoots: [foreign.ca],
     progress: (line) => progress.push(line),
     ...options,
   });
@@ -587,7 +587,7 @@ async function open(answers: ConstructorParameters<typeof FakeHome>[1], flags: s
   const home = new FakeHome(awsEndpoint, answers);
   onTestFinished(() => home.remove());
   const { written, streams } = capture();
-  const tuning = { ...FAST, plainPort: closedPort, publicRoots: [strangers.ca] };
+  const tuning = { ...FAST, plainPort: closedPort, publicRoots: [foreign.ca] };
   const status = await main(["--stack", "local", "--timeout", "5", ...flags], home.env, streams, tuning);
   return { status, ...written };
 }

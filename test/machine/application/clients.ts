@@ -6,9 +6,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ROOT } from "../../../local/paths";
 import { EndpointClient } from "../../../scripts/verify/client";
 import { cosine, decodeBase64 } from "../../../scripts/verify/vectors";
+import { type ApplicationFolder, variables } from "./folder";
 import { examplesPython, nodePackages } from "./packages";
 import { type Exchange, Recorder } from "./recorder";
-import { type Sandbox, variables } from "./sandbox";
 
 const CLIENTS = join(ROOT, "examples", "clients");
 const DRIVERS = __dirname;
@@ -41,8 +41,8 @@ interface Ended {
 }
 
 /** The snippets of examples/clients with the official packages, and what the packages do by default. */
-export function clients(open: () => Sandbox): void {
-  let sandbox: Sandbox;
+export function clients(open: () => ApplicationFolder): void {
+  let application: ApplicationFolder;
   let recorder: Recorder;
   let python: string;
   /** Copies of the modules for Node, beside the packages that they import. */
@@ -52,7 +52,7 @@ export function clients(open: () => Sandbox): void {
   let recorded: Record<string, string>;
 
   beforeAll(async () => {
-    sandbox = open();
+    application = open();
     python = await examplesPython();
     folder = mkdtempSync(join(tmpdir(), "qwen3-clients-"));
     symlinkSync(join(await nodePackages(), "node_modules"), join(folder, "node_modules"));
@@ -61,8 +61,8 @@ export function clients(open: () => Sandbox): void {
         copyFileSync(join(place, file), join(folder, file));
       }
     }
-    recorder = new Recorder(sandbox.outputs.endpoint, sandbox.outputs.caCertificate);
-    direct = await variables(sandbox);
+    recorder = new Recorder(application.outputs.endpoint, application.outputs.caCertificate);
+    direct = await variables(application);
     recorded = { ...direct, EMBEDDING_API_BASE: await recorder.listen() };
   });
 
@@ -135,8 +135,12 @@ export function clients(open: () => Sandbox): void {
     it("gets the endpoint's vectors over TLS that only the stack's CA vouches for, the query's with the instruction", async () => {
       const { documents, query } = await embed(snippet, direct, DOCUMENTS.slice(0, 4));
       const key = direct.EMBEDDING_API_KEY!;
-      const endpoint = new EndpointClient(sandbox.outputs.endpoint, sandbox.outputs.caCertificate, key);
-      const asked = { model: sandbox.outputs.model, dimensions: DIMENSIONS };
+      const endpoint = new EndpointClient(
+        application.outputs.endpoint,
+        application.outputs.caCertificate,
+        key,
+      );
+      const asked = { model: application.outputs.model, dimensions: DIMENSIONS };
       const expected = await endpoint.embed({ ...asked, input: DOCUMENTS.slice(0, 4) });
       const instructed = await endpoint.embed({ ...asked, input: QUERY, instruction: INSTRUCTION });
       const plain = await endpoint.embed({ ...asked, input: QUERY });
@@ -180,7 +184,7 @@ export function clients(open: () => Sandbox): void {
   });
 
   it("floats and base64 of a text are the same float32 numbers", async () => {
-    const { endpoint, caCertificate, model } = sandbox.outputs;
+    const { endpoint, caCertificate, model } = application.outputs;
     const client = new EndpointClient(endpoint, caCertificate, direct.EMBEDDING_API_KEY!);
     const asked = { model, input: QUERY };
     const floats = await client.embed({ ...asked, encoding_format: "float" });

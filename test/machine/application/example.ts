@@ -7,7 +7,7 @@ import { ROOT } from "../../../local/paths";
 import { run } from "../../../local/process";
 import { EndpointClient } from "../../../scripts/verify/client";
 import { cosine } from "../../../scripts/verify/vectors";
-import { npm, type Sandbox, variables } from "./sandbox";
+import { type ApplicationFolder, npm, variables } from "./folder";
 
 const QUERY = "蝙蝠在黑暗中怎样捕食？";
 const INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query";
@@ -19,14 +19,14 @@ interface Resource {
 }
 
 /** examples/app beside the embedding stack, through a rotation. */
-export function example(open: () => Sandbox): void {
-  let sandbox: Sandbox;
+export function example(open: () => ApplicationFolder): void {
+  let application: ApplicationFolder;
   let environment: Environment;
   let printed: string;
 
   beforeAll(async () => {
-    sandbox = open();
-    environment = sandbox.environment;
+    application = open();
+    environment = application.environment;
     printed = await deploy(QUERY);
   });
 
@@ -36,7 +36,7 @@ export function example(open: () => Sandbox): void {
 
   /** `npm run example` as a person runs it. */
   function deploy(...args: string[]): Promise<string> {
-    return npm("run", "--silent", "example", "--", "--stack", sandbox.name, ...args);
+    return npm("run", "--silent", "example", "--", "--stack", application.name, ...args);
   }
 
   /** What the application's stack consists of, as the engine keeps it. */
@@ -70,8 +70,12 @@ export function example(open: () => Sandbox): void {
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line).text as string);
-    const { endpoint, caCertificate, model } = sandbox.outputs;
-    const client = new EndpointClient(endpoint, caCertificate, (await variables(sandbox)).EMBEDDING_API_KEY!);
+    const { endpoint, caCertificate, model } = application.outputs;
+    const client = new EndpointClient(
+      endpoint,
+      caCertificate,
+      (await variables(application)).EMBEDDING_API_KEY!,
+    );
     const asked = { model, dimensions: DIMENSIONS };
     const { vectors } = await client.embed({ ...asked, input: documents });
     const query = (await client.embed({ ...asked, input: QUERY, instruction: INSTRUCTION })).vectors[0]!;
@@ -99,7 +103,7 @@ export function example(open: () => Sandbox): void {
         Sid: "ReadOwnKey",
         Effect: "Allow",
         Action: "secretsmanager:GetSecretValue",
-        Resource: sandbox.outputs.secretArn,
+        Resource: application.outputs.secretArn,
       },
       {
         Sid: "WriteLogs",
@@ -126,12 +130,12 @@ export function example(open: () => Sandbox): void {
   it("goes on with a rotated key without a redeploy: on a 401 it reads the secret again, once", async () => {
     const before = { pid: await instancePid(), revision: definition().revision };
     expect(before.pid).toBeDefined();
-    const read = `200 secretsmanager:GetSecretValue ${sandbox.outputs.secretArn}`;
+    const read = `200 secretsmanager:GetSecretValue ${application.outputs.secretArn}`;
     expect(readings()).toEqual([read]);
-    const old = (await variables(sandbox)).EMBEDDING_API_KEY!;
+    const old = (await variables(application)).EMBEDDING_API_KEY!;
     // The key of two rotations ago has no grace.
     for (const _ of [1, 2]) {
-      await npm("run", "--silent", "rotate", "--", "--stack", sandbox.name, "--yes");
+      await npm("run", "--silent", "rotate", "--", "--stack", application.name, "--yes");
     }
     await refused(old);
     expect(await deploy(QUERY)).toContain(printed.slice(printed.indexOf(QUERY)).trim());
@@ -168,7 +172,7 @@ export function example(open: () => Sandbox): void {
 
   /** Waits until the endpoint refuses a key. */
   async function refused(key: string): Promise<void> {
-    const client = new EndpointClient(sandbox.outputs.endpoint, sandbox.outputs.caCertificate, key);
+    const client = new EndpointClient(application.outputs.endpoint, application.outputs.caCertificate, key);
     const status = async () => {
       const authorization = "key";
       return (await client.send({ method: "GET", path: "/v1/models", authorization })).status;

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { ROOT } from "../../../local/paths";
 import { run } from "../../../local/process";
+import { type ApplicationFolder, npm } from "./folder";
 import { examplesPython } from "./packages";
-import { npm, type Sandbox } from "./sandbox";
 
 const NOTEBOOK = join(ROOT, "examples", "quickstart.ipynb");
 /** KEY_PREFIX of components/apiKey.ts and what follows it. */
@@ -22,7 +22,7 @@ interface Notebook {
 }
 
 /** examples/quickstart.ipynb, from the .env to its last cell. */
-export function notebook(open: () => Sandbox): void {
+export function notebook(open: () => ApplicationFolder): void {
   let folder: string;
 
   beforeAll(() => {

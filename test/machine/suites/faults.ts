@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
-import { leaderPid, rebootInstance } from "../../../local/sandbox";
+import { leaderPid, rebootInstance } from "../../../local/container";
+import type { BootedMachine } from "../container";
 import { Load, type Outcome } from "../load";
 import { report } from "../report";
-import type { Sandbox } from "../sandbox";
 
 /** Of the units: within this a worker that hangs is ended (WatchdogSec). */
 const WATCHDOG_SECONDS = 15;
@@ -93,11 +93,11 @@ const EDGE_FAULTS: Fault[] = [
   },
 ];
 
-export function faults(sandbox: () => Sandbox): void {
+export function faults(machine: () => BootedMachine): void {
   it.each([...FAULTS, ...EDGE_FAULTS])(
     "$name: $failed requests at most, well within $within s",
     async (fault) => {
-      const box = sandbox();
+      const box = machine();
       const traffic = await Load.start(box, { clients: CLIENTS, pauseMs: 50 });
       await sleep(3000);
       const begin = Date.now();
@@ -129,8 +129,8 @@ export function faults(sandbox: () => Sandbox): void {
   );
 
   it("spreads the load over both workers", async () => {
-    const answered = await sandbox().run(
-      `journalctl -t qwen3_edge -o cat | grep '"path":"/v1/embeddings","status":200' | grep -o '"worker":"127.0.0.1:[0-9]*"' | sort | uniq -c`,
+    const answered = await machine().run(
+      `journalctl -t qwen3_gateway -o cat | grep '"path":"/v1/embeddings","status":200' | grep -o '"worker":"127.0.0.1:[0-9]*"' | sort | uniq -c`,
     );
     const [first, second] = [...answered.matchAll(/^ *(\d+) /gm)].map(([, count]) => Number(count));
     expect(answered).toMatch(/:30000"\n[\s\S]*:30001"/);
@@ -138,7 +138,7 @@ export function faults(sandbox: () => Sandbox): void {
   });
 
   it("refuses after a reboot without Secrets Manager, and comes back by itself with it", async () => {
-    const box = sandbox();
+    const box = machine();
     const key = await box.readKey();
     const traffic = await Load.start(box, { clients: CLIENTS, pauseMs: 100 });
     await sleep(2000);
@@ -170,7 +170,7 @@ export function faults(sandbox: () => Sandbox): void {
   });
 }
 
-async function untilWell(box: Sandbox, traffic: Load, fault: Fault, begin: number): Promise<void> {
+async function untilWell(box: BootedMachine, traffic: Load, fault: Fault, begin: number): Promise<void> {
   const late = () => Date.now() - begin > fault.within * 1000;
   for (;;) {
     const well = fault.well

@@ -2,11 +2,11 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { text as readText } from "node:stream/consumers";
 import { expect, it } from "vitest";
+import { leaderPid } from "../../../local/container";
 import { ROOT } from "../../../local/paths";
 import { pythonWith } from "../../../local/python";
-import { leaderPid } from "../../../local/sandbox";
+import type { BootedMachine } from "../container";
 import { report } from "../report";
-import type { Sandbox } from "../sandbox";
 
 const FOLDER = join(ROOT, "test", "machine", "fuzz");
 /** Another one finds other requests; this one is repeatable. */
@@ -20,9 +20,9 @@ interface Outcome {
 }
 
 /** At least 20,000 requests that nobody sensible would send: none breaks a worker, each is answered in shape. */
-export function fuzz(sandbox: () => Sandbox): void {
+export function fuzz(machine: () => BootedMachine): void {
   it("answers what schemathesis makes of docs/openapi.yaml as that says", async () => {
-    const box = sandbox();
+    const box = machine();
     const outcome = await unharmed(box, "schemathesis", async () =>
       python(["schema.py", join(ROOT, "docs", "openapi.yaml"), "1000", SEED], await target(box)),
     );
@@ -31,7 +31,7 @@ export function fuzz(sandbox: () => Sandbox): void {
   });
 
   it("answers 16,000 requests of a grammar of crash vectors in OpenAI's shape, through nginx", async () => {
-    const box = sandbox();
+    const box = machine();
     const outcome = await unharmed(box, "grammar, through nginx", async () =>
       python(["grammar.py", "16000", "540", SEED], await target(box)),
     );
@@ -40,7 +40,7 @@ export function fuzz(sandbox: () => Sandbox): void {
   });
 
   it("answers 4,000 of them in the worker too, without nginx in front", async () => {
-    const box = sandbox();
+    const box = machine();
     const direct = { ...(await target(box)), host: "127.0.0.1", port: 30000, ca: null };
     const outcome = await unharmed(box, "grammar, to the worker", () =>
       python(["grammar.py", "4000", "180", `${SEED}1`], direct, leaderPid(box.instanceId)),
@@ -49,7 +49,7 @@ export function fuzz(sandbox: () => Sandbox): void {
   });
 }
 
-async function target(box: Sandbox) {
+async function target(box: BootedMachine) {
   const host = new URL(box.output("endpoint")).hostname;
   const { key, model, ca } = {
     key: await box.readKey(),
@@ -60,7 +60,7 @@ async function target(box: Sandbox) {
 }
 
 /** Runs it, and finds no fault, no restart and the same workers afterwards. */
-async function unharmed(box: Sandbox, name: string, run: () => Promise<Outcome>): Promise<Outcome> {
+async function unharmed(box: BootedMachine, name: string, run: () => Promise<Outcome>): Promise<Outcome> {
   const before = await box.servingPids();
   const outcome = await run();
   const { faults, ...figures } = outcome;

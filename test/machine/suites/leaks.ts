@@ -1,13 +1,13 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { leaderPid } from "../../../local/sandbox";
-import type { Sandbox } from "../sandbox";
+import { leaderPid } from "../../../local/container";
+import type { BootedMachine } from "../container";
 
 /** Last of all suites: every key that any of them used is searched for, wherever it must not be. */
-export function leaks(sandbox: () => Sandbox): void {
+export function leaks(machine: () => BootedMachine): void {
   it("has left no key of all that were used: on the host, on the machine, in what was printed", async () => {
-    const box = sandbox();
+    const box = machine();
     // Without the prefix, so that a key of which a part was cut off is found as well.
     const needles = [...box.keys].map((key) => key.replace(/^qwen3_/, ""));
     expect(needles.length).toBeGreaterThan(10);
@@ -24,7 +24,7 @@ export function leaks(sandbox: () => Sandbox): void {
 }
 
 /** Where any of these texts stands. */
-async function search(box: Sandbox, needles: string[]) {
+async function search(box: BootedMachine, needles: string[]) {
   const found: string[] = [];
   let places = 0;
   let megabytes = 0;
@@ -45,7 +45,7 @@ async function search(box: Sandbox, needles: string[]) {
 }
 
 /** The environment's folder with the machine's own layer of disk, and the machine's folders in memory. */
-function files(box: Sandbox): [string, string][] {
+function files(box: BootedMachine): [string, string][] {
   const root = `/proc/${leaderPid(box.instanceId)}/root`;
   const inMemory = ["run", "tmp", "dev/shm"].map((folder) => join(root, folder));
   return [box.environment.state, ...inMemory].flatMap((folder) => walk(folder)).map((file) => [file, file]);

@@ -3,16 +3,16 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect, type TLSSocket } from "node:tls";
 import { expect, it } from "vitest";
-import { median, quantile } from "../../../scripts/bench/statistics";
+import { median, quantile } from "../../../bench/statistics";
 import type { Reply } from "../../../scripts/verify/client";
+import type { BootedMachine } from "../container";
 import { Load } from "../load";
 import { report } from "../report";
-import type { Sandbox } from "../sandbox";
 
 /** More than the workers can take, from clients with and without keys. */
-export function overload(sandbox: () => Sandbox): void {
+export function overload(machine: () => BootedMachine): void {
   it("answers 128 texts of 512 tokens and one of 32,000 tokens through nginx", async () => {
-    const box = sandbox();
+    const box = machine();
     const key = await box.readKey();
     const seconds: Record<string, string> = {};
     for (const [name, input, count] of [
@@ -32,7 +32,7 @@ export function overload(sandbox: () => Sandbox): void {
   });
 
   it("refuses within a second what is too much, keeps its memory, and serves the client beside", async () => {
-    const box = sandbox();
+    const box = machine();
     const [greedy, modest] = [await box.readKey(), await box.readKey("AWSCURRENT", "search")];
     const beside = await Load.start(box, { clients: 2, pauseMs: 100 }, modest);
     await sleep(5000);
@@ -90,7 +90,7 @@ export function overload(sandbox: () => Sandbox): void {
   });
 
   it("does not let strangers slow a client by more than a tenth, and counts them", async () => {
-    const box = sandbox();
+    const box = machine();
     const traffic = await Load.start(box, { clients: 1, pauseMs: 20 });
     await sleep(3000);
     const flood = startFlood(box, 300);
@@ -120,7 +120,7 @@ export function overload(sandbox: () => Sandbox): void {
     expect(ratio).toBeLessThan(1.1);
     // Those beyond the address's share are told 429; the log holds a hundredth of them, each with its weight.
     const logged = await box.run(
-      "journalctl -t qwen3_edge -o cat --since -2min | grep '\"client\":\"\"' | grep -o '\"weight\":[0-9]*' | cut -d: -f2 | awk '{n++; w+=$1} END {print n, w}'",
+      "journalctl -t qwen3_gateway -o cat --since -2min | grep '\"client\":\"\"' | grep -o '\"weight\":[0-9]*' | cut -d: -f2 | awk '{n++; w+=$1} END {print n, w}'",
     );
     const [lines, weight] = logged.trim().split(" ").map(Number) as [number, number];
     const total = Object.values(flood.counts()).reduce((sum, count) => sum + count, 0);
@@ -130,7 +130,7 @@ export function overload(sandbox: () => Sandbox): void {
   });
 
   it("is not held up by slow senders, slow readers and clients that hang up", async () => {
-    const box = sandbox();
+    const box = machine();
     const key = await box.readKey();
     const host = new URL(box.output("endpoint")).hostname;
     const open = () =>
@@ -195,14 +195,14 @@ function isOverload(reply: Reply): boolean {
 }
 
 /** Megabytes in the memory of nginx and the workers, their processes together. */
-async function memory(box: Sandbox): Promise<number> {
+async function memory(box: BootedMachine): Promise<number> {
   const sum =
     "ps -eo rss=,args= | grep -E 'nginx|qwen3.worker|sglang' | grep -v grep | awk '{sum += $1} END {print sum}'";
   return Math.round(Number(await box.run(sum)) / 1024);
 }
 
 /** The strangers, in a process of the lowest priority: elsewhere they would not share the machine's cores. */
-function startFlood(box: Sandbox, perSecond: number) {
+function startFlood(box: BootedMachine, perSecond: number) {
   const { origin } = new URL(box.output("endpoint"));
   const child = spawn(
     "nice",

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
+import type { BootedMachine } from "../container";
 import { Load } from "../load";
 import { range, report } from "../report";
-import type { Sandbox } from "../sandbox";
 
 /** The service's promise: a new key within 15 seconds, an old one not one poll longer than its grace. */
 const ACCEPTED_WITHIN_SECONDS = 15;
@@ -13,9 +13,9 @@ const LOOK_SECONDS = 1;
 const GRACE = "qwen3-embedding-stack:keyGraceSeconds";
 
 /** The life of a key on the machine: what rotates, how fast, and that nobody notices. */
-export function rotation(sandbox: () => Sandbox): void {
+export function rotation(machine: () => BootedMachine): void {
   it("rotates with one command: the old key honoured, nothing restarted, no request failed, no key printed", async () => {
-    const box = sandbox();
+    const box = machine();
     const before = { key: await box.readKey(), pids: await box.servingPids() };
     const traffic = await Load.start(box);
     const printed = await rotate(box, "--yes");
@@ -36,7 +36,7 @@ export function rotation(sandbox: () => Sandbox): void {
   });
 
   it("rotates ten times in a row under load: no request fails, each key within 15 s, the third back refused", async () => {
-    const box = sandbox();
+    const box = machine();
     const pids = await box.servingPids();
     const traffic = await Load.start(box);
     const accepted: number[] = [];
@@ -69,7 +69,7 @@ export function rotation(sandbox: () => Sandbox): void {
   });
 
   it("refuses the old key when its grace ends, to the second, and at once without one", async () => {
-    const box = sandbox();
+    const box = machine();
     const refused: Record<string, number> = {};
     try {
       for (const grace of [20, 0]) {
@@ -93,7 +93,7 @@ export function rotation(sandbox: () => Sandbox): void {
   });
 
   it("revokes: with a new key, and the previous key alone", async () => {
-    const box = sandbox();
+    const box = machine();
     const leaked = await box.readKey();
     const now = await rotate(box, "--yes", "--revoke-now");
     expect(now.text).toMatch(
@@ -117,7 +117,7 @@ export function rotation(sandbox: () => Sandbox): void {
   });
 
   it("refuses to rotate while other changes are pending, and shows them", async () => {
-    const box = sandbox();
+    const box = machine();
     const before = await box.readKey();
     await (await box.stack()).setConfig(GRACE, { value: "60" });
     const printed = await rotate(box, "--yes");
@@ -130,14 +130,14 @@ export function rotation(sandbox: () => Sandbox): void {
   });
 
   it("says which clients there are when the named one has no key", async () => {
-    const box = sandbox();
+    const box = machine();
     const printed = await rotate(box, "--client", "nobody");
     expect(printed.status).toBe(1);
     expect(printed.text).toMatch(/--client is "nobody": stack machine-test has default, search/);
   });
 
   it("follows a key put by hand, and takes the declared one back without a failed request", async () => {
-    const box = sandbox();
+    const box = machine();
     const declared = await box.readKey();
     const traffic = await Load.start(box);
     const byHand = `byhand${"x".repeat(48)}`;
@@ -165,7 +165,7 @@ export function rotation(sandbox: () => Sandbox): void {
   });
 
   it("keeps the last keys while Secrets Manager and the metadata service are away, says so, and recovers", async () => {
-    const box = sandbox();
+    const box = machine();
     const key = await box.readKey();
     const { metadataPid } = box.instance();
     const away = [box.environment.emulatorPid, metadataPid];
@@ -208,7 +208,7 @@ export function rotation(sandbox: () => Sandbox): void {
   });
 
   it("loses no request to a killed key agent, torn digests or a full tmpfs", async () => {
-    const box = sandbox();
+    const box = machine();
     const traffic = await Load.start(box);
     const key = await box.readKey();
     // Killed while it follows one change after another.
@@ -260,19 +260,19 @@ export function rotation(sandbox: () => Sandbox): void {
   });
 
   it("puts the declared key back at the end of all this", async () => {
-    const box = sandbox();
+    const box = machine();
     await box.up();
     await box.untilWell();
     expect(await box.readKey()).toMatch(/^qwen3_/);
   });
 }
 
-function rotate(box: Sandbox, ...args: string[]) {
+function rotate(box: BootedMachine, ...args: string[]) {
   return box.npm("run", "--silent", "rotate", "--", "--stack", box.name, ...args);
 }
 
 /** The version that follows the one with this ID, and its key; machines may not know it yet. */
-async function newVersion(box: Sandbox, before: string): Promise<{ key: string; created: number }> {
+async function newVersion(box: BootedMachine, before: string): Promise<{ key: string; created: number }> {
   for (;;) {
     const current = await box.version();
     if (current && current.id !== before) {

@@ -1,12 +1,12 @@
 import { expect, it } from "vitest";
+import type { BootedMachine } from "../container";
 import { Load } from "../load";
 import { report } from "../report";
-import type { Sandbox } from "../sandbox";
 
 /** `npm run tune` on the machine: its command, the engines that it starts one after the other, and what it prints. */
-export function tune(sandbox: () => Sandbox): void {
+export function tune(machine: () => BootedMachine): void {
   it("measures arguments on worker 0's share of the machine while the other worker serves, and gives it back", async () => {
-    const box = sandbox();
+    const box = machine();
     const load = await Load.start(box, { clients: 1, pauseMs: 500 });
     const { status, stdout, text } = await box.npm(
       ...["run", "--silent", "tune", "--", "--stack", box.name, "--yes"],
@@ -27,7 +27,7 @@ export function tune(sandbox: () => Sandbox): void {
   });
 
   it("gives worker 0 back when what started it is killed, and ends its engines when it is stopped", async () => {
-    const box = sandbox();
+    const box = machine();
     await box.run(
       "setsid sh -c 'echo $$ > /tmp/tuning; exec qwen3-tune --seconds 30' > /dev/null 2>&1 < /dev/null & sleep 0",
     );

@@ -1,0 +1,89 @@
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { pack } from "tar-stream";
+import type { BundleConfig } from "./instanceConfig";
+import { nginxConf } from "./nginx";
+import { units } from "./systemd/units";
+
+const machineDir = join(__dirname, "..", "..", "machine");
+
+/** What a machine installs, each file by its hash. */
+export const LOCKS = ["requirements.lock", "installer.lock"].map((name) => join(machineDir, name));
+
+/** Names what the locks hold; a mirror of packages says with it what it was filled for. */
+export function lockId(): string {
+  const hash = createHash("sha256");
+  for (const path of LOCKS) {
+    hash.update(readFileSync(path));
+  }
+  return hash.digest("hex").slice(0, 16);
+}
+
+/** What the user data is too small for, as one archive. */
+export interface Bundle {
+  /** An uncompressed tar: its bytes depend on its files alone, never on a compressor's version. */
+  content: Buffer;
+  /** SHA-256 of `content`, hexadecimal. */
+  sha256: string;
+}
+
+interface Entry {
+  name: string;
+  content: Buffer;
+  mode: number;
+}
+
+/** Renders the bundle for one kind of machine. */
+export async function renderBundle(config: BundleConfig): Promise<Bundle> {
+  const content = await tar(entries(config));
+  return { content, sha256: createHash("sha256").update(content).digest("hex") };
+}
+
+function entries(config: BundleConfig): Entry[] {
+  const rendered = units(config);
+  return [
+    file("install.sh", "install.sh"),
+    file("installer.lock", "installer.lock"),
+    file("requirements.lock", "requirements.lock"),
+    file("bin/qwen3-audit", "bin/qwen3-audit"),
+    file("bin/qwen3-tune", "bin/qwen3-tune"),
+    file("needrestart.conf", "needrestart.conf"),
+    file("nginx/auth.js", "gateway/auth.js"),
+    text("nginx/nginx.conf", nginxConf(config)),
+    ...tree("lib/qwen3", "qwen3"),
+    ...(config.accelerator === "cpu" ? tree("lib-cpu", "cpu") : []),
+    ...Object.entries(rendered.files).map(([name, content]) => text(`units/${name}`, content)),
+    text("enable", `${rendered.enable.join("\n")}\n`),
+  ].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function file(name: string, source: string): Entry {
+  return { name, content: readFileSync(join(machineDir, source)), mode: 0o644 };
+}
+
+function text(name: string, content: string): Entry {
+  return { name, content: Buffer.from(content), mode: 0o644 };
+}
+
+function tree(name: string, source: string): Entry[] {
+  return readdirSync(join(machineDir, source), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".py"))
+    .map((entry) => {
+      const path = join(entry.parentPath, entry.name).slice(join(machineDir, source).length + 1);
+      return file(`${name}/${path}`, join(source, path));
+    });
+}
+
+async function tar(files: Entry[]): Promise<Buffer> {
+  const archive = pack();
+  for (const { name, content, mode } of files) {
+    archive.entry({ name, mode, mtime: new Date(0), uid: 0, gid: 0 }, content);
+  }
+  archive.finalize();
+  const chunks: Buffer[] = [];
+  for await (const chunk of archive) {
+    chunks.push(chunk as Buffer);
+  }
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,69 @@
+import {
+  type Accelerator,
+  type FleetMembership,
+  METRICS_NAMESPACE,
+  PATHS,
+  READY_HOOK,
+  UTILIZATION_METRIC,
+} from "../instanceConfig";
+import { DEVICES, HARDENING } from "./hardening";
+import type { Units } from "./units";
+
+/** What a machine of a fleet runs besides. */
+export function fleetUnits(fleet: FleetMembership, accelerator: Accelerator): Units {
+  return {
+    files: {
+      "qwen3-ready.service": readyUnit(),
+      ...(fleet.publishesUtilization && { "qwen3-utilization.service": utilizationUnit(accelerator) }),
+    },
+    enable: ["qwen3-ready.service", ...(fleet.publishesUtilization ? ["qwen3-utilization.service"] : [])],
+  };
+}
+
+/** What both need and may: AWS with the machine's role, as a user that owns nothing. */
+const COMMON = `EnvironmentFile=${PATHS.environment}
+Environment=PYTHONPATH=${PATHS.home}/lib PYTHONUNBUFFERED=1
+DynamicUser=yes
+CapabilityBoundingSet=
+ProtectProc=invisible
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+${HARDENING}
+`;
+
+function readyUnit(): string {
+  return `[Unit]
+Description=Tells the Auto Scaling group that this machine answers
+Wants=network-online.target
+After=network-online.target nginx.service
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/bin/python3 -m qwen3.ready ${READY_HOOK}
+Restart=on-failure
+RestartSec=15
+TimeoutStartSec=infinity
+PrivateDevices=yes
+${COMMON}
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+function utilizationUnit(accelerator: Accelerator): string {
+  return `[Unit]
+Description=Publishes how busy this machine is, which its fleet grows and shrinks by
+Wants=network-online.target
+After=network-online.target qwen3-gpu.service
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart=/usr/bin/python3 -m qwen3.utilization ${METRICS_NAMESPACE} ${UTILIZATION_METRIC}
+Restart=always
+RestartSec=15
+${accelerator === "cuda" ? DEVICES : "PrivateDevices=yes\n"}${COMMON}
+[Install]
+WantedBy=multi-user.target
+`;
+}

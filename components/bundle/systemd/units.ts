@@ -1,0 +1,223 @@
+import { type BundleConfig, FIRST_WORKER_PORT, PATHS } from "../instanceConfig";
+import { fleetUnits } from "./fleetUnits";
+import { DEVICES, HARDENING } from "./hardening";
+import { workerCommand } from "./numa";
+
+/** Unit files below /etc/systemd/system by name, and the units to enable. */
+export interface Units {
+  files: Record<string, string>;
+  enable: string[];
+}
+
+/** systemd's part of the machine. docs/machine.md says what each unit is for. */
+export function units(
+  config: Pick<BundleConfig, "accelerator" | "workers" | "modelSource" | "fleet">,
+): Units {
+  const workers = Array.from({ length: config.workers }, (_, index) => `qwen3-embed@${index}.service`);
+  const fleet = config.fleet && fleetUnits(config.fleet, config.accelerator);
+  return {
+    files: {
+      "qwen3-keys.service": keysUnit(),
+      "qwen3-model.service": modelUnit(config),
+      "qwen3-embed@.service": workerUnit(config),
+      ...(config.accelerator === "cuda" && { "qwen3-gpu.service": gpuUnit(config.workers) }),
+      "nginx.service.d/qwen3.conf": nginxDropIn(),
+      ...fleet?.files,
+    },
+    enable: [
+      "qwen3-keys.service",
+      "qwen3-model.service",
+      "nginx.service",
+      ...workers,
+      ...(fleet?.enable ?? []),
+    ],
+  };
+}
+
+function keysUnit(): string {
+  return `[Unit]
+Description=Digests of the API keys and the certificate, from Secrets Manager
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+# Ready once the first keys and the certificate are there; at once where an earlier run has left them.
+Type=notify
+EnvironmentFile=${PATHS.environment}
+Environment=PYTHONPATH=${PATHS.home}/lib PYTHONUNBUFFERED=1
+ExecStart=/usr/bin/python3 -m qwen3.keys
+# Reads AWS now instead of at the next poll.
+ExecReload=/bin/kill -HUP $MAINPID
+Restart=always
+RestartSec=2
+# The first load tries for as long as Secrets Manager takes.
+TimeoutStartSec=infinity
+# The longest wait between two passes is a minute.
+WatchdogSec=180
+# The last digests stand while the unit is not running.
+RuntimeDirectory=qwen3
+RuntimeDirectoryMode=0755
+RuntimeDirectoryPreserve=yes
+# Root, because the certificate's key is root's alone and nginx's reload is root's to ask for; with the rights that
+# giving the digests to a group takes, and no others.
+CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER
+ProtectSystem=strict
+PrivateDevices=yes
+ProtectProc=invisible
+MemoryDenyWriteExecute=yes
+# AF_UNIX reaches systemd.
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+${HARDENING}
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+function modelUnit(config: Pick<BundleConfig, "modelSource">): string {
+  // boto3 comes with the system's Python, Hugging Face's client with SGLang.
+  const fromS3 = config.modelSource.startsWith("s3://");
+  const python = fromS3 ? "/usr/bin/python3" : `${PATHS.home}/venv/bin/python`;
+  return `[Unit]
+Description=The model's weights, complete and verified
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+EnvironmentFile=${PATHS.environment}
+# The proxy for packages, if there is one, is the one for weights.
+EnvironmentFile=-/etc/qwen3/bootstrap.env
+Environment=PYTHONPATH=${PATHS.home}/lib PYTHONUNBUFFERED=1
+ExecStart=${python} -m qwen3.model
+Restart=on-failure
+RestartSec=15
+TimeoutStartSec=infinity
+# The store may be shared by machines and owned by anyone.
+CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER
+ProtectSystem=strict
+ReadWritePaths=${PATHS.store}
+PrivateDevices=yes
+ProtectProc=invisible
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+${HARDENING}
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+function workerUnit(config: Pick<BundleConfig, "accelerator">): string {
+  const cuda = config.accelerator === "cuda";
+  const pythonPath = cuda ? `${PATHS.home}/lib` : `${PATHS.home}/lib:${PATHS.home}/lib-cpu`;
+  return `[Unit]
+Description=Embedding worker %i: SGLang behind its door, on 127.0.0.1:${FIRST_WORKER_PORT}+%i
+# Not Requires: a first fetch of the model that fails and is tried again would leave the workers stopped for good.
+Wants=qwen3-model.service
+After=qwen3-model.service qwen3-keys.service
+${cuda ? "Wants=qwen3-gpu.service\nAfter=qwen3-gpu.service nvidia-persistenced.service nvidia-fabricmanager.service\n" : ""}StartLimitIntervalSec=0
+
+[Service]
+# Ready once it has embedded.
+Type=notify
+NotifyAccess=main
+User=aiuser
+EnvironmentFile=${PATHS.environment}
+Environment=PYTHONPATH=${pythonPath} PYTHONUNBUFFERED=1
+# ninja, and nvcc for the kernels that SGLang compiles, come with its packages for either Python.
+Environment=PATH=${searchPath()}
+${cuda ? "Environment=CUDA_VISIBLE_DEVICES=%i CUDA_DEVICE_ORDER=PCI_BUS_ID\n" : ""}# What is compiled stays in the worker's own cache.
+CacheDirectory=qwen3/worker-%i
+CacheDirectoryMode=0700
+Environment=HOME=%C/qwen3/worker-%i XDG_CACHE_HOME=%C/qwen3/worker-%i
+# A worker has one GPU and talks to itself alone; several compile at once on a first start.
+Environment=NCCL_SOCKET_IFNAME=lo GLOO_SOCKET_IFNAME=lo MAX_JOBS=4
+Environment=TRITON_CACHE_DIR=%C/qwen3/worker-%i/triton TORCHINDUCTOR_CACHE_DIR=%C/qwen3/worker-%i/inductor
+ExecStartPre=/bin/sh -c 'until [ -e "\${QWEN3_MODEL_PATH}/.complete" ]; do sleep 1; done'
+ExecStart=${workerCommand(cuda)}
+Restart=always
+RestartSec=2
+# Kernels are compiled on the first start.
+TimeoutStartSec=1800
+# A worker that hangs is ended after this; one whose SGLang says nothing ends itself after eight times this.
+WatchdogSec=15
+# A stop finishes what is in flight; the scheduler and its children end with the main process.
+KillMode=mixed
+TimeoutStopSec=90
+OOMPolicy=stop
+LimitNOFILE=65536
+# As far as CUDA allows; docs/machine.md says what was kept out and why.
+UMask=0077
+CapabilityBoundingSet=
+ProtectSystem=strict
+# With the metadata service goes the role, and with the role every key: a worker talks to nginx and its own processes.
+IPAddressDeny=any
+IPAddressAllow=localhost
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+# Other processes' arguments and environments are none of its business; /proc/driver/nvidia is (ProcSubset=all).
+ProtectProc=invisible
+${HARDENING}
+${cuda ? DEVICES : "PrivateDevices=yes\n"}
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+/**
+ * Loads what the first CUDA process would load, and makes its devices: a worker may not, and systemd allows a worker
+ * only the devices that are there when it starts.
+ */
+function gpuUnit(workers: number): string {
+  const devices = Array.from({ length: workers }, (_, index) => `-c ${index}`).join(" ");
+  return `[Unit]
+Description=NVIDIA's kernel modules and devices for the workers
+After=nvidia-persistenced.service
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/bin/nvidia-modprobe ${devices}
+ExecStart=/usr/bin/nvidia-modprobe -c 0 -u
+Restart=on-failure
+RestartSec=5
+NoNewPrivileges=yes
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+/** The workers' PATH; a folder that is not there does no harm. */
+function searchPath(): string {
+  const venv = `${PATHS.home}/venv`;
+  const compilers = ["3.12", "3.11"].map(
+    (python) => `${venv}/lib/python${python}/site-packages/nvidia/cu13/bin`,
+  );
+  return [`${venv}/bin`, ...compilers, "/usr/local/bin", "/usr/bin", "/bin"].join(":");
+}
+
+function nginxDropIn(): string {
+  return `[Unit]
+# Ready means that the certificate is there.
+Wants=qwen3-keys.service
+After=qwen3-keys.service
+StartLimitIntervalSec=0
+
+[Service]
+Restart=always
+RestartSec=100ms
+LimitNOFILE=65536
+# nginx makes its folder for bodies here and never fills it: bodies stay in memory.
+RuntimeDirectory=qwen3-nginx
+RuntimeDirectoryPreserve=yes
+# The role's credentials are not for what faces the network.
+IPAddressDeny=169.254.169.254
+ProtectSystem=full
+PrivateDevices=yes
+${HARDENING}
+`;
+}

@@ -1,0 +1,77 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import { environment, environmentFile, type MachineConfig, PATHS } from "./instanceConfig";
+
+/** EC2's limit on user data, in bytes before base64. */
+export const USER_DATA_LIMIT = 16384;
+
+const bootstrapFiles = join(__dirname, "..", "..", "machine", "bootstrap");
+
+/**
+ * The machine's user data: one cloud-init document that installs a bootstrap unit and starts it.
+ * Whatever is bulky is in the bundle that the unit fetches and checks. It holds no secret, because any
+ * process on the machine and any reader of the instance's attributes can see it.
+ *
+ * @throws when the document is longer than {@link USER_DATA_LIMIT}.
+ */
+export function renderUserData(config: MachineConfig): string {
+  const document = `#cloud-config\n${stringify(cloudConfig(config), { lineWidth: 0 })}`;
+  const size = Buffer.byteLength(document);
+  if (size > USER_DATA_LIMIT) {
+    throw new Error(
+      `the user data is ${size} bytes and EC2 takes ${USER_DATA_LIMIT}: move what is bulky into the bundle`,
+    );
+  }
+  return document;
+}
+
+function cloudConfig(config: MachineConfig): object {
+  return {
+    write_files: [
+      {
+        path: PATHS.environment,
+        permissions: "0600",
+        content: environmentFile(environment(config)),
+      },
+      {
+        path: "/etc/qwen3/bootstrap.env",
+        permissions: "0600",
+        content: environmentFile({
+          BUNDLE_KEY: config.bundleKey,
+          BUNDLE_SHA256: config.bundleSha256,
+          ...(config.httpsProxy && {
+            http_proxy: config.httpsProxy,
+            https_proxy: config.httpsProxy,
+            no_proxy: noProxy(config),
+          }),
+        }),
+      },
+      script("/usr/local/sbin/qwen3-packages", "packages.sh"),
+      script("/usr/local/sbin/qwen3-fetch-bundle", "fetch_bundle.py"),
+      {
+        path: "/etc/systemd/system/qwen3-bootstrap.service",
+        permissions: "0644",
+        content: readFileSync(join(bootstrapFiles, "qwen3-bootstrap.service"), "utf8"),
+      },
+    ],
+    runcmd: [
+      ["systemctl", "daemon-reload"],
+      // Not waited for: cloud-init ends, and the unit goes on, tries again after a failure and after a reboot.
+      ["systemctl", "enable", "--now", "--no-block", "qwen3-bootstrap.service"],
+    ],
+  };
+}
+
+function script(path: string, file: string): object {
+  return { path, permissions: "0755", content: readFileSync(join(bootstrapFiles, file), "utf8") };
+}
+
+/** Credentials and AWS's own calls never go through the proxy for packages. */
+function noProxy(config: MachineConfig): string {
+  const hosts = ["169.254.169.254", "127.0.0.1", "localhost", ".amazonaws.com", ".amazonaws.com.cn"];
+  if (config.awsEndpointUrl) {
+    hosts.push(new URL(config.awsEndpointUrl).hostname);
+  }
+  return hosts.join(",");
+}

@@ -1,0 +1,72 @@
+import { MODEL } from "../bundle/instanceConfig";
+import type { Gpus } from "./instanceTypes";
+
+/** Bytes of a number in bfloat16. */
+const BF16 = 2;
+const GB = 1e9;
+
+/**
+ * What CUDA, cuBLAS and the attention backend's workspace take of a GPU, in bytes; estimated generously, for it differs
+ * between drivers.
+ */
+const CUDA_BYTES = 1e9;
+
+export interface MemoryNeed {
+  /** Weights, in bytes. */
+  weights: number;
+  /** KV pool for one input of the whole context, in bytes. */
+  kvPool: number;
+  /** What a forward pass and CUDA itself need outside SGLang's static share, in bytes. */
+  working: number;
+}
+
+/** Bytes of GPU memory that the model needs to answer one input of `contextLength` tokens on such a GPU. */
+export function memoryNeed(contextLength: number, gpu: Pick<Gpus, "memoryGb">): MemoryNeed {
+  const { architecture: model } = MODEL;
+  // A key and a value in each layer.
+  const kvBytesAToken = 2 * model.layers * model.kvHeads * model.headDim * BF16;
+  // The widest moment of a layer: residual and normed input, both halves of the feed-forward network and their product.
+  const activationBytesAToken = (2 * MODEL.dimensions + 3 * model.intermediate) * BF16;
+  return {
+    weights: model.parameters * BF16,
+    kvPool: contextLength * kvBytesAToken,
+    working: prefillTokens(gpu) * activationBytesAToken + CUDA_BYTES,
+  };
+}
+
+/**
+ * Why the model does not fit, or undefined where it does. SGLang keeps weights and KV pool within
+ * `memFractionStatic` of the GPU's memory and everything else in the rest.
+ */
+export function memoryProblem(
+  contextLength: number,
+  memFractionStatic: number,
+  gpu: Pick<Gpus, "memoryGb" | "model">,
+): string | undefined {
+  const need = memoryNeed(contextLength, gpu);
+  const total = gpu.memoryGb * GB;
+  const fits = (memFraction: number) =>
+    need.weights + need.kvPool <= memFraction * total && need.working <= (1 - memFraction) * total;
+  if (fits(memFractionStatic)) {
+    return undefined;
+  }
+  const least = Math.ceil((100 * (need.weights + need.kvPool)) / total);
+  const most = Math.floor(100 * (1 - need.working / total));
+  const wanted =
+    `weights of ${gb(need.weights)}, a KV pool of ${gb(need.kvPool)} for ${contextLength} tokens and, outside ` +
+    `SGLang's share, ${gb(need.working)} to work with`;
+  const allowed =
+    least <= most
+      ? `from ${least / 100} to ${most / 100} with this type and contextLength`
+      : "none with this type: a shorter contextLength, or an instanceType with more memory a GPU";
+  return `memFractionStatic is ${memFractionStatic}, of ${gpu.memoryGb} GB on an ${gpu.model}, which does not hold ${wanted}; allowed: ${allowed}`;
+}
+
+/** SGLang's default of `--chunked-prefill-size` (0.5.23, arg_groups/memory_hook.py): tokens of one forward pass. */
+function prefillTokens({ memoryGb }: Pick<Gpus, "memoryGb">): number {
+  return memoryGb < 60 ? 4096 : 8192;
+}
+
+function gb(bytes: number): string {
+  return `${(bytes / GB).toFixed(1)} GB`;
+}

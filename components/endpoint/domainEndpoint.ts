@@ -1,0 +1,216 @@
+import * as acm from "@pulumi/aws/acm";
+import * as ec2 from "@pulumi/aws/ec2";
+import * as lb from "@pulumi/aws/lb";
+import * as route53 from "@pulumi/aws/route53";
+import * as vpc from "@pulumi/aws/vpc";
+import * as pulumi from "@pulumi/pulumi";
+import { LOAD_BALANCER_IDLE_SECONDS, LONGEST_ANSWER_SECONDS } from "../bundle/instanceConfig";
+import { Certificate } from "../keys/certificate";
+
+/** TLS 1.2 and 1.3 with forward secrecy and authenticated encryption alone. */
+const TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06";
+
+/** What AWS takes of a load balancer's and a target group's own prefix: six characters. */
+const NAME_PREFIX = "qwen3-";
+
+export interface DomainEndpointArgs {
+  /** Name that clients connect to. */
+  domain: string;
+  /** Public Route 53 zone that the name is in. */
+  hostedZoneId: string;
+  vpcId: pulumi.Input<string>;
+  /** Two subnets or more in different zones. */
+  subnetIds: pulumi.Input<string>[];
+  /** IPv4 ranges that may reach port 443. */
+  allowedCidrs: string[];
+  /** The machines' security group; the load balancer lets itself in. */
+  machineSecurityGroupId: pulumi.Input<string>;
+  /** Reachable from within the VPC and what is connected to it alone. */
+  internal?: boolean;
+  /** Days for which the certificate's destroyed secret can be restored; 0 deletes at once. */
+  recoveryDays: number;
+  /** Refuse to destroy the load balancer. */
+  protect?: boolean;
+}
+
+/**
+ * Where clients connect by name: an Application Load Balancer with a certificate of ACM's, validated in Route 53.
+ *
+ * It speaks HTTPS to the machines as well, which show a certificate of the stack's own authority. A load balancer does
+ * not verify it: the way is encrypted, and that a machine is the stack's own is what the security groups say.
+ */
+export class DomainEndpoint extends pulumi.ComponentResource {
+  /** Base URL for OpenAI's clients, `https://DOMAIN/v1`. */
+  readonly url: pulumi.Output<string>;
+  /** Empty: everybody trusts the authority that signed the endpoint's certificate. */
+  readonly caCertificate: pulumi.Output<string>;
+  /** What the machines show to the load balancer. */
+  readonly certificate: Certificate;
+  readonly targetGroupArn: pulumi.Output<string>;
+
+  constructor(name: string, args: DomainEndpointArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("qwen3-embedding-stack:index:DomainEndpoint", name, {}, opts);
+    this.certificate = new Certificate(
+      name,
+      { subject: { dnsName: args.domain }, recoveryDays: args.recoveryDays },
+      { parent: this },
+    );
+    const publicCertificate = this.createPublicCertificate(name, args);
+    const group = this.createSecurityGroup(name, args);
+    const balancer = this.createLoadBalancer(name, args, group);
+    const targets = this.createTargetGroup(name, args);
+    const listener = this.createListener(name, balancer, targets, publicCertificate);
+    const record = this.createRecord(name, args, balancer);
+    // Machines are registered, and clients sent, only once somebody listens.
+    this.targetGroupArn = pulumi.all([targets.arn, listener.arn]).apply(([arn]) => arn);
+    this.url = record.name.apply((domain) => `https://${domain}/v1`);
+    this.caCertificate = pulumi.output("");
+    this.registerOutputs({ url: this.url, targetGroupArn: this.targetGroupArn });
+  }
+
+  /** @returns the ARN of the certificate once ACM has issued it */
+  private createPublicCertificate(name: string, args: DomainEndpointArgs): pulumi.Output<string> {
+    const certificate = new acm.Certificate(
+      name,
+      { domainName: args.domain, validationMethod: "DNS", tags: { Name: name } },
+      { parent: this },
+    );
+    const proof = certificate.domainValidationOptions[0]!;
+    const record = new route53.Record(
+      `${name}-validation`,
+      {
+        zoneId: args.hostedZoneId,
+        name: proof.resourceRecordName,
+        type: proof.resourceRecordType,
+        records: [proof.resourceRecordValue],
+        ttl: 300,
+        // The proof for a name is the same for every certificate of the account: another stack may have put it there.
+        allowOverwrite: true,
+      },
+      { parent: this },
+    );
+    return new acm.CertificateValidation(
+      name,
+      { certificateArn: certificate.arn, validationRecordFqdns: [record.fqdn] },
+      { parent: this },
+    ).certificateArn;
+  }
+
+  private createSecurityGroup(name: string, args: DomainEndpointArgs): ec2.SecurityGroup {
+    const group = new ec2.SecurityGroup(
+      `${name}-balancer`,
+      {
+        vpcId: args.vpcId,
+        description: "HTTPS to the load balancer of the embedding endpoint",
+        tags: { Name: `${name}-balancer` },
+      },
+      { parent: this },
+    );
+    const https = { ipProtocol: "tcp", fromPort: 443, toPort: 443 };
+    for (const cidr of args.allowedCidrs) {
+      new vpc.SecurityGroupIngressRule(
+        `${name}-balancer-https-${cidr}`,
+        { securityGroupId: group.id, cidrIpv4: cidr, ...https },
+        { parent: this },
+      );
+    }
+    new vpc.SecurityGroupEgressRule(
+      `${name}-balancer-machines`,
+      { securityGroupId: group.id, referencedSecurityGroupId: args.machineSecurityGroupId, ...https },
+      { parent: this },
+    );
+    // The machines' only way in.
+    new vpc.SecurityGroupIngressRule(
+      `${name}-machines-balancer`,
+      { securityGroupId: args.machineSecurityGroupId, referencedSecurityGroupId: group.id, ...https },
+      { parent: this },
+    );
+    return group;
+  }
+
+  private createLoadBalancer(
+    name: string,
+    args: DomainEndpointArgs,
+    group: ec2.SecurityGroup,
+  ): lb.LoadBalancer {
+    return new lb.LoadBalancer(
+      name,
+      {
+        namePrefix: NAME_PREFIX,
+        loadBalancerType: "application",
+        internal: args.internal ?? false,
+        subnets: args.subnetIds,
+        securityGroups: [group.id],
+        // Names that nginx would drop as well.
+        dropInvalidHeaderFields: true,
+        // Longer than the longest answer, which is silent until it is there.
+        idleTimeout: LOAD_BALANCER_IDLE_SECONDS,
+        enableDeletionProtection: args.protect ?? false,
+        tags: { Name: name },
+      },
+      { parent: this, protect: args.protect },
+    );
+  }
+
+  private createTargetGroup(name: string, args: DomainEndpointArgs): lb.TargetGroup {
+    return new lb.TargetGroup(
+      name,
+      {
+        namePrefix: NAME_PREFIX,
+        vpcId: args.vpcId,
+        targetType: "instance",
+        port: 443,
+        protocol: "HTTPS",
+        // A batch may take a thousand times as long as a word: round robin would count them alike.
+        loadBalancingAlgorithmType: "least_outstanding_requests",
+        // A machine that leaves finishes what it has begun.
+        deregistrationDelay: LONGEST_ANSWER_SECONDS,
+        healthCheck: {
+          protocol: "HTTPS",
+          path: "/health",
+          matcher: "200",
+          interval: 10,
+          timeout: 6,
+          healthyThreshold: 2,
+          // A worker that systemd starts again is back sooner than a machine that replaces it.
+          unhealthyThreshold: 10,
+        },
+        tags: { Name: name },
+      },
+      { parent: this },
+    );
+  }
+
+  private createListener(
+    name: string,
+    balancer: lb.LoadBalancer,
+    targets: lb.TargetGroup,
+    certificateArn: pulumi.Output<string>,
+  ): lb.Listener {
+    return new lb.Listener(
+      name,
+      {
+        loadBalancerArn: balancer.arn,
+        port: 443,
+        protocol: "HTTPS",
+        sslPolicy: TLS_POLICY,
+        certificateArn,
+        defaultActions: [{ type: "forward", targetGroupArn: targets.arn }],
+      },
+      { parent: this },
+    );
+  }
+
+  private createRecord(name: string, args: DomainEndpointArgs, balancer: lb.LoadBalancer): route53.Record {
+    return new route53.Record(
+      name,
+      {
+        zoneId: args.hostedZoneId,
+        name: args.domain,
+        type: "A",
+        aliases: [{ name: balancer.dnsName, zoneId: balancer.zoneId, evaluateTargetHealth: false }],
+      },
+      { parent: this },
+    );
+  }
+}

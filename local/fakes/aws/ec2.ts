@@ -1,0 +1,199 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { InputError, type Props, type ResourceDefinition } from "../framework";
+import { arn, ec2Id, REGION } from "./account";
+
+/** Addresses that are taken, kept in the environment's folder: providers come and go with each update. */
+interface Addresses {
+  /** Instance IDs by private address. */
+  private: Record<string, string>;
+  /** Allocation IDs by public address. */
+  public: Record<string, string>;
+}
+
+const PRIVATE_RANGE = { first: 10, last: 199 };
+const PUBLIC_RANGE = { first: 200, last: 250 };
+
+const instance: ResourceDefinition = {
+  inputs: [
+    ...[
+      "ami",
+      "instanceType",
+      "subnetId",
+      "vpcSecurityGroupIds",
+      "associatePublicIpAddress",
+      "iamInstanceProfile",
+    ],
+    ...["userData", "userDataReplaceOnChange", "metadataOptions", "rootBlockDevice", "ebsOptimized"],
+    ...["tags", "volumeTags", "instanceMarketOptions", "capacityReservationSpecification"],
+  ],
+  replaceOn: (olds, news) =>
+    [
+      ...["ami", "subnetId", "associatePublicIpAddress", "instanceMarketOptions"],
+      // Otherwise EC2 stops and starts the instance, and cloud-init does not run the new document.
+      ...(news.userDataReplaceOnChange === true ? ["userData"] : []),
+    ].filter((name) => JSON.stringify(olds[name]) !== JSON.stringify(news[name])),
+  check: (inputs) => {
+    const size = typeof inputs.userData === "string" ? Buffer.byteLength(inputs.userData) : 0;
+    if (size > 16384) {
+      throw new InputError("userData", `is ${size} bytes; EC2 takes 16384`);
+    }
+    return inputs;
+  },
+  create: async (inputs, context) => {
+    requireCapacity("creating EC2 Instance: operation error EC2: RunInstances, StatusCode: 500, api error ");
+    const id = ec2Id("i");
+    const privateIp = takeAddress("private", PRIVATE_RANGE, id);
+    context.log(`booting ${id} from its user data`);
+    try {
+      await machines()?.launchInstance({
+        instanceId: id,
+        imageId: inputs.ami as string,
+        userData: inputs.userData as string,
+        instanceProfile: inputs.iamInstanceProfile as string | undefined,
+        privateIp,
+        region: REGION,
+      });
+    } catch (error) {
+      await machines()?.terminateInstance(id);
+      releaseAddress("private", privateIp);
+      throw error;
+    }
+    return { id, outputs: { arn: arn("ec2", `instance/${id}`), privateIp, instanceState: "running" } };
+  },
+  // Tags and the flag change on a running instance; the rest stops it.
+  update: async (_id, olds, news) => {
+    for (const name of [
+      "userData",
+      "instanceType",
+      "rootBlockDevice",
+      "metadataOptions",
+      "iamInstanceProfile",
+      "capacityReservationSpecification",
+    ]) {
+      if (JSON.stringify(olds[name]) !== JSON.stringify(news[name])) {
+        throw new InputError(name, "the local fake cannot change it on a running instance");
+      }
+    }
+    return {};
+  },
+  delete: async (id, olds) => {
+    await machines()?.terminateInstance(id);
+    releaseAddress("private", olds.privateIp as string);
+  },
+};
+
+const eip: ResourceDefinition = {
+  inputs: ["domain", "tags"],
+  replaceOn: ["domain"],
+  create: async () => {
+    const id = ec2Id("eipalloc");
+    const publicIp = takeAddress("public", PUBLIC_RANGE, id);
+    return { id, outputs: { allocationId: id, publicIp, arn: arn("ec2", `elastic-ip/${id}`) } };
+  },
+  update: async () => ({}),
+  delete: async (_id, olds) => releaseAddress("public", olds.publicIp as string),
+};
+
+const eipAssociation: ResourceDefinition = {
+  inputs: ["allocationId", "instanceId", "allowReassociation"],
+  replaceOn: ["allocationId", "instanceId", "allowReassociation"],
+  create: async (inputs) => {
+    const id = ec2Id("eipassoc");
+    const publicIp = publicAddress(inputs.allocationId as string);
+    await machines()?.attachAddress(inputs.instanceId as string, publicIp);
+    return { id, outputs: { publicIp } };
+  },
+  // An association that another one has taken over is gone already.
+  delete: async (_id, olds) => {
+    await machines()?.detachAddress(olds.publicIp as string, olds.instanceId as string);
+  },
+};
+
+export const ec2: Record<string, ResourceDefinition> = {
+  "aws:ec2/instance:Instance": instance,
+  "aws:ec2/eip:Eip": eip,
+  "aws:ec2/eipAssociation:EipAssociation": eipAssociation,
+};
+
+/** What AWS says when it has no machine to give; a test has the fake say it. */
+export function requireCapacity(operation: string): void {
+  if (process.env.QWEN3_LOCAL_NO_CAPACITY) {
+    throw new Error(
+      `${operation}InsufficientInstanceCapacity: We currently do not have sufficient capacity in the Availability Zone you requested.`,
+    );
+  }
+}
+
+/** The invoke `aws.ec2.getInstanceTypeOfferings`: every well-formed type, in two zones. */
+export async function getInstanceTypeOfferings(args: Props): Promise<Props> {
+  const filters = (args.filters ?? []) as { name: string; values: string[] }[];
+  const types = filters.find(({ name }) => name === "instance-type")?.values ?? [];
+  const zones = [`${REGION}a`, `${REGION}b`];
+  return {
+    ...args,
+    id: REGION,
+    instanceTypes: types.flatMap((type) => zones.map(() => type)),
+    locations: types.flatMap(() => zones),
+    locationTypes: types.flatMap(() => zones.map(() => "availability-zone")),
+  };
+}
+
+/** Machines are booted, unless the environment only records them, as tests of the engine do. */
+function machines(): typeof import("../../container") | undefined {
+  return process.env.QWEN3_LOCAL_MACHINES === "none" ? undefined : require("../../container");
+}
+
+function takeAddress(kind: keyof Addresses, range: { first: number; last: number }, owner: string): string {
+  const addresses = readAddresses();
+  for (let last = range.first; last <= range.last; last++) {
+    const address = `${subnet()}.${last}`;
+    if (!(address in addresses[kind])) {
+      writeAddresses({ ...addresses, [kind]: { ...addresses[kind], [address]: owner } });
+      return address;
+    }
+  }
+  throw new Error(`AddressLimitExceeded: the local network ${subnet()}.0/24 has no ${kind} address left`);
+}
+
+function releaseAddress(kind: keyof Addresses, address: string): void {
+  const addresses = readAddresses();
+  delete addresses[kind][address];
+  writeAddresses(addresses);
+}
+
+function publicAddress(allocationId: string): string {
+  const found = Object.entries(readAddresses().public).find(([, owner]) => owner === allocationId);
+  if (!found) {
+    throw new Error(`InvalidAllocationID.NotFound: ${allocationId}`);
+  }
+  return found[0];
+}
+
+function subnet(): string {
+  return required("QWEN3_LOCAL_SUBNET");
+}
+
+function addressesPath(): string {
+  return join(required("QWEN3_LOCAL_STATE"), "addresses.json");
+}
+
+function readAddresses(): Addresses {
+  return existsSync(addressesPath())
+    ? (JSON.parse(readFileSync(addressesPath(), "utf8")) as Addresses)
+    : { private: {}, public: {} };
+}
+
+function writeAddresses(addresses: Addresses): void {
+  mkdirSync(required("QWEN3_LOCAL_STATE"), { recursive: true });
+  writeFileSync(`${addressesPath()}.partial`, JSON.stringify(addresses));
+  renameSync(`${addressesPath()}.partial`, addressesPath());
+}
+
+function required(name: string): string {
+  const value = process.env[name];
+  if (!value) {
+    throw new Error(`${name} is not set: the fake of AWS runs through \`npm start\` and the tests`);
+  }
+  return value;
+}

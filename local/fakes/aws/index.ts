@@ -1,0 +1,59 @@
+import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
+import { InputError, type Props, type ProviderDefinition } from "../framework";
+import { connection, REGION } from "./account";
+import { budgets } from "./budgets";
+import { ec2, getInstanceTypeOfferings } from "./ec2";
+import { fleet, getZone } from "./fleet";
+import { iam } from "./iam";
+import { lambda } from "./lambda";
+import { getRouteTables, getSubnet, getVpc, network } from "./network";
+import { getObject, s3 } from "./s3";
+import { scheduler } from "./scheduler";
+import { getSecretVersion, secretsmanager } from "./secretsmanager";
+
+/** The fake of AWS: what this stack uses and no more. docs/local.md says what is real in it. */
+export const aws: ProviderDefinition = {
+  name: "aws",
+  version: "7.48.0",
+  configInputs: ["region", "skipCredentialsValidation", "skipRegionValidation"],
+  configure: ({ region }) => {
+    if (region !== REGION) {
+      throw new InputError("region", `is ${String(region)}; the local fake has ${REGION} alone`);
+    }
+  },
+  resources: {
+    ...network,
+    ...ec2,
+    ...fleet,
+    ...iam,
+    ...secretsmanager,
+    ...s3,
+    ...lambda,
+    ...scheduler,
+    ...budgets,
+  },
+  invokes: {
+    "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": getInstanceTypeOfferings,
+    "aws:ec2/getSubnet:getSubnet": getSubnet,
+    "aws:ec2/getVpc:getVpc": getVpc,
+    "aws:ec2/getRouteTables:getRouteTables": getRouteTables,
+    "aws:ssm/getParameter:getParameter": getParameter,
+    "aws:s3/getObject:getObject": getObject,
+    "aws:route53/getZone:getZone": getZone,
+    "aws:secretsmanager/getSecretVersion:getSecretVersion": getSecretVersion,
+  },
+};
+
+async function getParameter(args: Props): Promise<Props> {
+  const { Parameter } = await new SSMClient(connection).send(
+    new GetParameterCommand({ Name: args.name as string }),
+  );
+  return {
+    ...args,
+    id: args.name,
+    value: Parameter?.Value,
+    insecureValue: Parameter?.Value,
+    type: Parameter?.Type,
+    arn: Parameter?.ARN,
+  };
+}

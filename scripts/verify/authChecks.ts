@@ -1,0 +1,168 @@
+import { randomBytes } from "node:crypto";
+import { apiError, type Call, type EndpointClient, type Reply } from "./client";
+import { type Check, excerpt, expect } from "./row";
+import type { Target } from "./target";
+
+/**
+ * A sample of SGLang's own routes, and of paths that a loose match would let through to them. Asked with GET, which
+ * shows that a route is there without doing harm: POST /generate ends an embedding server.
+ */
+const CLOSED_PATHS = [
+  "/",
+  "/generate",
+  "/v1/completions",
+  "/v1/chat/completions",
+  "/v1/rerank",
+  "/server_info",
+  "/get_server_info",
+  "/flush_cache",
+  "/metrics",
+  "/health_generate",
+  "/healthz",
+  "/ready",
+  "/docs",
+  "/openapi.json",
+  "/v1/embeddings/",
+  "/v1/models/x",
+  "/v1/%2e%2e/server_info",
+];
+
+const WRONG_METHODS: { method: Call["method"]; path: string; allow: string }[] = [
+  { method: "GET", path: "/v1/embeddings", allow: "POST" },
+  { method: "DELETE", path: "/v1/embeddings", allow: "POST" },
+  { method: "POST", path: "/v1/models", allow: "GET" },
+  { method: "PUT", path: "/health", allow: "GET" },
+];
+
+/** Who may come in, and where to. */
+export function authChecks(client: EndpointClient, target: Target): Check[] {
+  const guarded: Call[] = [
+    { method: "POST", path: "/v1/embeddings", body: { model: target.model, input: "hello" } },
+    { method: "GET", path: "/v1/models" },
+  ];
+  const sendGuarded = (authorization?: string) =>
+    Promise.all(guarded.map((call) => client.send({ ...call, authorization })));
+
+  return [
+    {
+      name: "a missing key is refused",
+      next: "without a key nothing may be served: look at /opt/qwen3 and nginx's configuration on the machine",
+      async run() {
+        const replies = await sendGuarded();
+        for (const reply of replies) {
+          const challenge = refused(reply);
+          expect(!/error=/.test(challenge), `a missing key is no error in WWW-Authenticate: ${challenge}`);
+        }
+        return `401 on both /v1 routes, ${replies[0]?.headers["www-authenticate"]}`;
+      },
+    },
+    {
+      name: "a wrong key is refused",
+      next: "close the endpoint to its clients until this holds: an unknown key is let in or mishandled",
+      async run() {
+        const wrong = `Bearer ${randomBytes(36).toString("hex")}`;
+        for (const reply of await sendGuarded(wrong)) {
+          const challenge = refused(reply);
+          const { code } = apiError(reply);
+          expect(
+            /error="invalid_token"/.test(challenge),
+            `WWW-Authenticate lacks error="invalid_token": ${challenge}`,
+          );
+          expect(code === "invalid_api_key", `401 with code ${code} instead of invalid_api_key`);
+        }
+        // SGLang answers a token outside ASCII with 500.
+        for (const reply of await sendGuarded("Bearer schl\u00fcssel")) {
+          // A load balancer may find the request malformed itself, in words of its own.
+          if (target.autoScalingGroup === undefined || reply.status !== 400) {
+            refused(reply);
+          }
+        }
+        return '401 on both /v1 routes, error="invalid_token", code invalid_api_key';
+      },
+    },
+    {
+      name: "GET /v1/models lists the model",
+      next: "compare the outputs of the stack with QWEN3_SERVED_MODEL in /etc/qwen3/embed.env on the machine",
+      async run() {
+        const reply = await client.send({ method: "GET", path: "/v1/models", authorization: "key" });
+        const list = reply.json as { object?: string; data?: { id: string }[] } | undefined;
+        const ids = Array.isArray(list?.data) ? list.data.map(({ id }) => id) : [];
+        expect(
+          reply.status === 200 && list?.object === "list" && ids.includes(target.model),
+          `${reply.status}: ${excerpt(reply.text)}`,
+        );
+        return `200, ${ids.join(", ")}`;
+      },
+    },
+    {
+      name: "GET /health needs no key",
+      next: "a load balancer or a monitor would see this endpoint as down: look at nginx's error log",
+      async run() {
+        const reply = await client.send({ method: "GET", path: "/health" });
+        expect(reply.status === 200, `${reply.status}: ${excerpt(reply.text)}`);
+        return `200 ${excerpt(reply.text, 60)}`;
+      },
+    },
+    {
+      name: "other paths are not found",
+      next: "take the route out of nginx's configuration at once: SGLang's own routes can stop or change the server",
+      async run() {
+        const found = await wrongReplies(
+          CLOSED_PATHS.map((path) => ({ method: "GET", path, authorization: "key" })),
+          (reply) => {
+            expect(reply.status === 404, String(reply.status));
+            apiError(reply);
+          },
+        );
+        expect(found.length === 0, found.join("; "));
+        return `${CLOSED_PATHS.length} of ${CLOSED_PATHS.length} are 404 with a valid key, ${CLOSED_PATHS.slice(1, 4).join(" ")} …`;
+      },
+    },
+    {
+      name: "other methods are not allowed",
+      next: "compare the routes in nginx's configuration: POST /v1/embeddings, GET /v1/models, GET /health",
+      async run() {
+        const allowed = await wrongReplies(
+          WRONG_METHODS.map(({ method, path }) => ({ method, path, authorization: "key" })),
+          (reply, i) => {
+            expect(reply.status === 405, String(reply.status));
+            apiError(reply);
+            const allow = String(reply.headers.allow ?? "");
+            const wanted = WRONG_METHODS[i]?.allow ?? "";
+            expect(allow.split(/[\s,]+/).includes(wanted), `405 with Allow: ${allow || "nothing"}`);
+          },
+        );
+        expect(allowed.length === 0, allowed.join("; "));
+        return WRONG_METHODS.map(({ method, path }) => `${method} ${path}`)
+          .join(", ")
+          .concat(" are 405 with Allow");
+      },
+    },
+  ];
+
+  /** Every call whose reply the test rejects, with what was seen. */
+  async function wrongReplies(calls: Call[], test: (reply: Reply, index: number) => void): Promise<string[]> {
+    const replies = await Promise.all(calls.map((call) => client.send(call)));
+    return replies.flatMap((reply, i) => {
+      try {
+        test(reply, i);
+        return [];
+      } catch (error) {
+        return [`${calls[i]?.method} ${calls[i]?.path}: ${(error as Error).message}`];
+      }
+    });
+  }
+}
+
+/** @returns the challenge of a 401 in OpenAI's shape */
+function refused(reply: Reply): string {
+  expect(reply.status === 401, `${reply.status} instead of 401: ${excerpt(reply.text)}`);
+  const { type } = apiError(reply);
+  expect(type === "invalid_request_error", `401 of type ${type} instead of invalid_request_error`);
+  const challenge = String(reply.headers["www-authenticate"] ?? "");
+  expect(
+    /^Bearer realm=/.test(challenge),
+    `WWW-Authenticate is ${JSON.stringify(challenge)} instead of Bearer`,
+  );
+  return challenge;
+}

@@ -1,0 +1,62 @@
+import { describe, expect, it } from "vitest";
+import { type CapacityChoice, capacityAdvice } from "../../components/compute/purchaseOption";
+
+const choice: CapacityChoice = {
+  capacity: { kind: "on-demand" },
+  instanceType: "p4d.24xlarge",
+  zones: ["us-east-1a"],
+  offered: ["us-east-1a", "us-east-1b", "us-east-1d"],
+  vcpus: 96,
+};
+
+/** As AWS words it, through the provider. */
+const NONE =
+  "creating EC2 Instance: operation error EC2: RunInstances, exceeded maximum number of attempts, 25, https response error " +
+  "StatusCode: 500, RequestID: 1, api error InsufficientInstanceCapacity: We currently do not have sufficient p4d.24xlarge " +
+  "capacity in the Availability Zone you requested (us-east-1a).";
+
+describe("capacityAdvice", () => {
+  it("names the other zones, the setting and the type", () => {
+    expect(capacityAdvice(NONE, choice)).toBe(
+      "AWS has no p4d.24xlarge to give now as on-demand in us-east-1a: set availabilityZone to another zone that offers it " +
+        "(us-east-1b, us-east-1d), set capacity to reservation or capacity-block with one that you hold, or change instanceType.",
+    );
+  });
+
+  it("names another region where no other zone offers the type", () => {
+    expect(capacityAdvice(NONE, { ...choice, offered: ["us-east-1a"] })).toMatch(
+      /set aws:region to another one/,
+    );
+  });
+
+  it.each([
+    "Launching a new EC2 instance. Status Reason: There is no Spot capacity available that matches your request.",
+    "UnfulfillableCapacity",
+  ])("sends spot to on-demand: %s", (error) => {
+    expect(capacityAdvice(error, { ...choice, capacity: { kind: "spot" } })).toMatch(
+      /set capacity to on-demand/,
+    );
+  });
+
+  it("points at the reservation that is full", () => {
+    const capacity = { kind: "capacity-block", reservationId: "cr-0123456789abcdef0" } as const;
+    expect(capacityAdvice("ReservationCapacityExceeded: no room", { ...choice, capacity })).toMatch(
+      /cr-0123456789abcdef0 has no room .* change capacityReservationId, availabilityZone or capacity/,
+    );
+  });
+
+  it("tells a quota from a lack", () => {
+    const error =
+      "VcpuLimitExceeded: You have requested more vCPU capacity than your current vCPU limit of 0 allows";
+    expect(capacityAdvice(error, choice)).toMatch(
+      /quota is too small for p4d.24xlarge, which counts 96 vCPUs .*L-417A185B/,
+    );
+  });
+
+  it.each(["UnauthorizedOperation: You are not authorized", "InvalidAMIID.NotFound", ""])(
+    "has nothing to say of another error: %s",
+    (error) => {
+      expect(capacityAdvice(error, choice)).toBeUndefined();
+    },
+  );
+});
