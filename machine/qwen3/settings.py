@@ -14,7 +14,7 @@ SHORTEST_VECTOR = 32
 
 @dataclass(frozen=True)
 class Settings:
-    """A worker's settings; docs/machine.md says what each one means."""
+    """A worker's settings; docs/reference/machine.md says what each one means."""
 
     served_model: str
     """The name that answers carry."""

@@ -106,6 +106,6 @@ export const HOSTED: readonly (Price & { name: string })[] = [
 
 /**
  * Tokens a second and GPU that are assumed when nobody says better: half of what the arithmetic of the model (about
- * 8 GFLOP a token) leaves of an A100's peak of 312 TFLOP/s. Measured on an H100 alone, in docs/performance.md.
+ * 8 GFLOP a token) leaves of an A100's peak of 312 TFLOP/s. Measured on an H100 alone, in docs/evidence/performance.md.
  */
 export const ASSUMED_TOKENS_PER_SECOND = 20_000;

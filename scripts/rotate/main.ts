@@ -259,7 +259,7 @@ async function untilAnswered(
       if (elapsed() > FOLLOWED_WITHIN_SECONDS) {
         throw new Error(
           `${known}, but the endpoint answers ${reply?.status ?? "nothing"} to it after ${FOLLOWED_WITHIN_SECONDS} s ` +
-            `instead of ${status}; see \`journalctl -u qwen3-keys\` on the machine, and docs/rotation.md`,
+            `instead of ${status}; see \`journalctl -u qwen3-keys\` on the machine, and docs/guides/key-rotation.md`,
         );
       }
       await sleep(500);

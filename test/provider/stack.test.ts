@@ -32,7 +32,7 @@ const PLANNED = NAMES.filter(([, { planOnly }]) => planOnly).map(([name]) => nam
 const outcomes: Record<string, Promise<Outcome>> = {};
 const configurations: Record<string, Configuration> = {};
 
-const POLICY = join(ROOT, "docs", "deployer-policy.json");
+const POLICY = join(ROOT, "docs/reference/deployer-policy.json");
 
 interface Policy {
   Statement: { Sid: string; Action: string[] }[];
@@ -40,7 +40,7 @@ interface Policy {
 
 const policy = JSON.parse(readFileSync(POLICY, "utf8")) as Policy;
 
-/** What weights in a bucket of the deployer's own need besides, as docs/deployer.md says. */
+/** What weights in a bucket of the deployer's own need besides, as docs/guides/deployer.md says. */
 const READ_MODEL = {
   Sid: "ReadModel",
   Effect: "Allow",
@@ -48,7 +48,7 @@ const READ_MODEL = {
   Resource: ["arn:aws:s3:::qwen3-local-models", "arn:aws:s3:::qwen3-local-models/*"],
 };
 
-/** Statements for what this layer does not do; docs/deployer.md says what each is for. */
+/** Statements for what this layer does not do; docs/guides/deployer.md says what each is for. */
 const UNSEEN = ["ChangeInPlace", "ChangeNamedInPlace", "FirstUse", "Verify"];
 
 /** What an account can attach: characters without white space. */
@@ -174,7 +174,7 @@ describe("the deployer's policy", () => {
   });
 });
 
-describe("docs/provider-layer-resources.md", () => {
+describe("docs/evidence/provider-layer-resources.md", () => {
   it("says what was applied and what was only planned", async () => {
     const rows = new Map<string, Record<"applied" | "planned", string[]>>();
     for (const [name] of NAMES) {
@@ -198,7 +198,7 @@ describe("docs/provider-layer-resources.md", () => {
       ...table,
       "",
     ].join("\n");
-    await expect(text).toMatchFileSnapshot(join(ROOT, "docs", "provider-layer-resources.md"));
+    await expect(text).toMatchFileSnapshot(join(ROOT, "docs/evidence/provider-layer-resources.md"));
   });
 });
 

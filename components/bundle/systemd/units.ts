@@ -9,7 +9,7 @@ export interface Units {
   enable: string[];
 }
 
-/** systemd's part of the machine. docs/machine.md says what each unit is for. */
+/** systemd's part of the machine. docs/reference/machine.md says what each unit is for. */
 export function units(
   config: Pick<BundleConfig, "accelerator" | "workers" | "modelSource" | "fleet">,
 ): Units {
@@ -149,7 +149,7 @@ KillMode=mixed
 TimeoutStopSec=90
 OOMPolicy=stop
 LimitNOFILE=65536
-# As far as CUDA allows; docs/machine.md says what was kept out and why.
+# As far as CUDA allows; docs/reference/machine.md says what was kept out and why.
 UMask=0077
 CapabilityBoundingSet=
 ProtectSystem=strict

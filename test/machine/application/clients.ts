@@ -206,7 +206,7 @@ export function clients(open: () => ApplicationFolder): void {
     expect(recorder.exchanges[0]!.request.instruction).toBe(INSTRUCTION);
   });
 
-  describe("what docs/clients.md says of the defaults", () => {
+  describe("what docs/guides/clients.md says of the defaults", () => {
     it("openai for Python asks for base64 in one request, and takes no field that it does not know", async () => {
       expect((await callDefault("openai", "python")).status).toBe(0);
       expect(recorder.exchanges.map(({ request }) => request.encoding_format)).toEqual(["base64"]);

@@ -1,4 +1,4 @@
-"""Requests that schemathesis makes from docs/openapi.yaml, valid ones and broken ones, each answer held to it.
+"""Requests that schemathesis makes from docs/reference/openapi.yaml, valid ones and broken ones, each answer held to it.
 
     python schema.py openapi.yaml EXAMPLES SEED < target.json
 

@@ -21,10 +21,10 @@ interface Outcome {
 
 /** At least 20,000 requests that nobody sensible would send: none breaks a worker, each is answered in shape. */
 export function fuzz(machine: () => BootedMachine): void {
-  it("answers what schemathesis makes of docs/openapi.yaml as that says", async () => {
+  it("answers what schemathesis makes of docs/reference/openapi.yaml as that says", async () => {
     const box = machine();
     const outcome = await unharmed(box, "schemathesis", async () =>
-      python(["schema.py", join(ROOT, "docs", "openapi.yaml"), "1000", SEED], await target(box)),
+      python(["schema.py", join(ROOT, "docs/reference/openapi.yaml"), "1000", SEED], await target(box)),
     );
     expect(outcome.requests).toBeGreaterThan(1500);
     expect(outcome.statuses["200"]).toBeGreaterThan(100);
