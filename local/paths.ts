@@ -4,8 +4,7 @@ import { join } from "node:path";
 /** The project's own folder. */
 export const ROOT = join(__dirname, "..");
 
-/** What can be made again: the engine, images, packages, the machine's store. Named by content, never by date. */
-export const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "qwen3-embedding-stack");
+export { CACHE } from "../components/bundle/cache";
 
 /** Where everything stands that belongs to a stack on this machine. */
 export function stateRoot(env: NodeJS.ProcessEnv = process.env): string {

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { checkSettings, type RawSettings } from "../../components/settings/settings";
+import { checkSettings } from "../../components/settings/check";
+import type { RawSettings } from "../../components/settings/table";
 import { ROOT } from "../../local/paths";
 import { parseFlags, type Streams, UsageError } from "../lib/commandLine";
 import { type Assumptions, estimate, type Priced } from "./estimate";
@@ -83,7 +84,9 @@ function readSettings(stack: string): Priced {
     const given = isDeclaration && ("default" in declared || "value" in declared);
     values[short] = number(given ? (declared.value ?? declared.default) : value);
   }
-  return checkSettings(values);
+  const { region, ...own } = values;
+  const settings = checkSettings(own);
+  return { ...settings, region: String(region), instances: { min: settings.instancesMin } };
 }
 
 /** A share is text in Pulumi.yaml, which has no type for it. */

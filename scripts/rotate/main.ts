@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { DEFAULTS } from "../../components/settings/settings";
+import { SETTINGS } from "../../components/settings/table";
 import { parseFlags, UsageError } from "../lib/commandLine";
 import { Redactor } from "../lib/secrets";
 import { awsAccess, clientApiKeyUrn, clientSecretArn, openStack, type Stack } from "../lib/stack";
@@ -97,7 +97,7 @@ async function findSubject({ stack: name, client }: Options): Promise<Subject> {
     stack,
     client: client ?? first ?? "the first client",
     versions: new SecretVersions(secretArn, awsAccess(stack)),
-    graceSeconds: Number(stack.setting("keyGraceSeconds") ?? DEFAULTS.keyGraceSeconds),
+    graceSeconds: Number(stack.setting("keyGraceSeconds") ?? SETTINGS.keyGraceSeconds.default),
   };
 }
 

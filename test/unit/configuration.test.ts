@@ -1,9 +1,10 @@
 import fc from "fast-check";
-import { describe, expect, it, vi } from "vitest";
-import { checkSettings, type RawSettings } from "../../components/settings/settings";
+import { describe, expect, it } from "vitest";
+import { checkSettings } from "../../components/settings/check";
+import type { RawSettings } from "../../components/settings/table";
 import { runProgram } from "./fakes/program";
 
-const usable: RawSettings = { region: "us-east-1", allowedCidrs: ["203.0.113.0/24"] };
+const usable: RawSettings = { allowedCidrs: ["203.0.113.0/24"] };
 
 /** Mostly what is allowed, often at its limits, and things that people write by mistake. */
 const mixed = <T>(right: fc.Arbitrary<T>, ...wrong: unknown[]): fc.Arbitrary<unknown> =>
@@ -33,7 +34,11 @@ const configuration = fc.record(
     ),
     accelerator: mixed(fc.constantFrom("cuda", "cuda", "cpu"), "tpu", true),
     availabilityZone: mixed(fc.constantFrom("", "us-east-1a", "us-east-1b"), "us-east-1", "b"),
-    capacity: mixed(fc.constantFrom("on-demand", "spot", "reservation", "capacity-block"), "reserved", 1),
+    purchaseOption: mixed(
+      fc.constantFrom("on-demand", "spot", "reservation", "capacity-block"),
+      "reserved",
+      1,
+    ),
     capacityReservationId: mixed(fc.constantFrom("", "cr-0123456789abcdef0"), "0123456789abcdef0"),
     cpuWorkers: mixed(fc.integer({ min: 1, max: 8 }), 0, 9),
     domain: mixed(
@@ -89,7 +94,7 @@ describe("any configuration", () => {
         refused += 1;
         const [first, ...rest] = said.split("\n");
         const last = rest.pop();
-        expect(first).toBe("The configuration is not usable, and nothing was changed:");
+        expect(first).toBe("The configuration is not valid, and nothing was changed:");
         expect(last).toMatch(/^Set a value with `pulumi config set/);
         expect(rest.length).toBeGreaterThan(0);
         for (const line of rest) {
@@ -113,7 +118,6 @@ describe("any configuration", () => {
       fc.asyncProperty(
         configuration.filter((config) => check(config).accepted),
         async (config) => {
-          vi.resetModules();
           const outcome = await runProgram({ allowedCidrs: usable.allowedCidrs, ...base, ...config }).then(
             ({ registered, outputs }) => ({ registered, outputs, said: "" }),
             (error: Error) => ({
