@@ -14,6 +14,8 @@ import { type FaultyAws, startFaultyAws } from "./faultyAws";
 export interface EngineEnvironment {
   stack: Stack;
   endpoint: string;
+  /** Variables of the engine: of another program beside this one, too. */
+  env: Record<string, string>;
   /** Folder with Pulumi's state, as it lies on disk. */
   backend: string;
   /** What Verification ran: one object of variables a run. */
@@ -88,6 +90,7 @@ async function prepareStack(
   return {
     stack: await openStack(workspace, runProgram),
     endpoint: emulator.url,
+    env: workspace.env,
     aws,
     failVerifications: (fail) =>
       fail ? writeFileSync(join(state, "fail"), "") : rmSync(join(state, "fail"), { force: true }),
