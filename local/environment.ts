@@ -1,13 +1,14 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { localEnvironmentFile, readLocalEnvironment, type Workspace } from "../scripts/lib/localEnvironment";
+import { CACHE, ROOT, stateFolder } from "../scripts/lib/paths";
 import { startEmulator } from "./aws/emulator";
 import { prepareEngine } from "./engine";
 import { buildImage } from "./image";
 import { publishModel } from "./model";
 import { createNetwork, deleteNetwork, type LocalNetwork } from "./network";
-import { CACHE, ROOT, stateFolder } from "./paths";
 import { endProcess, isAlive, startDetached } from "./process";
-import { createWorkspace, type Workspace } from "./workspace";
+import { createWorkspace } from "./workspace";
 
 const EMULATOR_PORT = 4566;
 const PROXY_PORT = 3128;
@@ -126,19 +127,13 @@ function assemble(
   };
 }
 
-function environmentPath(name: string): string {
-  return join(stateFolder(name), "environment.json");
-}
-
 /** The environment of that name, if one was prepared. */
 export function readEnvironment(name: string): Environment | undefined {
-  return existsSync(environmentPath(name))
-    ? (JSON.parse(readFileSync(environmentPath(name), "utf8")) as Environment)
-    : undefined;
+  return readLocalEnvironment(name) as Environment | undefined;
 }
 
 function writeEnvironment(environment: Environment): void {
-  writeFileSync(environmentPath(environment.name), `${JSON.stringify(environment, null, 2)}\n`, {
+  writeFileSync(localEnvironmentFile(environment.name), `${JSON.stringify(environment, null, 2)}\n`, {
     mode: 0o600,
   });
 }

@@ -3,8 +3,8 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FIRST_WORKER_PORT, type FleetMembership } from "../components/bundle/instanceConfig";
 import { nginxConf } from "../components/bundle/nginx";
+import { ROOT } from "../scripts/lib/paths";
 import { buildImage } from "./image";
-import { ROOT } from "./paths";
 
 export interface GatewayOptions {
   /** On 127.0.0.1. */

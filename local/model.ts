@@ -2,9 +2,9 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { CACHE } from "../scripts/lib/paths";
 import { ADMINISTRATOR } from "./aws/administrator";
 import { emulatorPython } from "./aws/emulator";
-import { CACHE } from "./paths";
 import { run } from "./process";
 
 const BUCKET = "qwen3-local-models";

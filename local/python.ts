@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { CACHE } from "./paths";
+import { CACHE } from "../scripts/lib/paths";
 import { run, runWithProgress } from "./process";
 
 /**

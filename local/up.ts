@@ -1,9 +1,10 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { OutputMap } from "@pulumi/pulumi/automation";
+import { CACHE, ROOT } from "../scripts/lib/paths";
+import { runProgram } from "../scripts/lib/program";
 import { inMachine, listInstances } from "./container";
 import type { Environment } from "./environment";
-import { CACHE, ROOT } from "./paths";
 import { runWithProgress } from "./process";
 import { openStack } from "./workspace";
 
@@ -38,12 +39,6 @@ export async function bringUp(environment: Environment): Promise<OutputMap> {
   } finally {
     stopFollowing();
   }
-}
-
-/** The same file that the plain command line runs. */
-export async function runProgram(): Promise<Record<string, unknown>> {
-  const { default: program } = await import("../index");
-  return program();
 }
 
 function write(text: string): void {

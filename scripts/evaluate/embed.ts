@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { excerpt } from "../lib/text";
 import type { EndpointClient } from "../verify/client";
-import { excerpt } from "../verify/row";
 
 const BATCH = 32;
 const CONNECTIONS = 4;

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
+import { excerpt } from "../lib/text";
 import { apiError, type Call, type EndpointClient, type Reply } from "./client";
-import { type Check, excerpt, expect } from "./row";
+import { type Check, expect } from "./row";
 import type { Target } from "./target";
 
 /**

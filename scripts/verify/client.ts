@@ -1,5 +1,6 @@
 import { Agent, type Dispatcher } from "undici";
-import { excerpt, expect } from "./row";
+import { excerpt } from "../lib/text";
+import { expect } from "./row";
 import { decodeBase64 } from "./vectors";
 
 export interface Call {

@@ -1,6 +1,6 @@
 import type { AwsAccess } from "../lib/aws";
 import { UsageError } from "../lib/commandLine";
-import { awsAccess, clientSecretArn, type Stack } from "../lib/stack";
+import { awsAccess, clientSecretArn, hasPublishedWeights, type Stack } from "../lib/stack";
 
 /** A first boot on AWS installs SGLang and fetches 8 GB of weights: 15 minutes and more. */
 export const DEFAULT_TIMEOUT_SECONDS = 45 * 60;
@@ -36,7 +36,7 @@ export function targetFromStack(stack: Stack, client: string | undefined): Targe
     instanceId,
     autoScalingGroup,
     secretArn: clientSecretArn(stack, client),
-    publishedWeights: stack.setting("publishedWeights") !== "false",
+    publishedWeights: hasPublishedWeights(stack),
     timeoutSeconds: DEFAULT_TIMEOUT_SECONDS,
     aws: awsAccess(stack),
   };

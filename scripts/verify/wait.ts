@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { describeError, excerpt } from "../lib/text";
 import type { EndpointClient, Reply } from "./client";
-import { describeError, excerpt } from "./row";
 
 export interface WaitOptions {
   timeoutMs: number;

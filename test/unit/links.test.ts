@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, it } from "vitest";
-import { ROOT } from "../../local/paths";
+import { ROOT } from "../../scripts/lib/paths";
 
 const pages = [
   "README.md",

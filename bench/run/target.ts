@@ -1,13 +1,13 @@
-import { UsageError } from "../scripts/lib/commandLine";
-import { readKey } from "../scripts/lib/secrets";
-import { awsAccess, clientSecretArn, openStack } from "../scripts/lib/stack";
-import type { Options } from "./options";
-import { type Endpoint, readCa } from "./sender";
+import { UsageError } from "../../scripts/lib/commandLine";
+import { readKey } from "../../scripts/lib/secrets";
+import { awsAccess, clientSecretArn, openStack } from "../../scripts/lib/stack";
+import { type Endpoint, readCa } from "../lib/sender";
+import type { RunOptions } from "./command";
 
 const MODEL = "Qwen3-Embedding-4B";
 
 /** What the options name: one endpoint, or two. @throws UsageError */
-export async function findEndpoints(options: Options, env: NodeJS.ProcessEnv): Promise<Endpoint[]> {
+export async function findEndpoints(options: RunOptions, env: NodeJS.ProcessEnv): Promise<Endpoint[]> {
   const first = options.stack
     ? await ofStack(options.stack, options.client, options.model, env)
     : {

@@ -5,7 +5,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { unsupported } from "../../local/preflight";
-import { UsageError } from "../../scripts/lib/commandLine";
 
 /** A GPU's kernels are compiled the first time. */
 const START_SECONDS = 900;
@@ -13,19 +12,17 @@ const START_SECONDS = 900;
 const TICKS_PER_SECOND = 100;
 
 /**
- * A benchmark with programs and a folder of its own, which are gone when it ends, also on a signal.
+ * Runs a benchmark that starts programs, and gives it a folder of its own. Both are gone when it ends, also on a signal.
  *
- * @param name what its errors begin with
- * @param options of the command line; undefined where it asked for the usage
- * @param measure answers the exit status
- * @returns the exit status: 2 for a command line that is wrong, 1 for a measurement that could not be made
+ * @throws Error where this machine cannot run it
  */
-export async function benchmark<Options>(
-  name: string,
-  usage: string,
-  parse: () => Options | undefined,
-  measure: (processes: Processes, folder: string, options: Options) => Promise<number>,
-): Promise<number> {
+export async function withProcesses<T>(
+  measure: (processes: Processes, folder: string) => Promise<T>,
+): Promise<T> {
+  const reason = unsupported();
+  if (reason) {
+    throw new Error(reason);
+  }
   const folder = mkdtempSync(join(tmpdir(), "qwen3-bench-"));
   const processes = new Processes(folder);
   const clean = async () => {
@@ -35,19 +32,7 @@ export async function benchmark<Options>(
   const stop = () => clean().finally(() => process.exit(130));
   process.once("SIGINT", stop).once("SIGTERM", stop);
   try {
-    const options = parse();
-    if (!options) {
-      console.log(usage);
-      return 0;
-    }
-    const reason = unsupported();
-    if (reason) {
-      throw new Error(reason);
-    }
-    return await measure(processes, folder, options);
-  } catch (error) {
-    console.error(`${name}: ${(error as Error).message}`);
-    return error instanceof UsageError ? 2 : 1;
+    return await measure(processes, folder);
   } finally {
     await clean();
   }
@@ -68,18 +53,20 @@ export class Processes {
   }
 
   /**
-   * @param any whether any answer will do, not only one of success
-   * @throws with the end of its log when a program ends before it answers, or does not in time
+   * Waits until a program replies.
+   *
+   * @param any whether any reply will do, not only one of success
+   * @throws with the end of its log when a program ends before it replies, or does not in time
    */
-  async untilAnswering(name: string, url: string, any = false): Promise<void> {
+  async untilReplying(name: string, url: string, any = false): Promise<void> {
     const { child, log } = this.#started.find((each) => each.name === name)!;
     const deadline = Date.now() + START_SECONDS * 1000;
-    const answers = () =>
+    const replies = () =>
       fetch(url).then(
         ({ ok }) => ok || any,
         () => false,
       );
-    while (!(await answers())) {
+    while (!(await replies())) {
       if (ended(child) || Date.now() > deadline) {
         throw new Error(`${name} did not start:\n${readFileSync(log, "utf8").slice(-2000)}`);
       }

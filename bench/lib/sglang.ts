@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { FIRST_WORKER_PORT } from "../../components/bundle/instanceConfig";
-import { CACHE, ROOT } from "../../local/paths";
 import { run } from "../../local/process";
+import { CACHE, ROOT } from "../../scripts/lib/paths";
+import type { Accelerator } from "./accelerators";
 import type { Processes } from "./processes";
 
 const FILES = join(ROOT, "machine");
@@ -25,9 +26,6 @@ export function sglangPython(): string {
   }
   return pythons[0];
 }
-
-export const ACCELERATORS = ["cpu", "cuda"] as const;
-export type Accelerator = (typeof ACCELERATORS)[number];
 
 /** What SGLang and the worker serve alike. */
 export interface Served {
@@ -51,7 +49,7 @@ export async function randomModel(python: string, accelerator: Accelerator, fold
 
 /**
  * SGLang's own HTTP server, with what the worker gives SGLang but for its tokenizer, which the server needs, and for
- * garbage collection, which it sees to by itself. Answers its base URL.
+ * garbage collection, which it configures itself. Returns its base URL.
  */
 export async function startBare(processes: Processes, served: Served, port: number): Promise<string> {
   const cpu = { device: "cpu", "attention-backend": "torch_native", dtype: "float32" };
@@ -65,7 +63,7 @@ export async function startBare(processes: Processes, served: Served, port: numb
     "random-seed": 0,
     host: "127.0.0.1",
     port,
-    // Neither server writes a line a request, which the door does.
+    // Neither server writes a line a request, which the worker does.
     "log-level": "warning",
   };
   const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
@@ -79,11 +77,11 @@ export async function startBare(processes: Processes, served: Served, port: numb
     ],
     environment(served, {}),
   );
-  await processes.untilAnswering("sglang", `http://127.0.0.1:${port}/ready`);
+  await processes.untilReplying("sglang", `http://127.0.0.1:${port}/ready`);
   return `http://127.0.0.1:${port}/v1`;
 }
 
-/** The stack's worker, as its unit starts it. Answers its base URL. */
+/** The stack's worker, as its unit starts it. Returns its base URL. */
 export async function startWorker(
   processes: Processes,
   served: Served,
@@ -101,12 +99,12 @@ export async function startWorker(
   });
   const root = `http://127.0.0.1:${FIRST_WORKER_PORT + index}`;
   processes.start("worker", served.python, ["-W", "ignore", "-m", "qwen3.worker", String(index)], env);
-  await processes.untilAnswering("worker", `${root}/health`);
+  await processes.untilReplying("worker", `${root}/health`);
   return `${root}/v1`;
 }
 
 function environment({ python, accelerator }: Served, more: Record<string, string>): NodeJS.ProcessEnv {
-  // SGLang on the CPU imports a part of vllm, which `cpu` stands in for. The tiny model has nothing to share out, and
+  // SGLang on the CPU imports a part of vllm, which the folder `cpu` replaces. The tiny model has nothing to share out, and
   // threads that wait for each other by spinning would be counted.
   const cpu = { PYTHONPATH: `${FILES}:${join(FILES, "cpu")}`, OMP_NUM_THREADS: "1" };
   // What compiles kernels comes with SGLang's packages.

@@ -19,6 +19,6 @@ export async function startGateway(
   const [file = "", ...args] = gateway.command;
   processes.start("nginx", file, args, { PATH: process.env.PATH });
   // To plain HTTP on its port for TLS it says 400.
-  await processes.untilAnswering("nginx", `http://127.0.0.1:${port}/`, true);
+  await processes.untilReplying("nginx", `http://127.0.0.1:${port}/`, true);
   return { url: `https://127.0.0.1:${port}/v1`, ca: gateway.certificate };
 }

@@ -10,7 +10,7 @@ export interface Plan {
   pace: Pace;
   /** For each shape and endpoint. */
   seconds: number;
-  /** FairQueue that each endpoint's time is cut into. */
+  /** How many each endpoint's time is cut into. */
   windows: number;
   /** Processor time that an endpoint's processes have taken so far, in seconds. */
   cpuSeconds?(endpoint: number): number;
