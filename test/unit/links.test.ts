@@ -5,6 +5,7 @@ import { ROOT } from "../../scripts/lib/paths";
 
 const pages = [
   "README.md",
+  "bench/README.md",
   "examples/app/README.md",
   ...readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".md"))
