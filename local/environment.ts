@@ -13,7 +13,7 @@ import { createWorkspace } from "./workspace";
 const EMULATOR_PORT = 4566;
 const PROXY_PORT = 3128;
 
-/** Everything that one local environment consists of besides its stack; kept as environment.json. */
+/** What one local environment consists of, its stack apart; kept as environment.json. */
 export interface Environment extends Workspace {
   name: string;
   state: string;
@@ -24,15 +24,15 @@ export interface Environment extends Workspace {
   prepared: boolean;
 }
 
-/** A step of the preparation, for whoever shows progress. */
+/** A step of the preparation, with a title for progress. */
 export interface Step {
   title: string;
   run: (onProgress: (line: string) => void) => Promise<string>;
 }
 
 /**
- * The steps that prepare an environment, in order. Each answers what it found or made, in a few words.
- * After the last one, {@link readEnvironment} answers the environment.
+ * The steps that prepare an environment, in order. Each returns what it found or made, in a few words.
+ * After the last one, {@link readEnvironment} returns the environment.
  */
 export function preparation(name: string): Step[] {
   const state = stateFolder(name);
@@ -92,7 +92,7 @@ export function preparation(name: string): Step[] {
   ];
 }
 
-/** Process 0 is nobody's. */
+/** Before anything runs; no process has the ID 0. */
 const NOTHING = { stackName: "", workDir: "", env: {}, emulatorPid: 0, proxyPid: 0, prepared: false };
 
 function assemble(

@@ -13,7 +13,7 @@ export async function bringUp(environment: Environment): Promise<OutputMap> {
   announceDownloads();
   Object.assign(process.env, environment.env);
   const stack = await openStack(environment, runProgram);
-  const stopFollowing = followMachines();
+  const stopFollowing = followInstances();
   try {
     const result = await stack.up({
       onOutput: write,
@@ -55,8 +55,8 @@ function announceDownloads(): void {
   );
 }
 
-/** Prints what the machine's own installation says, from the moment there is a machine. */
-function followMachines(): () => void {
+/** Prints what an instance's own installation says, from the moment there is an instance. */
+function followInstances(): () => void {
   const seen = new Map<string, string>();
   const timer = setInterval(async () => {
     for (const { instanceId } of listInstances()) {

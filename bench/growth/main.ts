@@ -43,7 +43,7 @@ export function measureGrowth(options: GrowthOptions, context: Context): Promise
   });
 }
 
-/** Milliseconds of the machine's time: what a request takes from the rate. */
+/** Milliseconds a request, as the rate has them. */
 function perRequest(window: Window): number {
   return 1000 / summarize([window]).requestsPerSecond;
 }

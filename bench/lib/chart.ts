@@ -1,7 +1,7 @@
 import type { Window } from "./load";
 import { Latencies } from "./statistics";
 
-/** One endpoint's answers to one shape, as they are drawn. */
+/** One endpoint's replies to one shape, as they are drawn. */
 export interface Series {
   name: string;
   windows: readonly Window[];

@@ -3,19 +3,19 @@ import { type Outcome, promptTokens, type Sender, type Shape } from "./sender";
 import { arrivals } from "./statistics";
 import type { Texts } from "./texts";
 
-/** `connections`: closed loop, each asks again once it is answered. `rate`: open loop, requests a second. */
+/** `connections`: closed loop, each sends again once it has its reply. `rate`: open loop, requests a second. */
 export type Pace = { connections: number } | { rate: number };
 
 /** Requests of one kind to one endpoint for a time. */
 export interface Window {
   outcomes: Outcome[];
-  /** From its start until its last answer; of a closed loop's connections, each until its own, on average. */
+  /** From its start until its last reply; of a closed loop's connections, each until its own, on average. */
   seconds: number;
   /** Processor time of the endpoint's own processes, where they are on this machine and counted. */
   cpuSeconds?: number;
 }
 
-/** Connections of an open loop: what arrives while all of them wait for an answer waits too. */
+/** Connections of an open loop: what arrives while all of them wait for a reply waits too. */
 export const OPEN_CONNECTIONS = 1024;
 
 /** A client's pause after a connection that failed: a loop of refused ones would measure nothing. */
@@ -40,13 +40,13 @@ export async function run(
   const ask = async (due?: number) => {
     const body = sender.body(texts.input(shape.batch), shape.format);
     const at = due ?? performance.now() - begin;
-    const answer = await sender.send(body);
+    const reply = await sender.send(body);
     const outcome = {
       at,
       milliseconds: performance.now() - begin - at,
-      status: answer.status,
-      tokens: answer.status === 200 ? promptTokens(answer.body) : 0,
-      bytes: answer.body.length,
+      status: reply.status,
+      tokens: reply.status === 200 ? promptTokens(reply.body) : 0,
+      bytes: reply.body.length,
     };
     outcomes.push(outcome);
     each(outcome);
@@ -60,7 +60,7 @@ export async function run(
   return { outcomes, seconds: await closed(ask, pace.connections, seconds, elapsed) };
 }
 
-/** Answers for how long its connections were busy, on average: while the last answer comes, the others have ended. */
+/** @returns how long its connections were busy, on average: while the last reply comes, the others have ended */
 async function closed(
   ask: () => Promise<Outcome>,
   connections: number,

@@ -1,6 +1,6 @@
 import { connectionsOf, type Pace, run, type Window } from "./load";
 import type { Measured } from "./report";
-import { checkAnswer, type Endpoint, promptTokens, Sender, type Shape } from "./sender";
+import { checkReply, type Endpoint, promptTokens, Sender, type Shape } from "./sender";
 import { generator } from "./statistics";
 import { Texts, wordsFor } from "./texts";
 
@@ -26,7 +26,7 @@ const WARM_UP_REQUESTS = 3;
  * Measures every shape on every endpoint. Two endpoints take turns, A B B A A B B A: a drift of the machine meets both
  * alike.
  *
- * @throws when an endpoint does not answer a first request of each shape as it should
+ * @throws when an endpoint does not reply to a first request of each shape as it should
  */
 export async function measure(plan: Plan, progress: Progress): Promise<Measured[]> {
   const senders = plan.endpoints.map((endpoint) => new Sender(endpoint, connectionsOf(plan.pace)));
@@ -48,9 +48,9 @@ export async function measure(plan: Plan, progress: Progress): Promise<Measured[
 /** Words of a text, by this endpoint's tokenizer. */
 function calibrate(sender: Sender, shape: Shape, random: () => number): Promise<number> {
   const count = async (text: string) => {
-    const answer = await sender.send(sender.body(JSON.stringify(text), "base64"));
-    checkAnswer(answer, { batch: 1, tokens: 0, format: "base64" });
-    return promptTokens(answer.body);
+    const reply = await sender.send(sender.body(JSON.stringify(text), "base64"));
+    checkReply(reply, { batch: 1, tokens: 0, format: "base64" });
+    return promptTokens(reply.body);
   };
   return wordsFor(shape.tokens, count, random);
 }
@@ -59,7 +59,7 @@ function calibrate(sender: Sender, shape: Shape, random: () => number): Promise<
 async function prepare(sender: Sender, shape: Shape, words: number, seed: number): Promise<Texts> {
   const texts = new Texts(words, generator(seed));
   for (let i = 0; i < WARM_UP_REQUESTS; i++) {
-    checkAnswer(await sender.send(sender.body(texts.input(shape.batch), shape.format)), shape);
+    checkReply(await sender.send(sender.body(texts.input(shape.batch), shape.format)), shape);
   }
   return texts;
 }

@@ -4,7 +4,7 @@ import type { Processes } from "./processes";
 const MAX_BODY_BYTES = 8 << 20;
 
 /**
- * The machine's nginx on this machine's loopback.
+ * An instance's nginx, on this machine's loopback.
  *
  * @param folder its own; holds its keys, in `gatewayKeys(folder)`
  * @returns its base URL, and the PEM of its certificate

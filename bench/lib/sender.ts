@@ -25,17 +25,17 @@ export interface Shape {
 export interface Outcome {
   /** When it was due, in milliseconds from the start of its window. */
   at: number;
-  /** From when it was due until the answer's last byte. */
+  /** From when it was due until the reply's last byte. */
   milliseconds: number;
   /** An HTTP status, or the code of what went wrong with the connection. */
   status: number | string;
   /** `usage.prompt_tokens`. */
   tokens: number;
-  /** Bytes of the answer's body. */
+  /** Bytes of the reply's body. */
   bytes: number;
 }
 
-export interface Answer {
+export interface Reply {
   status: number | string;
   body: Buffer;
 }
@@ -68,7 +68,7 @@ export class Sender {
       allowH2: false,
       headersTimeout: TIMEOUT_MS,
       bodyTimeout: TIMEOUT_MS,
-      // Said outright, because NODE_TLS_REJECT_UNAUTHORIZED=0 would otherwise turn verification off.
+      // Set explicitly, because NODE_TLS_REJECT_UNAUTHORIZED=0 would otherwise turn verification off.
       connect: protocol === "https:" ? { ca: endpoint.ca, rejectUnauthorized: true } : {},
     });
   }
@@ -77,16 +77,16 @@ export class Sender {
     return `{"model":${JSON.stringify(this.endpoint.model)},"input":${input},"encoding_format":"${format}"}`;
   }
 
-  async send(body: string): Promise<Answer> {
+  async send(body: string): Promise<Reply> {
     try {
-      const answer = await this.#agent.request({
+      const reply = await this.#agent.request({
         origin: this.#origin,
         path: this.#path,
         method: "POST",
         headers: this.#headers,
         body,
       });
-      return { status: answer.statusCode, body: Buffer.from(await answer.body.arrayBuffer()) };
+      return { status: reply.statusCode, body: Buffer.from(await reply.body.arrayBuffer()) };
     } catch (error) {
       const { code, name } = error as Error & { code?: string };
       return { status: code ?? name, body: Buffer.alloc(0) };
@@ -98,7 +98,7 @@ export class Sender {
   }
 }
 
-/** `usage.prompt_tokens` of an embedding list, without parsing megabytes where `usage` stands at the end. */
+/** `usage.prompt_tokens` of an embedding list, without parsing megabytes where `usage` is at the end. */
 export function promptTokens(body: Buffer): number {
   const end = body.subarray(Math.max(0, body.length - NEAR_END)).toString("latin1");
   const found = /"prompt_tokens":\s*(\d+)/.exec(end);
@@ -112,18 +112,21 @@ export function promptTokens(body: Buffer): number {
   }
 }
 
-/** @throws when an answer is not the whole list of vectors that was asked for */
-export function checkAnswer({ status, body }: Answer, shape: Shape): void {
+/** @throws when a reply is not the whole list of vectors that was asked for */
+export function checkReply({ status, body }: Reply, shape: Shape): void {
+  if (typeof status === "string") {
+    throw new Error(`the endpoint can't be reached: ${status}`);
+  }
   if (status !== 200) {
-    throw new Error(`the endpoint answers ${status}: ${body.toString().slice(0, 300)}`);
+    throw new Error(`the endpoint returned ${status}: ${body.toString().slice(0, 300)}`);
   }
   const { data } = JSON.parse(body.toString()) as { data?: { embedding: unknown }[] };
   if (!Array.isArray(data) || data.length !== shape.batch) {
-    throw new Error(`the endpoint answers ${data?.length ?? "no"} vectors to ${shape.batch} texts`);
+    throw new Error(`the endpoint returned ${data?.length ?? "no"} vectors to ${shape.batch} texts`);
   }
   const kind = shape.format === "base64" ? "string" : "object";
   if (data.some(({ embedding }) => typeof embedding !== kind)) {
-    throw new Error(`the endpoint does not answer in ${shape.format}`);
+    throw new Error(`the endpoint did not reply in ${shape.format}`);
   }
 }
 

@@ -14,7 +14,7 @@ const MARGIN = 7;
 /** Of the KV pool, in tokens. */
 const POOL = 2 * (CONTEXT + MARGIN);
 
-/** The machine's own Python with SGLang, which `npm start` has made. @throws where there is none yet */
+/** An instance's own Python with SGLang, which `npm start` has made. @throws where there is none yet */
 export function sglangPython(): string {
   const folder = join(CACHE, "store/venvs");
   const pythons = (existsSync(folder) ? readdirSync(folder) : [])
@@ -126,7 +126,7 @@ function pythonFolder(bin: string): string {
   return readdirSync(join(bin, "../lib")).find((name) => name.startsWith("python3")) ?? "python3";
 }
 
-/** Digests as qwen3-keys writes them: of these keys, of which the first is honoured by name `default`. */
+/** Digests as qwen3-keys writes them: of these keys, of which the first belongs to the client `default`. */
 export function writeKeys(folder: string, keys: readonly string[]): void {
   for (const copy of ["edge", "door"]) {
     mkdirSync(join(folder, copy), { recursive: true });

@@ -22,7 +22,7 @@ export class Latencies {
     return this.#histogram.totalCount;
   }
 
-  /** Milliseconds within which this share (0 to 1) was answered; NaN without any. */
+  /** Milliseconds within which this share (0 to 1) had a reply; NaN without any. */
   quantile(share: number): number {
     return this.count === 0 ? Number.NaN : this.#histogram.getValueAtPercentile(100 * share) / 1000;
   }
@@ -78,7 +78,7 @@ export function generator(seed: number): () => number {
 
 /**
  * When requests arrive, in milliseconds from the start: a Poisson process, as independent clients are. Decided in
- * advance, so that a server that answers late is not asked less.
+ * advance, so that a slow server gets no fewer requests.
  */
 export function arrivals(perSecond: number, seconds: number, random: () => number): number[] {
   const times: number[] = [];

@@ -4,7 +4,7 @@ import { Latencies, type Spread, spread } from "./statistics";
 /** What one endpoint did in one or more windows. */
 export interface Summary {
   requests: number;
-  /** By status or error code, of what was not answered 200. */
+  /** By status or error code, of what did not return 200. */
   errors: Record<string, number>;
   seconds: number;
   requestsPerSecond: number;
@@ -18,7 +18,7 @@ export interface Summary {
   latencies: Latencies;
 }
 
-/** Latencies and rates are of what was answered 200. */
+/** Latencies and rates are of what returned 200. */
 export function summarize(windows: readonly Window[]): Summary {
   const latencies = new Latencies();
   const errors: Record<string, number> = {};

@@ -12,10 +12,10 @@ const POOL = 64;
 /** Most tokens of one pass of calibration; what is longer is extrapolated. */
 const SAMPLE_WORDS = [20, 120] as const;
 
-/** Asks for the tokens of one text, by the answer's `usage`. */
+/** Asks for the tokens of one text, by the reply's `usage`. */
 export type CountTokens = (text: string) => Promise<number>;
 
-/** Texts of a length in tokens, each one different, so that none can be answered from what was asked before. */
+/** Texts of a length in tokens, each one different, so that no reply can come from a cache. */
 export class Texts {
   readonly #pool: string[];
   #next = 0;

@@ -11,13 +11,13 @@ const STACK_NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*
 export interface StackOutputs {
   /** Base URL for OpenAI's clients, `https://HOST/v1`. */
   endpoint: string;
-  /** PEM of the CA that signs the endpoint's certificate; empty where it is one that everybody trusts. */
+  /** PEM of the CA that signs the endpoint's certificate; empty where it is a public one. */
   caCertificate: string;
   model: string;
   /** Length of an embedding. */
   dimensions: number;
   region: string;
-  /** Of a single machine. */
+  /** Of a single instance. */
   instanceId?: string;
   /** Of a fleet. */
   autoScalingGroup?: string;

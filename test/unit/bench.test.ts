@@ -220,7 +220,7 @@ describe("the command", () => {
   test("says what the endpoint answered when it does not serve", async () => {
     const { status, out, err } = await bench(await endpoint("another"));
     expect(status).toBe(1);
-    expect(err).toMatch(/^bench: the endpoint answers 401/);
+    expect(err).toMatch(/^bench: the endpoint returned 401/);
     expect(out + err).not.toContain(KEY);
   });
 
