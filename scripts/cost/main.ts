@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { checkSettings, type RawSettings } from "../../components/settings/settings";
+import { checkSettings } from "../../components/settings/check";
+import type { RawSettings } from "../../components/settings/table";
 import { type Context, UsageError } from "../lib/commandLine";
 import { ROOT } from "../lib/paths";
 import type { CostOptions } from "./command";
@@ -33,7 +34,9 @@ export function readSettings(stack: string, folder: string = ROOT): Priced {
     const namespace = namespaces.find((each) => name.startsWith(each)) ?? "";
     values[name.slice(namespace.length)] = asNumber(writtenValue(value));
   }
-  return checkSettings(values);
+  const { region, ...own } = values;
+  const settings = checkSettings(own);
+  return { ...settings, region: String(region), instances: { min: settings.instancesMin } };
 }
 
 function readConfiguration(file: string): Configuration {

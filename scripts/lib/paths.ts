@@ -1,14 +1,13 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 
-/** The folder of this package in a user's cache and state folders. */
+/** The folder of this package in a user's state folder. */
 const PACKAGE = "qwen3-embedding-stack";
 
 /** The repository's own folder. */
 export const ROOT = join(__dirname, "..", "..");
 
-/** What can be made again: the engine, images, packages, what instances install. Named by content, never by date. */
-export const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), PACKAGE);
+export { CACHE } from "../../components/bundle/cache";
 
 /** Where this package keeps what belongs to a stack on the user's machine. */
 export function stateRoot(env: NodeJS.ProcessEnv = process.env): string {

@@ -1,4 +1,4 @@
-import { DEFAULTS } from "../../components/settings/settings";
+import { SETTINGS } from "../../components/settings/table";
 import type { Context } from "../lib/commandLine";
 import { awsAccess, clientSecretArn, openStack, type Stack } from "../lib/stack";
 import type { RotateOptions } from "./command";
@@ -23,7 +23,7 @@ export async function findSubject(
     stack,
     client: client ?? first ?? "the first client",
     versions: new SecretVersions(secretArn, awsAccess(stack), (key) => context.hide(key)),
-    graceSeconds: Number(stack.setting("keyGraceSeconds") ?? DEFAULTS.keyGraceSeconds),
+    graceSeconds: Number(stack.setting("keyGraceSeconds") ?? SETTINGS.keyGraceSeconds.default),
   };
 }
 

@@ -67,10 +67,10 @@ async function prepareStack(
 ): Promise<Omit<EngineEnvironment, "stop">> {
   const modelSha256 = await publishModel(emulator.url);
   const record = join(state, "verifications");
-  const npm = recordingNpm(state, record);
+  const node = recordingNode(state, record);
   const workspace = createWorkspace(state, "engine", {
     configuration,
-    path: `${npm}:${engine.path}`,
+    path: `${node}:${engine.path}`,
     awsEndpointUrl: aws.url,
     values: {
       awsEndpointUrl: aws.url,
@@ -107,16 +107,16 @@ async function prepareStack(
   };
 }
 
-/** A folder with an `npm` that notes its arguments and environment: there is no machine to verify at this layer. */
-function recordingNpm(state: string, record: string): string {
+/** A folder with a `node` that records its arguments and environment: there is no instance to verify at this layer. */
+function recordingNode(state: string, record: string): string {
   const folder = join(state, "bin");
   mkdirSync(folder);
   mkdirSync(record);
-  const npm = join(folder, "npm");
+  const node = join(folder, "node");
   writeFileSync(
-    npm,
+    node,
     `#!/bin/sh\nARGUMENTS="$*" env -0 > "${record}/$$"\n[ ! -e "${state}/fail" ] && echo verified\n`,
   );
-  chmodSync(npm, 0o755);
+  chmodSync(node, 0o755);
   return folder;
 }

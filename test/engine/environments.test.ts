@@ -98,7 +98,7 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
     const prod = await start({ configuration: "Pulumi.prod.yaml" });
     await up(prod);
     await unchanged(prod);
-    await set(prod, "capacity", "reservation");
+    await set(prod, "purchaseOption", "reservation");
     await expect(prod.stack.up()).rejects.toThrow(
       /capacityReservationId is not set[\s\S]*availabilityZone is not set/,
     );
