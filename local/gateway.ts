@@ -3,8 +3,8 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FIRST_WORKER_PORT, type FleetMembership } from "../components/bundle/instanceConfig";
 import { nginxConf } from "../components/bundle/nginx";
+import { ROOT } from "../scripts/lib/paths";
 import { buildImage } from "./image";
-import { ROOT } from "./paths";
 
 export interface GatewayOptions {
   /** On 127.0.0.1. */
@@ -21,13 +21,13 @@ export interface Gateway {
   certificate: string;
 }
 
-/** Below an edge's folder: what qwen3-keys writes on a machine. */
+/** In a gateway's folder: what qwen3-keys writes on an instance. */
 export function gatewayKeys(folder: string): string {
   return join(folder, "qwen3/keys");
 }
 
 /**
- * The machine's own nginx, from the image that local machines boot from, without a machine: its rendered nginx.conf is
+ * An instance's own nginx, from the image that local instances boot from, without an instance: its rendered nginx.conf is
  * unchanged but for paths, ports, the user and where it logs.
  *
  * @param folder its own, empty but for the keys

@@ -2,7 +2,7 @@
 
     PYTHONPATH=machine QWEN3_TEST_MODEL=FOLDER VENV/bin/python bench/gateway/auth.py [--profile]
 
-Calls the worker's ASGI app with an engine that answers at once: key, JSON, checks, tokens, turns, vectors to JSON, the
+Calls the worker's ASGI app with an engine that replies at once: key, JSON, checks, tokens, queue, vectors to JSON, the
 line of log. FOLDER holds a tokenizer.json and a config.json, such as local/makeRandomModel.py makes. Prints the least of
 several rounds, which other work on the machine disturbs least.
 """
@@ -20,13 +20,13 @@ from pathlib import Path
 
 import numpy as np
 
-KEY = "bench-door-key"
+KEY = "bench-auth-key"
 TEXT = "the of and to in is that it"
 ROUNDS = 7
 
 
 class InstantEngine:
-    """Stands in for qwen3.worker.engine.Engine."""
+    """In place of qwen3.worker.engine.Engine."""
 
     def __init__(self, dimensions: int) -> None:
         vectors = np.random.default_rng(0).standard_normal((128, dimensions), dtype=np.float32)
@@ -95,7 +95,7 @@ async def cost(app, body: bytes, count: int) -> float:
     for _ in range(count):
         status = await ask(app, body)
         if status != 200:
-            sys.exit(f"the app answers {status}")
+            sys.exit(f"the app returned {status}")
     return 1000 * (time.process_time() - begin) / count
 
 

@@ -5,8 +5,8 @@ import type { Stack } from "@pulumi/pulumi/automation";
 import { type Emulator, startEmulator } from "../../local/aws/emulator";
 import { type Engine, prepareEngine } from "../../local/engine";
 import { publishModel } from "../../local/model";
-import { runProgram } from "../../local/up";
 import { createWorkspace, openStack } from "../../local/workspace";
+import { runProgram } from "../../scripts/lib/program";
 import { freePort } from "../freePort";
 import { type FaultyAws, startFaultyAws } from "./faultyAws";
 

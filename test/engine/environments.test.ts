@@ -10,8 +10,8 @@ import {
 import type { EngineEvent } from "@pulumi/pulumi/automation";
 import { afterEach, describe, expect, it } from "vitest";
 import { ADMINISTRATOR } from "../../local/aws/administrator";
-import { ROOT } from "../../local/paths";
 import { unsupported } from "../../local/preflight";
+import { ROOT } from "../../scripts/lib/paths";
 import { type EngineEnvironment, startEngineEnvironment, type Variant } from "./environment";
 
 const SETTING = "qwen3-embedding-stack:";

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { InputError, type Props, type ResourceDefinition } from "../framework";
-import { arn, ec2Id, currentRegion } from "./account";
+import { arn, currentRegion, ec2Id } from "./account";
 
 /** Addresses that are taken, kept in the environment's folder: providers come and go with each update. */
 interface Addresses {

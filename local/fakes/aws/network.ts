@@ -1,5 +1,5 @@
 import type { Props, ResourceDefinition } from "../framework";
-import { arn, ec2Id, currentRegion } from "./account";
+import { arn, currentRegion, ec2Id } from "./account";
 
 const RULE = {
   inputs: [

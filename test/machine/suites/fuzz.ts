@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { text as readText } from "node:stream/consumers";
 import { expect, it } from "vitest";
 import { leaderPid } from "../../../local/container";
-import { ROOT } from "../../../local/paths";
 import { pythonWith } from "../../../local/python";
+import { ROOT } from "../../../scripts/lib/paths";
 import type { BootedMachine } from "../container";
 import { report } from "../report";
 
