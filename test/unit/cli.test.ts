@@ -72,6 +72,20 @@ describe.each(OPTIONS.map(([build, options]) => [build.name, build, options] as 
   },
 );
 
+it.each([
+  [[], /^rotate: --stack is not set: the stack whose key it is\n$/],
+  [
+    ["--stack", "a", "--revoke-now", "--revoke-previous"],
+    /^rotate: option '--revoke-now' cannot be used with option '--revoke-previous'\n$/,
+  ],
+  [["--stak", "a"], /^rotate: unknown option '--stak' \(Did you mean --stack\?\)\n$/],
+  [["--stack", "a", "b"], /^rotate: too many arguments/],
+])("rotate refuses %j", async (argv, message) => {
+  const { status, stderr } = await runCommand(rotateCommand, argv);
+  expect(status).toBe(2);
+  expect(stderr).toMatch(message);
+});
+
 describe("npm scripts", () => {
   const ofPrograms = Object.entries(NPM_SCRIPTS).filter(([, command]) => command.includes("cli.ts"));
 
