@@ -2,9 +2,9 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, wri
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ROOT } from "../../local/paths";
 import { unsupported } from "../../local/preflight";
 import { run } from "../../local/process";
+import { ROOT } from "../../scripts/lib/paths";
 import { type EngineEnvironment, startEngineEnvironment } from "./environment";
 
 /**
