@@ -12,7 +12,7 @@ export async function lookUp<T>(what: string, call: Promise<T>): Promise<T> {
   } catch (error) {
     const reason = (error as Error).message;
     throw new pulumi.RunError(
-      `AWS could not be asked for ${what}. Nothing was changed. ${advice(reason)} The provider returned: ${reason}`,
+      `The look-up of ${what} failed. Nothing was changed. ${advice(reason)} The provider returned: ${reason}`,
     );
   }
 }

@@ -54,7 +54,7 @@ async function zonesOffering(
   opts: pulumi.InvokeOptions,
 ): Promise<string[]> {
   const { locations } = await lookUp(
-    `which zones offer ${instanceType}`,
+    `the zones that offer ${instanceType}`,
     ec2.getInstanceTypeOfferings(
       {
         locationType: "availability-zone",

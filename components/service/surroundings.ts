@@ -23,7 +23,7 @@ export async function lookUpSurroundings(
   settings: Settings,
   opts: pulumi.InvokeOptions,
 ): Promise<Surroundings> {
-  const { region } = await lookUp("its region", getRegion({}, opts));
+  const { region } = await lookUp("the provider's region", getRegion({}, opts));
   await requireReadable(settings.modelSource, opts);
   await requireMirrored(settings.packageMirror, opts);
   const placement = await resolvePlacement({ ...settings, region }, opts);

@@ -1,6 +1,8 @@
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import { LocalWorkspace, type Stack } from "@pulumi/pulumi/automation";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { unsupported } from "../../local/preflight";
 import { run } from "../../local/process";
@@ -32,6 +34,9 @@ const [, , operation] = process.argv;
 })().catch((error) => { console.error(error.message); process.exitCode = 1; });
 `;
 
+/** By its path: the engine's environment has a `node` that only records what it was to verify. */
+const NODE = join(ROOT, "node_modules/.bin/node");
+
 interface StateResource {
   urn: string;
   type: string;
@@ -52,20 +57,23 @@ describe.skipIf(unsupported() !== undefined)("the package, in a program of its o
   /** One operation of the program's stack. */
   async function drive(operation: "up" | "preview" | "destroy"): Promise<string> {
     const loader = join(ROOT, "node_modules/tsx/dist/loader.mjs");
-    return run(join(ROOT, "node_modules/.bin/node"), ["--import", loader, "driver.js", operation], {
+    return run(NODE, ["--import", loader, "driver.js", operation], {
       cwd: folder,
       env: { ...process.env, ...environment.env },
     });
   }
 
   beforeAll(async () => {
+    // Of before the environment, and without what npm tells its children: this is another program.
+    const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));
     environment = await startEngineEnvironment();
     folder = mkdtempSync(join(tmpdir(), "qwen3-package-"));
     cpSync(join(ROOT, "examples/component"), folder, { recursive: true });
-    const packed = await run("npm", ["pack", "--silent", "--pack-destination", folder], { cwd: ROOT });
-    const archive = packed.trim().split("\n").at(-1)!;
+    await run("npm", ["pack", "--silent", "--pack-destination", folder], { cwd: ROOT, env: clean });
+    const archive = readdirSync(folder).find((file) => file.endsWith(".tgz"))!;
     await run("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", `./${archive}`], {
       cwd: folder,
+      env: clean,
     });
     writeFileSync(join(folder, "driver.js"), DRIVER);
     const config = {
@@ -102,7 +110,7 @@ describe.skipIf(unsupported() !== undefined)("the package, in a program of its o
       include: ["index.ts"],
     };
     writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(tsconfig));
-    await run(join(ROOT, "node_modules/.bin/tsc"), ["-p", folder], { cwd: folder });
+    await run(NODE, [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", folder], { cwd: folder });
   });
 
   it("creates two services side by side, one of them in another region by an explicit provider", async () => {
@@ -147,9 +155,7 @@ describe.skipIf(unsupported() !== undefined)("the package, in a program of its o
 
   it("carries a verify that runs", async () => {
     const cli = join(folder, "node_modules/qwen3-embedding-stack/dist/scripts/cli.js");
-    expect(
-      await run(join(ROOT, "node_modules/.bin/node"), [cli, "verify", "--help"], { cwd: folder }),
-    ).toMatch(/--from-env/);
+    expect(await run(NODE, [cli, "verify", "--help"], { cwd: folder })).toMatch(/--from-env/);
   });
 
   it("has nothing to change a second time", async () => {
@@ -169,5 +175,71 @@ describe.skipIf(unsupported() !== undefined)("the package, in a program of its o
     const state = join(environment.backend, ".pulumi/stacks/two-embedding-services/test.json");
     const { checkpoint } = JSON.parse(readFileSync(state, "utf8"));
     expect(checkpoint.latest.resources ?? []).toEqual([]);
+  });
+
+  describe("as a package for other languages", () => {
+    /** As an SDK that `pulumi package add` generates registers it: the engine has the provider construct it. */
+    class RemoteService extends pulumi.ComponentResource {
+      declare readonly endpoint: pulumi.Output<string>;
+      declare readonly secretArns: pulumi.Output<Record<string, string>>;
+
+      constructor(name: string, args: pulumi.Inputs) {
+        const outputs = { endpoint: undefined, secretArns: undefined };
+        super("qwen3-embedding:index:EmbeddingService", name, { ...args, ...outputs }, {}, true);
+      }
+    }
+
+    /** The stack of a program that uses the package. */
+    async function openStack(args: pulumi.Inputs): Promise<Stack> {
+      const program = async () => {
+        const { endpoint, secretArns } = new RemoteService("remote", args);
+        return { endpoint, secretArns };
+      };
+      const stack = await LocalWorkspace.createOrSelectStack(
+        { stackName: "remote", projectName: "other-language", program },
+        { envVars: environment.env },
+      );
+      await stack.setConfig("aws:region", { value: "eu-central-1" });
+      return stack;
+    }
+
+    const args = () => ({
+      allowedCidrs: ["203.0.113.0/24"],
+      clients: ["search"],
+      awsEndpointUrl: environment.aws.url,
+    });
+
+    beforeAll(() => {
+      const loader = join(ROOT, "node_modules/tsx/dist/loader.mjs");
+      const host = join(__dirname, "pluginHost.ts");
+      const provider = join(folder, "pulumi-resource-qwen3-embedding");
+      writeFileSync(provider, `#!/bin/sh\nexec "${NODE}" --import "${loader}" "${host}" "$@"\n`, {
+        mode: 0o755,
+      });
+      environment.env.PATH = `${folder}:${environment.env.PATH}`;
+      process.env.PATH = environment.env.PATH;
+    });
+
+    it("refuses wrong arguments with the setting, the value and what is allowed", async () => {
+      const stack = await openStack({ ...args(), contextLength: 1, instanceTyp: "g6e.xlarge" });
+      await expect(stack.up()).rejects.toThrow(
+        /instanceTyp is no setting; allowed: instanceType[\s\S]*contextLength is 1; allowed: a whole number of tokens/,
+      );
+    });
+
+    it("is constructed by the engine from its flat arguments, and destroyed", async () => {
+      const stack = await openStack(args());
+      const { outputs } = await stack.up();
+      expect(outputs.endpoint!.value).toMatch(/^https:\/\/10\.213\.250\.\d+\/v1$/);
+      expect(outputs.secretArns!.value).toEqual({ search: expect.stringContaining(":eu-central-1:") });
+      const { deployment } = await stack.exportStack();
+      const instance = deployment.resources.find(
+        ({ type }: { type: string }) => type === "aws:ec2/instance:Instance",
+      );
+      expect(instance.urn).toContain(
+        "qwen3-embedding:index:EmbeddingService$qwen3-embedding-stack:index:EmbeddingService",
+      );
+      await stack.destroy();
+    });
   });
 });
