@@ -1,3 +1,4 @@
+import "./scripts/lib/nodeVersion";
 import * as pulumi from "@pulumi/pulumi";
 import { Budget, EmbeddingService, loadSettings, serviceArgs, stackName, Verification } from "./components";
 

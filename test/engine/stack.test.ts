@@ -130,7 +130,7 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     const key = await readSecret(outputs.secretArn!.value);
     const [run] = environment.verifications();
     expect(run).toMatchObject({
-      ARGUMENTS: "run --silent verify -- --from-env",
+      ARGUMENTS: "--import tsx scripts/cli.ts verify --from-env",
       VERIFY_ENDPOINT: outputs.endpoint!.value,
       VERIFY_SECRET_ARN: outputs.secretArn!.value,
     });
