@@ -1,6 +1,7 @@
-import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { CACHE, ROOT } from "../scripts/lib/paths";
+import { type FakeProvider, writeFakeProviders } from "./fakeProviders";
 import { run, runWithProgress } from "./process";
 
 /** The engine that is built where Pulumi's own site cannot be reached: the newest one that is a Go module. */
@@ -24,7 +25,7 @@ export interface Engine {
  */
 export async function prepareEngine(providers: string, onProgress: (line: string) => void): Promise<Engine> {
   const found = onPath() ?? (await lazyInstaller(onProgress)) ?? (await build(onProgress));
-  await fakes(found, providers, onProgress);
+  await writeFakeProviders(providers, await fakedProviders(found, onProgress));
   return { ...found, path: [join(found.pulumi, ".."), providers, process.env.PATH].join(delimiter) };
 }
 
@@ -104,27 +105,16 @@ async function build(onProgress: (line: string) => void): Promise<Found> {
   return { pulumi: target, origin: `built from its Go module, ${ENGINE_VERSION}`, built: true };
 }
 
-/**
- * Fills a folder for PATH with the fakes that are needed: AWS's always, another one where the real plugin
- * cannot be installed. Where the engine itself had to be built, no plugin can.
- */
-async function fakes(found: Found, folder: string, onProgress: (line: string) => void): Promise<void> {
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
+/** The providers that are faked: AWS's always, another one if the real plugin cannot be installed. A built engine has none. */
+async function fakedProviders(found: Found, onProgress: (line: string) => void): Promise<FakeProvider[]> {
+  const names = Object.keys(PLUGINS) as (keyof typeof PLUGINS)[];
   const needed = await Promise.all(
-    Object.entries(PLUGINS).map(async ([name, version]) => {
-      const reachable = !found.built && (await installs(found.pulumi, name, version, onProgress));
+    names.map(async (name) => {
+      const reachable = !found.built && (await installs(found.pulumi, name, PLUGINS[name], onProgress));
       return reachable ? [] : [name];
     }),
   );
-  for (const name of ["aws", ...needed.flat()]) {
-    const script = join(folder, `pulumi-resource-${name}`);
-    writeFileSync(
-      script,
-      `#!/bin/sh\nexec "${join(ROOT, "local", "fakes", "bin", `pulumi-resource-${name}`)}" "$@"\n`,
-    );
-    chmodSync(script, 0o755);
-  }
+  return ["aws", ...needed.flat()];
 }
 
 function installs(

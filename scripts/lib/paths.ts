@@ -4,8 +4,8 @@ import { join } from "node:path";
 /** The folder of this package in a user's state folder. */
 const PACKAGE = "qwen3-embedding-stack";
 
-/** The repository's own folder. */
-export const ROOT = join(__dirname, "..", "..");
+/** The repository's own folder. A bundle of its code, which is elsewhere, is told. */
+export const ROOT = process.env.QWEN3_ROOT ?? join(__dirname, "..", "..");
 
 export { CACHE } from "../../components/bundle/cache";
 

@@ -11,7 +11,7 @@ import * as random from "@pulumi/random";
 import * as tls from "@pulumi/tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { prepareEngine } from "../../local/engine";
-import { ROOT } from "../../scripts/lib/paths";
+import { writeFakeProviders } from "../../local/fakeProviders";
 
 /** The fakes of random, command and tls, by the real engine: what the program and its rotation rely on. */
 
@@ -23,7 +23,9 @@ beforeAll(async () => {
   mkdirSync(backend);
   const engine = await prepareEngine(join(state, "providers"), () => undefined);
   // The fakes are what is tested, wherever the real ones could be installed as well.
-  path = [join(ROOT, "local", "fakes", "bin"), engine.path].join(":");
+  const fakes = join(state, "fakes");
+  await writeFakeProviders(fakes, ["aws", "command", "random", "tls"]);
+  path = [fakes, engine.path].join(":");
   process.env.PATH = path;
 });
 
