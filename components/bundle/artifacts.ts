@@ -14,8 +14,8 @@ export interface ArtifactsArgs {
 }
 
 /**
- * The stack's own bucket: encrypted, private, TLS only. It carries the bundle, named by its digest, and an
- * index that the machine polls. What is in the index (clients, grace) changes without a new machine.
+ * The stack's own bucket: encrypted, private, TLS only. It holds the bundle, named by its digest, and an index that
+ * instances poll. What is in the index (clients, grace) changes without a new instance.
  */
 export class Artifacts extends pulumi.ComponentResource {
   readonly bucket: pulumi.Output<string>;
@@ -113,7 +113,7 @@ export class Artifacts extends pulumi.ComponentResource {
 
 /** A file for the engine to upload, so that state keeps the bundle's digest and not its bytes. */
 function writeToCache(bundle: Bundle): string {
-  const folder = join(__dirname, "..", "node_modules", ".cache", "qwen3-embedding-stack");
+  const folder = join(__dirname, "..", "..", "node_modules", ".cache", "qwen3-embedding-stack");
   mkdirSync(folder, { recursive: true });
   const path = join(folder, `${bundle.sha256}.tar`);
   writeFileSync(path, bundle.content);

@@ -3,8 +3,8 @@ import * as pulumi from "@pulumi/pulumi";
 import { lockId } from "./bundle";
 
 /**
- * Refuses weights in S3 that whoever deploys cannot read, before anything is created: the machine would find out
- * a quarter of an hour later. Weights on Hugging Face are public and are not asked for here.
+ * Refuses weights in S3 that the deployer cannot read, before anything is created: the instance would find out a quarter
+ * of an hour later. Weights on Hugging Face are public and are not checked here.
  *
  * @throws pulumi.RunError when the prefix has no readable SHA256SUMS.
  */
@@ -24,7 +24,7 @@ export async function requireReadable(modelSource: string): Promise<void> {
 }
 
 /**
- * Refuses a mirror of packages that whoever deploys cannot read, or that was filled for other locks than these.
+ * Refuses a mirror of packages that the deployer cannot read, or that was filled for other locks than these.
  *
  * @throws pulumi.RunError when the prefix does not say that it has all that these locks name.
  */
