@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join, resolve } from "node:path";
-import { FIRST_WORKER_PORT } from "../../components/bundle/instanceConfig";
+import { FIRST_WORKER_PORT, SERVED_MODEL } from "../../components/bundle/contract";
 import { gatewayKeys } from "../../local/gateway";
 import { parseFlags, UsageError } from "../../scripts/lib/commandLine";
 import { draw } from "../chart";
@@ -39,7 +39,7 @@ on this machine, measured in turns.
 Needs Linux, root and what npm start has installed. Takes some minutes.
 `;
 
-const SERVED = "Qwen3-Embedding-4B";
+const SERVED = SERVED_MODEL.servedName;
 const WORKER_INDEX = 510;
 const PORTS = { bare: 31_010, gateway: 31_011, litellm: 31_012 };
 const CLIENTS = 100;
@@ -107,7 +107,7 @@ async function start(
   const served = { python, accelerator, model, name: SERVED };
   const keys = Array.from({ length: CLIENTS }, () => `bench_${randomBytes(24).toString("hex")}`);
   const key = keys[0]!;
-  const gatewayFolder = join(folder, "edge");
+  const gatewayFolder = join(folder, "gateway");
   writeKeys(gatewayKeys(gatewayFolder), keys);
   console.log("starting SGLang's own server");
   const bare = await startBare(processes, served, PORTS.bare);

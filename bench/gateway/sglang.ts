@@ -1,17 +1,16 @@
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { FIRST_WORKER_PORT } from "../../components/bundle/instanceConfig";
+import { type DigestFile, FIRST_WORKER_PORT, SERVED_MODEL } from "../../components/bundle/contract";
+import { writeDigests } from "../../local/gateway";
 import { CACHE, ROOT } from "../../local/paths";
 import { run } from "../../local/process";
 import type { Processes } from "./processes";
 
 const FILES = join(ROOT, "machine");
-const CONTEXT = 32_768;
-/** CONTEXT_MARGIN of qwen3/worker/engine.py. */
-const MARGIN = 7;
+/** Of SGLang, as the worker sets it, in tokens. */
+const CONTEXT = SERVED_MODEL.contextLength + SERVED_MODEL.contextMargin;
 /** Of the KV pool, in tokens. */
-const POOL = 2 * (CONTEXT + MARGIN);
+const POOL = 2 * CONTEXT;
 
 /** The machine's own Python with SGLang, which `npm start` has made. @throws where there is none yet */
 export function sglangPython(): string {
@@ -51,21 +50,21 @@ export async function randomModel(python: string, accelerator: Accelerator, fold
 
 /**
  * SGLang's own HTTP server, with what the worker gives SGLang but for its tokenizer, which the server needs, and for
- * garbage collection, which it sees to by itself. Answers its base URL.
+ * garbage collection, which it does by itself. Returns its base URL.
  */
 export async function startBare(processes: Processes, served: Served, port: number): Promise<string> {
   const cpu = { device: "cpu", "attention-backend": "torch_native", dtype: "float32" };
   const flags = {
     "model-path": served.model,
     "served-model-name": served.name,
-    "context-length": CONTEXT + MARGIN,
+    "context-length": CONTEXT,
     "max-total-tokens": POOL,
     "mem-fraction-static": SHARED_MEMORY,
     ...(served.accelerator === "cpu" ? cpu : { device: "cuda" }),
     "random-seed": 0,
     host: "127.0.0.1",
     port,
-    // Neither server writes a line a request, which the door does.
+    // This server writes no line for each request; the worker does.
     "log-level": "warning",
   };
   const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
@@ -83,7 +82,7 @@ export async function startBare(processes: Processes, served: Served, port: numb
   return `http://127.0.0.1:${port}/v1`;
 }
 
-/** The stack's worker, as its unit starts it. Answers its base URL. */
+/** The stack's worker, as its unit starts it. Returns its base URL. */
 export async function startWorker(
   processes: Processes,
   served: Served,
@@ -92,7 +91,7 @@ export async function startWorker(
 ): Promise<string> {
   const env = environment(served, {
     QWEN3_SERVED_MODEL: served.name,
-    QWEN3_MODEL_ID: "Qwen/Qwen3-Embedding-4B",
+    QWEN3_MODEL_ID: SERVED_MODEL.id,
     QWEN3_MODEL_PATH: served.model,
     QWEN3_ACCELERATOR: served.accelerator,
     QWEN3_MEM_FRACTION_STATIC: String(SHARED_MEMORY),
@@ -106,7 +105,7 @@ export async function startWorker(
 }
 
 function environment({ python, accelerator }: Served, more: Record<string, string>): NodeJS.ProcessEnv {
-  // SGLang on the CPU imports a part of vllm, which `cpu` stands in for. The tiny model has nothing to share out, and
+  // SGLang on the CPU imports a part of vllm, which `cpu` replaces. The tiny model has nothing to share out, and
   // threads that wait for each other by spinning would be counted.
   const cpu = { PYTHONPATH: `${FILES}:${join(FILES, "cpu")}`, OMP_NUM_THREADS: "1" };
   // What compiles kernels comes with SGLang's packages.
@@ -128,15 +127,11 @@ function pythonFolder(bin: string): string {
   return readdirSync(join(bin, "../lib")).find((name) => name.startsWith("python3")) ?? "python3";
 }
 
-/** Digests as qwen3-keys writes them: of these keys, of which the first is honoured by name `default`. */
+/** The digests of these keys; the first one's client is named `default`. */
 export function writeKeys(folder: string, keys: readonly string[]): void {
-  for (const copy of ["edge", "door"]) {
-    mkdirSync(join(folder, copy), { recursive: true });
-    keys.forEach((key, i) => {
-      const digest = createHash("sha256").update(key).digest("hex");
-      const client = i === 0 ? "default" : `client-${i}`;
-      writeFileSync(join(folder, copy, digest), JSON.stringify({ client, notAfter: null }));
-    });
-  }
-  writeFileSync(join(folder, "loaded"), "");
+  const files = keys.map((key, i): [string, DigestFile] => [
+    key,
+    { client: i === 0 ? "default" : `client-${i}`, notAfter: null },
+  ]);
+  writeDigests(folder, Object.fromEntries(files));
 }
