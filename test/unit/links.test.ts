@@ -6,6 +6,7 @@ import { ROOT } from "../../local/paths";
 const pages = [
   "README.md",
   "examples/app/README.md",
+  "machine/README.md",
   ...readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".md"))
     .map((name) => `docs/${name}`),
