@@ -1,6 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { CACHE, ROOT } from "./paths";
+import { CACHE, ROOT } from "../scripts/lib/paths";
 import { run, runWithProgress } from "./process";
 
 /** The engine that is built where Pulumi's own site cannot be reached: the newest one that is a Go module. */

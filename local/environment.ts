@@ -1,18 +1,19 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { localEnvironmentFile, readLocalEnvironment, type Workspace } from "../scripts/lib/localEnvironment";
+import { CACHE, ROOT, stateFolder } from "../scripts/lib/paths";
 import { startEmulator } from "./aws/emulator";
 import { prepareEngine } from "./engine";
 import { buildImage } from "./image";
 import { publishModel } from "./model";
 import { createNetwork, deleteNetwork, type LocalNetwork } from "./network";
-import { CACHE, ROOT, stateFolder } from "./paths";
 import { endProcess, isAlive, startDetached } from "./process";
-import { createWorkspace, type Workspace } from "./workspace";
+import { createWorkspace } from "./workspace";
 
 const EMULATOR_PORT = 4566;
 const PROXY_PORT = 3128;
 
-/** Everything that one local environment consists of besides its stack; kept as environment.json. */
+/** What one local environment consists of, its stack apart; kept as environment.json. */
 export interface Environment extends Workspace {
   name: string;
   state: string;
@@ -23,15 +24,15 @@ export interface Environment extends Workspace {
   prepared: boolean;
 }
 
-/** A step of the preparation, for whoever shows progress. */
+/** A step of the preparation, with a title for progress. */
 export interface Step {
   title: string;
   run: (onProgress: (line: string) => void) => Promise<string>;
 }
 
 /**
- * The steps that prepare an environment, in order. Each answers what it found or made, in a few words.
- * After the last one, {@link readEnvironment} answers the environment.
+ * The steps that prepare an environment, in order. Each returns what it found or made, in a few words.
+ * After the last one, {@link readEnvironment} returns the environment.
  */
 export function preparation(name: string): Step[] {
   const state = stateFolder(name);
@@ -91,7 +92,7 @@ export function preparation(name: string): Step[] {
   ];
 }
 
-/** Process 0 is nobody's. */
+/** Before anything runs; no process has the ID 0. */
 const NOTHING = { stackName: "", workDir: "", env: {}, emulatorPid: 0, proxyPid: 0, prepared: false };
 
 function assemble(
@@ -126,19 +127,13 @@ function assemble(
   };
 }
 
-function environmentPath(name: string): string {
-  return join(stateFolder(name), "environment.json");
-}
-
 /** The environment of that name, if one was prepared. */
 export function readEnvironment(name: string): Environment | undefined {
-  return existsSync(environmentPath(name))
-    ? (JSON.parse(readFileSync(environmentPath(name), "utf8")) as Environment)
-    : undefined;
+  return readLocalEnvironment(name) as Environment | undefined;
 }
 
 function writeEnvironment(environment: Environment): void {
-  writeFileSync(environmentPath(environment.name), `${JSON.stringify(environment, null, 2)}\n`, {
+  writeFileSync(localEnvironmentFile(environment.name), `${JSON.stringify(environment, null, 2)}\n`, {
     mode: 0o600,
   });
 }

@@ -1,11 +1,53 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { LocalWorkspace, type Stack } from "@pulumi/pulumi/automation";
 import { parse, stringify } from "yaml";
-import type { Environment } from "./environment";
-import { ROOT } from "./paths";
+import { awsClientConfig } from "../scripts/lib/aws";
+import type { Context } from "../scripts/lib/commandLine";
+import { ROOT } from "../scripts/lib/paths";
+import { projectName } from "../scripts/lib/project";
+import { type Environment, isUsable, readEnvironment } from "./environment";
 
 const FOLDER = join(ROOT, "examples", "app");
+const QUERIES = ["Why does ice float on water?", "蝙蝠在黑暗中怎样捕食？"];
+
+export interface ExampleOptions {
+  /** The local environment's name. */
+  stack: string;
+  destroy?: boolean;
+  queries: string[];
+}
+
+interface Found {
+  score: number;
+  text: string;
+}
+
+/** Brings the example application up in a local environment and queries it, or takes it down. */
+export async function runExample(
+  { stack: name, destroy, queries }: ExampleOptions,
+  context: Context,
+): Promise<void> {
+  const environment = readEnvironment(name);
+  if (!environment || !isUsable(environment)) {
+    throw new Error(`there is no local environment ${name}: npm start brings one up`);
+  }
+  const stack = await openExample(environment);
+  const color = process.stdout.isTTY ? ("always" as const) : ("never" as const);
+  const output = { onOutput: (text: string) => context.out(text), suppressProgress: true, color };
+  if (destroy) {
+    await stack.destroy({ ...output, remove: true });
+    return;
+  }
+  const { outputs } = await stack.up(output);
+  context.out("What is found means nothing here: the local environment's weights are random.\n\n");
+  for (const query of queries.length > 0 ? queries : QUERIES) {
+    const results = await search(environment, outputs.functionName?.value, query);
+    const lines = results.map(({ score, text }) => `  ${score.toFixed(4)}  ${text}`);
+    context.out(`${[query, ...lines].join("\n")}\n`);
+  }
+}
 
 /** Opens the example application's stack beside the embedding stack of a local environment, with its own program. */
 export async function openExample(environment: Environment): Promise<Stack> {
@@ -20,13 +62,30 @@ export async function openExample(environment: Environment): Promise<Stack> {
     { workDir, envVars: environment.env },
   );
   // In a backend of files every stack belongs to `organization`.
-  const embeddingStack = `organization/qwen3-embedding-stack/${environment.stackName}`;
+  const embeddingStack = `organization/${projectName(environment.workDir)}/${environment.stackName}`;
   await stack.setConfig(`${project.name}:embeddingStack`, { value: embeddingStack });
   return stack;
 }
 
-/** The same file that the plain command line runs. */
+/** The example's own program, which the Pulumi command line runs. */
 async function runProgram(): Promise<Record<string, unknown>> {
   const { default: program } = await import("../examples/app/index");
   return program();
+}
+
+/** Invokes the application's function as a caller that may. @throws Error with what it failed with */
+async function search(environment: Environment, functionName: string, query: string): Promise<Found[]> {
+  const client = new LambdaClient(awsClientConfig({ region: "us-east-1", env: environment.env }));
+  try {
+    const reply = await client.send(
+      new InvokeCommand({ FunctionName: functionName, Payload: JSON.stringify({ query }) }),
+    );
+    const body = JSON.parse(Buffer.from(reply.Payload ?? []).toString());
+    if (reply.FunctionError) {
+      throw new Error(`the function failed: ${body.errorMessage}`);
+    }
+    return body.results;
+  } finally {
+    client.destroy();
+  }
 }

@@ -14,8 +14,8 @@ import { contractScript } from "../components/bundle/contractFiles";
 import type { FleetMembership } from "../components/bundle/instanceConfig";
 import { nginxConf } from "../components/bundle/nginx";
 import { LOG_SERVER } from "../components/bundle/nginx/http";
+import { ROOT } from "../scripts/lib/paths";
 import { buildImage } from "./image";
-import { ROOT } from "./paths";
 
 export interface GatewayOptions {
   /** On 127.0.0.1. */

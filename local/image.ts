@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { CACHE } from "./paths";
+import { CACHE } from "../scripts/lib/paths";
 import { run, runWithProgress } from "./process";
 
 /** What makes a root file system boot, take user data and need no package archive. */
@@ -31,8 +31,8 @@ locale: false
 `;
 
 /**
- * The image that local machines boot from: the host's own distribution, from the archives that the host uses.
- * Made once for each list of packages, configuration and release; answers its folder.
+ * The image that local instances boot from: the host's own distribution, from the archives that the host uses.
+ * Made once for each list of packages, configuration and release; returns its folder.
  */
 export async function buildImage(onProgress: (line: string) => void): Promise<string> {
   const release = codename();
@@ -53,7 +53,7 @@ export async function buildImage(onProgress: (line: string) => void): Promise<st
         "--format=directory",
         `--include=${PACKAGES.join(",")}`,
         `--customize-hook=upload ${configuration} /etc/cloud/cloud.cfg.d/90_qwen3.cfg`,
-        // The machine trusts what its host trusts.
+        // An instance trusts what its host trusts.
         "--customize-hook=upload /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt",
         '--customize-hook=chroot "$1" systemctl disable nginx.service',
         release,

@@ -2,9 +2,9 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { CACHE } from "../scripts/lib/paths";
 import { ADMINISTRATOR } from "./aws/administrator";
 import { emulatorPython } from "./aws/emulator";
-import { CACHE } from "./paths";
 import { run } from "./process";
 
 const BUCKET = "qwen3-local-models";
@@ -12,8 +12,8 @@ const PREFIX = "tiny-qwen3";
 const generator = join(__dirname, "makeRandomModel.py");
 
 /**
- * Puts the tiny model into the emulator's S3, as somebody with a mirror of the weights would have it there.
- * Answers the SHA-256 of its SHA256SUMS.
+ * Puts the tiny model into the emulator's S3, laid out as a mirror of the weights.
+ * Returns the SHA-256 of its SHA256SUMS.
  */
 export async function publishModel(endpoint: string): Promise<string> {
   const folder = await makeModel();

@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { CACHE } from "./paths";
+import { CACHE } from "../scripts/lib/paths";
 import { run, runWithProgress } from "./process";
 
 /**
- * A Python with exactly what a lock file pins, made once for each content of that file; answers its executable.
+ * A Python with exactly what a lock file pins, made once for each content of that file; returns its executable.
  *
- * @param lock requirements with hashes, as pip's `--require-hashes` wants them
+ * @param lock requirements with hashes, as pip's `--require-hashes` needs them
  */
 export async function pythonWith(
   lock: string,

@@ -1,9 +1,10 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { OutputMap } from "@pulumi/pulumi/automation";
+import { CACHE, ROOT } from "../scripts/lib/paths";
+import { runProgram } from "../scripts/lib/program";
 import { inMachine, listInstances } from "./container";
 import type { Environment } from "./environment";
-import { CACHE, ROOT } from "./paths";
 import { runWithProgress } from "./process";
 import { openStack } from "./workspace";
 
@@ -12,7 +13,7 @@ export async function bringUp(environment: Environment): Promise<OutputMap> {
   announceDownloads();
   Object.assign(process.env, environment.env);
   const stack = await openStack(environment, runProgram);
-  const stopFollowing = followMachines();
+  const stopFollowing = followInstances();
   try {
     const result = await stack.up({
       onOutput: write,
@@ -40,12 +41,6 @@ export async function bringUp(environment: Environment): Promise<OutputMap> {
   }
 }
 
-/** The same file that the plain command line runs. */
-export async function runProgram(): Promise<Record<string, unknown>> {
-  const { default: program } = await import("../index");
-  return program();
-}
-
 function write(text: string): void {
   process.stdout.write(text);
 }
@@ -60,8 +55,8 @@ function announceDownloads(): void {
   );
 }
 
-/** Prints what the machine's own installation says, from the moment there is a machine. */
-function followMachines(): () => void {
+/** Prints what an instance's own installation says, from the moment there is an instance. */
+function followInstances(): () => void {
   const seen = new Map<string, string>();
   const timer = setInterval(async () => {
     for (const { instanceId } of listInstances()) {

@@ -3,18 +3,10 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LocalWorkspace, type PulumiFn, type Stack } from "@pulumi/pulumi/automation";
 import { parse, stringify } from "yaml";
+import type { Workspace } from "../scripts/lib/localEnvironment";
+import { ROOT } from "../scripts/lib/paths";
+import { projectName } from "../scripts/lib/project";
 import { ADMINISTRATOR } from "./aws/administrator";
-import { ROOT } from "./paths";
-
-const PROJECT = "qwen3-embedding-stack";
-
-/** Where the engine of one environment works: its folder, its variables. */
-export interface Workspace {
-  stackName: string;
-  /** Folder with Pulumi.yaml and the stack's configuration, both derived from the repository's. */
-  workDir: string;
-  env: Record<string, string>;
-}
 
 /** A workspace in `state`: Pulumi's own state in files there, its secrets behind a passphrase made for it. */
 export function createWorkspace(
@@ -59,7 +51,7 @@ export function openStack(workspace: Workspace, program: PulumiFn): Promise<Stac
   // The Automation API looks for the engine on this process's PATH alone.
   process.env.PATH = workspace.env.PATH;
   return LocalWorkspace.createOrSelectStack(
-    { stackName: workspace.stackName, projectName: PROJECT, program },
+    { stackName: workspace.stackName, projectName: projectName(workspace.workDir), program },
     { workDir: workspace.workDir, envVars: workspace.env },
   );
 }
@@ -80,8 +72,9 @@ function writeConfiguration(
   const path = join(workDir, `Pulumi.${stackName}.yaml`);
   const previous = existsSync(path) ? parse(readFileSync(path, "utf8")) : {};
   const written = parse(readFileSync(join(ROOT, configuration), "utf8"));
+  const project = projectName();
   const added = Object.fromEntries(
-    Object.entries(values).map(([name, value]) => [`${PROJECT}:${name}`, value]),
+    Object.entries(values).map(([name, value]) => [`${project}:${name}`, value]),
   );
   writeFileSync(path, stringify({ ...previous, config: { ...written.config, ...added } }));
 }

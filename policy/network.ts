@@ -44,7 +44,8 @@ const OPEN_ON_PURPOSE = resourcePolicy(
   "0.0.0.0/0 and ::/0 are let in only where the setting allowPublicAccess says so.",
   [RULE, GROUP_RULE, ...GROUPS],
   (props, { type }) => {
-    const meant = new pulumi.Config("qwen3-embedding-stack").getBoolean("allowPublicAccess") === true;
+    // Of the project that the engine runs this pack for.
+    const meant = new pulumi.Config().getBoolean("allowPublicAccess") === true;
     const everyone = openings(type, props).filter(({ ranges }) => ranges.some((range) => /\/0$/.test(range)));
     return meant ? [] : everyone.map(() => "everyone is let in, and allowPublicAccess is not true");
   },

@@ -6,7 +6,7 @@ type Props = Record<string, unknown>;
  * A policy over the resources of some types. A property that is not known yet, in a preview, is undefined or Pulumi's
  * marker and is not judged: the update judges it.
  *
- * @param find answers what is wrong with one resource, one sentence each
+ * @param find returns what is wrong with one resource, one sentence each
  */
 export function resourcePolicy(
   name: string,

@@ -28,7 +28,7 @@ const PRIVATE_BUCKETS: StackValidationPolicy = {
   },
 };
 
-/** Everything that may hold a text, besides the secrets themselves. */
+/** Everything that may hold a text, except the secrets themselves. */
 const SECRETS_IN_THEIR_PLACE = resourcePolicy(
   "keys-in-secrets-manager-only",
   "A key of this stack or a private key is an input of secrets and certificates, and of nothing else.",

@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { CACHE, ROOT } from "../local/paths";
 import { pythonWith } from "../local/python";
+import { CACHE, ROOT } from "../scripts/lib/paths";
 
 const FOLDER = join(ROOT, "machine");
 

@@ -1,9 +1,10 @@
+import "../scripts/lib/nodeVersion";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ROOT } from "../local/paths";
 import { installPrograms, unsupported } from "../local/preflight";
+import { ROOT } from "../scripts/lib/paths";
 import { findTools } from "./provider/terraform";
 
 /** A layer of test and why it cannot run here, if it cannot. */

@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Processes } from "./processes";
+import type { Processes } from "../lib/processes";
 
 /**
  * LiteLLM's proxy in front of an endpoint, one process, with its master key. Virtual keys need its database client,
@@ -41,6 +41,6 @@ export async function startLiteLlm(
       LITELLM_LOG: "ERROR",
     },
   );
-  await processes.untilAnswering("litellm", `http://127.0.0.1:${port}/health/liveliness`);
+  await processes.untilReplying("litellm", `http://127.0.0.1:${port}/health/liveliness`);
   return `http://127.0.0.1:${port}/v1`;
 }

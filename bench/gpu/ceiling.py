@@ -57,7 +57,7 @@ class Layer(nn.Module):
 
 
 class Model(nn.Module):
-    """Texts packed one after the other into rows of tokens, without padding; answers each text's last token."""
+    """Texts packed one after the other into rows of tokens, without padding; returns each text's last token."""
 
     def __init__(self) -> None:
         super().__init__()

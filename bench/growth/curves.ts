@@ -1,4 +1,4 @@
-import type { Spread } from "../statistics";
+import type { Spread } from "../lib/statistics";
 
 /** What something costs by how much of it there is. */
 export interface Curve {

@@ -1,11 +1,11 @@
 import { createServer } from "node:http";
 
 /**
- * node worker.ts PORT: answers every request at once with one vector of 2560 dimensions as floats, read beforehand. In
+ * node worker.ts PORT: replies to every request at once with one vector of 2560 dimensions as floats, made beforehand. In
  * a process of its own, so that what is measured is nginx.
  */
 const vector = Array.from({ length: 2560 }, (_, i) => Math.sin(i) / 36);
-const answer = Buffer.from(
+const body = Buffer.from(
   JSON.stringify({
     object: "list",
     data: [{ object: "embedding", index: 0, embedding: vector }],
@@ -17,8 +17,8 @@ const answer = Buffer.from(
 const server = createServer((request, reply) => {
   request.resume().on("end", () => {
     reply
-      .writeHead(200, { "content-type": "application/json", "content-length": answer.length })
-      .end(request.url === "/health" ? '{"status":"ready"}'.padEnd(answer.length) : answer);
+      .writeHead(200, { "content-type": "application/json", "content-length": body.length })
+      .end(request.url === "/health" ? '{"status":"ready"}'.padEnd(body.length) : body);
   });
 });
 server.keepAliveTimeout = 90_000;

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import * as s3 from "@pulumi/aws/s3";
 import * as pulumi from "@pulumi/pulumi";
 import type { Bundle } from "./bundle";
+import { CACHE } from "./cache";
 
 export interface ArtifactsArgs {
   bundle: Bundle;
@@ -113,7 +114,7 @@ export class Artifacts extends pulumi.ComponentResource {
 
 /** A file for the engine to upload, so that state keeps the bundle's digest and not its bytes. */
 function writeToCache(bundle: Bundle): string {
-  const folder = join(__dirname, "..", "..", "node_modules", ".cache", "qwen3-embedding-stack");
+  const folder = join(CACHE, "bundles");
   mkdirSync(folder, { recursive: true });
   const path = join(folder, `${bundle.sha256}.tar`);
   writeFileSync(path, bundle.content);

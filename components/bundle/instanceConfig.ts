@@ -55,7 +55,7 @@ export interface BundleConfig {
 }
 
 /** Everything that an instance is a function of. */
-export interface MachineConfig extends BundleConfig {
+export interface InstanceConfig extends BundleConfig {
   region: string;
   /** Another endpoint for AWS's services, for instance a proxy or an emulator. */
   awsEndpointUrl?: string;
@@ -79,7 +79,7 @@ export interface MachineConfig extends BundleConfig {
 }
 
 /** A name for the weights of one source; a changed source or digest is another folder. */
-export function modelPath(config: Pick<MachineConfig, "modelSource" | "modelSha256">): string {
+export function modelPath(config: Pick<InstanceConfig, "modelSource" | "modelSha256">): string {
   const id = createHash("sha256")
     .update(`${config.modelSource}\n${config.modelSha256 ?? ""}`)
     .digest("hex")
@@ -88,7 +88,7 @@ export function modelPath(config: Pick<MachineConfig, "modelSource" | "modelSha2
 }
 
 /** The variables of {@link PATHS.environment}, in the order in which they are written. */
-export function environment(config: MachineConfig): Record<string, string> {
+export function environment(config: InstanceConfig): Record<string, string> {
   return {
     AWS_REGION: config.region,
     AWS_DEFAULT_REGION: config.region,

@@ -1,44 +1,58 @@
 import * as s3 from "@pulumi/aws/s3";
 import * as pulumi from "@pulumi/pulumi";
+import { parseS3Prefix } from "../settings/formats";
 import { lockId } from "./bundle";
 
 /**
- * Refuses weights in S3 that the deployer cannot read, before anything is created: the instance would find out a quarter
- * of an hour later. Weights on Hugging Face are public and are not checked here.
+ * Refuses weights in S3 that the deployer cannot read, before anything is created: the instance would find out a
+ * quarter of an hour later. Weights on Hugging Face are public and are not checked here.
  *
  * @throws pulumi.RunError when the prefix has no readable SHA256SUMS.
  */
-export async function requireReadable(modelSource: string): Promise<void> {
-  const match = /^s3:\/\/([^/]+)\/(.+?)\/?$/.exec(modelSource);
-  if (!match) {
-    return;
-  }
-  const [, bucket, prefix] = match as unknown as [string, string, string];
-  const key = `${prefix}/SHA256SUMS`;
-  await s3.getObject({ bucket, key }).catch((error: Error) => {
-    throw new pulumi.RunError(
-      `modelSource is "${modelSource}", whose ${key} cannot be read; allowed: a prefix with the weights and a file ` +
-        `SHA256SUMS over them (\`sha256sum * > SHA256SUMS\`). Nothing was changed. AWS said: ${error.message}`,
-    );
-  });
+export async function requireReadable(modelSource: string, opts: pulumi.InvokeOptions): Promise<void> {
+  await requireObject(
+    "modelSource",
+    modelSource,
+    "SHA256SUMS",
+    "a prefix with the weights and a file SHA256SUMS of them (`sha256sum * > SHA256SUMS`)",
+    opts,
+  );
 }
 
 /**
- * Refuses a mirror of packages that the deployer cannot read, or that was filled for other locks than these.
+ * Refuses a package mirror that the deployer cannot read, or that was filled for other lock files.
  *
- * @throws pulumi.RunError when the prefix does not say that it has all that these locks name.
+ * @throws pulumi.RunError when the prefix does not have everything that the lock files name.
  */
-export async function requireMirrored(packageMirror: string | undefined): Promise<void> {
-  const match = /^s3:\/\/([^/]+)\/(.+?)\/?$/.exec(packageMirror ?? "");
-  if (!match) {
+export async function requireMirrored(
+  packageMirror: string | undefined,
+  opts: pulumi.InvokeOptions,
+): Promise<void> {
+  await requireObject(
+    "packageMirror",
+    packageMirror ?? "",
+    `${lockId()}.complete`,
+    "a prefix that `npm run mirror` has filled for this version of the stack",
+    opts,
+  );
+}
+
+async function requireObject(
+  setting: string,
+  source: string,
+  name: string,
+  allowed: string,
+  opts: pulumi.InvokeOptions,
+): Promise<void> {
+  const location = parseS3Prefix(source);
+  if (!location) {
     return;
   }
-  const [, bucket, prefix] = match as unknown as [string, string, string];
-  const key = `${prefix}/${lockId()}.complete`;
-  await s3.getObject({ bucket, key }).catch((error: Error) => {
+  const { bucket, prefix } = location;
+  const key = `${prefix}/${name}`;
+  await s3.getObject({ bucket, key }, opts).catch((error: Error) => {
     throw new pulumi.RunError(
-      `packageMirror is "${packageMirror}", whose ${key} cannot be read; allowed: a prefix that \`npm run mirror\` has filled for ` +
-        `this version of the stack. Nothing was changed. AWS said: ${error.message}`,
+      `${setting} is "${source}", whose ${key} cannot be read; allowed: ${allowed}. Nothing was changed. The provider returned: ${error.message}`,
     );
   });
 }

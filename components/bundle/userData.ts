@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { PATHS } from "./contract";
-import { environment, environmentFile, type MachineConfig } from "./instanceConfig";
+import { environment, environmentFile, type InstanceConfig } from "./instanceConfig";
 import { bootstrapUnit, FETCH_SCRIPT, PACKAGES_SCRIPT } from "./systemd/bootstrapUnit";
 
 /** EC2's limit on user data, in bytes before base64. */
@@ -17,7 +17,7 @@ const bootstrapFiles = join(__dirname, "..", "..", "machine", "bootstrap");
  *
  * @throws when the document is longer than {@link USER_DATA_LIMIT}.
  */
-export function renderUserData(config: MachineConfig): string {
+export function renderUserData(config: InstanceConfig): string {
   const document = `#cloud-config\n${stringify(cloudConfig(config), { lineWidth: 0 })}`;
   const size = Buffer.byteLength(document);
   if (size > USER_DATA_LIMIT) {
@@ -28,7 +28,7 @@ export function renderUserData(config: MachineConfig): string {
   return document;
 }
 
-function cloudConfig(config: MachineConfig): object {
+function cloudConfig(config: InstanceConfig): object {
   return {
     write_files: [
       {
@@ -70,7 +70,7 @@ function script(path: string, file: string): object {
 }
 
 /** Calls for credentials and to AWS never go through the proxy for packages. */
-function noProxy(config: MachineConfig): string {
+function noProxy(config: InstanceConfig): string {
   const hosts = ["169.254.169.254", "127.0.0.1", "localhost", ".amazonaws.com", ".amazonaws.com.cn"];
   if (config.awsEndpointUrl) {
     hosts.push(new URL(config.awsEndpointUrl).hostname);

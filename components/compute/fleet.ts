@@ -2,75 +2,64 @@ import * as autoscaling from "@pulumi/aws/autoscaling";
 import * as ec2 from "@pulumi/aws/ec2";
 import * as pulumi from "@pulumi/pulumi";
 import {
-  type MachineConfig,
+  type FleetMembership,
+  type InstanceConfig,
   METRICS_NAMESPACE,
   READY_HOOK,
   UTILIZATION_METRIC,
 } from "../bundle/instanceConfig";
 import { renderUserData } from "../bundle/userData";
-import { latestImage, type MachineInputs, METADATA_OPTIONS, rootVolume } from "./launch";
-import { type Capacity, marketOptions } from "./purchaseOption";
+import { latestImage } from "./image";
+import { type InputsOf, type LaunchArgs, METADATA_OPTIONS, rootVolume } from "./launch";
+import { marketOptions } from "./purchaseOption";
 import { createInstanceRole, type InstanceRole } from "./role";
 
-/** The root device of Ubuntu's images. */
+/** Root device of Ubuntu's AMIs. */
 const ROOT_DEVICE = "/dev/sda1";
 
-/** Share of the time that the GPUs compute, in percent, which the fleet grows or shrinks towards. */
+/** Utilization in percent that the number of instances is adjusted to. */
 const TARGET_UTILIZATION = 70;
 
-/** Two health checks after a machine is in service, and its first minute of load. */
+/** Two health checks after an instance enters service, and its first minute of traffic. */
 const WARMUP_SECONDS = 60;
 
-/** AWS waits no longer for one sign of life; the stack asks for no second one. */
+/** AWS's maximum for one heartbeat; the stack sends no second one. */
 const LONGEST_HEARTBEAT_SECONDS = 7200;
 
-export interface EmbeddingFleetArgs {
-  instances: { min: number; max: number };
-  instanceType: string;
-  capacity: Capacity;
-  /** Told when no machine can be created; see capacity.ts. */
-  onError?: pulumi.ErrorHook[];
-  /** Subnets that machines may be in, one a zone. */
+export interface EmbeddingFleetArgs extends LaunchArgs {
+  instancesMin: number;
+  instancesMax: number;
+  /** Subnets of the instances, one in each zone. */
   subnetIds: pulumi.Input<string>[];
-  securityGroupId: pulumi.Input<string>;
-  /** Whether machines get a public address, through which they fetch packages and weights. */
+  /** Whether instances get a public IP address, through which they download packages and weights. */
   publicAddresses: boolean;
-  /** Of the load balancer. */
+  /** Target group of the load balancer. */
   targetGroupArn: pulumi.Input<string>;
-  /** Secrets that the machines may read, and no others. */
-  secretArns: pulumi.Input<string>[];
-  bucketArn: pulumi.Input<string>;
-  /** What a machine is; see {@link MachineConfig}. Its `fleet` says how the group is named. */
-  machine: MachineInputs<MachineConfig> & { fleet: NonNullable<MachineConfig["fleet"]> };
-  rootVolumeGib: number;
-  /** An image of one's own instead of AWS's latest for GPUs. */
-  imageId?: string;
-  /** How long a machine may take from its start to its first answer. */
+  /** What an instance is; `fleet` names the group. */
+  config: InputsOf<InstanceConfig> & { fleet: FleetMembership };
+  /** Maximum time from the launch of an instance to its first successful response. */
   readyWithinSeconds: number;
-  /** What has to be there before a machine boots, besides its inputs. */
-  after: pulumi.Resource[];
 }
 
 /**
- * Machines as {@link EmbeddingInstance} has one, in an Auto Scaling group behind a load balancer.
+ * Instances like {@link EmbeddingInstance} in an Auto Scaling group behind a load balancer.
  *
- * A machine is in service once it has said that it answers, and not before: growing, healing and changing all wait for
- * that. A changed template replaces the machines one after another, each new one before an old one.
+ * An instance enters service only once it has reported that it is ready; scaling out, health replacement and updates
+ * all wait for that. A changed launch template replaces the instances one after another, each new one before an old one.
  */
 export class EmbeddingFleet extends pulumi.ComponentResource {
   readonly autoScalingGroup: pulumi.Output<string>;
-  /** Version of the launch template that the group's machines are to have. */
+  /** Version of the launch template that the instances of the group must have. */
   readonly templateVersion: pulumi.Output<string>;
 
   constructor(name: string, args: EmbeddingFleetArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qwen3-embedding-stack:index:EmbeddingFleet", name, {}, opts);
-    const { modelSource, packageMirror, fleet } = args.machine;
-    const role = createInstanceRole(name, { ...args, modelSource, packageMirror, fleet }, this);
+    const role = createInstanceRole(name, args, this);
     const template = this.createTemplate(name, args, role);
     this.templateVersion = template.latestVersion.apply(String);
     const group = this.createGroup(name, args, template, role);
-    this.keepHook(name, args, group);
-    if (fleet.publishesUtilization) {
+    this.keepLifecycleHook(name, args, group);
+    if (args.config.fleet.publishesUtilization) {
       this.trackUtilization(name, group);
     }
     this.autoScalingGroup = group.name;
@@ -89,11 +78,11 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
         namePrefix: `${name}-`,
         imageId: args.imageId ?? latestImage(this),
         instanceType: args.instanceType,
-        ...marketOptions(args.capacity),
+        ...marketOptions(args),
         iamInstanceProfile: { arn: profile.arn },
         userData: pulumi
-          .output(args.machine)
-          .apply((machine) => Buffer.from(renderUserData(machine as MachineConfig)).toString("base64")),
+          .output(args.config)
+          .apply((config) => Buffer.from(renderUserData(config as InstanceConfig)).toString("base64")),
         metadataOptions: METADATA_OPTIONS,
         networkInterfaces: [
           {
@@ -117,7 +106,7 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
         tags,
         updateDefaultVersion: true,
       },
-      // AWS moves "latest" with every image; machines are replaced on purpose only.
+      // "latest" changes with every release of AWS; it must not replace instances.
       { parent: this, ignoreChanges: args.imageId ? [] : ["imageId"] },
     );
   }
@@ -128,8 +117,8 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
     template: ec2.LaunchTemplate,
     { permissions }: InstanceRole,
   ): autoscaling.Group {
-    const { min, max } = args.instances;
-    // A new machine first, then an old one less: room for one more than there are.
+    const { instancesMin: min, instancesMax: max } = args;
+    // One new instance before each old one is terminated.
     const oneAtATime = {
       minHealthyPercentage: 100,
       maxHealthyPercentage: Math.min(200, Math.ceil((100 * (min + 1)) / min)),
@@ -137,17 +126,17 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
     return new autoscaling.Group(
       name,
       {
-        // Machines know it from their user data, which is there before the group.
-        name: args.machine.fleet.autoScalingGroup,
+        // Instances know the name from their user data, which exists before the group.
+        name: args.config.fleet.autoScalingGroup,
         minSize: min,
         maxSize: max,
         vpcZoneIdentifiers: args.subnetIds,
         launchTemplate: { id: template.id, version: this.templateVersion },
         targetGroupArns: [args.targetGroupArn],
-        // There for the first machines already, which the group begins with itself.
+        // So that the first instances of the group have the hook too.
         initialLifecycleHooks: [{ name: READY_HOOK, ...readyHook(args) }],
         healthCheckType: "ELB",
-        // No longer than the first checks take: a machine in service has answered already.
+        // As long as the first health checks: an instance in service has already responded.
         healthCheckGracePeriod: WARMUP_SECONDS,
         defaultInstanceWarmup: WARMUP_SECONDS,
         instanceMaintenancePolicy: oneAtATime,
@@ -160,28 +149,28 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
             autoRollback: true,
           },
         },
-        capacityRebalance: args.capacity.kind === "spot",
-        // In service as the group sees it, and healthy as the load balancer does.
+        capacityRebalance: args.purchaseOption === "spot",
+        // In service for the group and healthy for the load balancer.
         minElbCapacity: min,
         waitForCapacityTimeout: `${args.readyWithinSeconds}s`,
         tags: [{ key: "Name", value: name, propagateAtLaunch: false }],
       },
       {
         parent: this,
-        // The provider would replace the group for them; keepHook changes the hook in place.
+        // A change would replace the group; keepLifecycleHook updates the hook in place.
         ignoreChanges: ["initialLifecycleHooks"],
-        // The first boot reads secrets and the bundle at once, through a network that has its routes; on the way down
-        // the machines go before them.
+        // The first boot reads secrets and the bundle through a network that must have its routes; a destroy deletes
+        // the instances before them.
         dependsOn: [permissions, ...args.after],
         hooks: { onError: args.onError ?? [] },
-        // Each machine first finishes what it has begun.
+        // Each instance first completes its requests.
         customTimeouts: { delete: "30m" },
       },
     );
   }
 
-  /** The same hook once more, by which a changed limit reaches a group that is there. */
-  private keepHook(
+  /** The same hook as a resource, so that a changed timeout reaches an existing group. */
+  private keepLifecycleHook(
     name: string,
     args: EmbeddingFleetArgs,
     group: autoscaling.Group,
@@ -219,7 +208,7 @@ function readyHook({ readyWithinSeconds }: EmbeddingFleetArgs) {
   return {
     lifecycleTransition: "autoscaling:EC2_INSTANCE_LAUNCHING",
     heartbeatTimeout: Math.min(readyWithinSeconds, LONGEST_HEARTBEAT_SECONDS),
-    // A machine that never answers is ended, and another one begun.
+    // An instance that never becomes ready is terminated, and another one launched.
     defaultResult: "ABANDON",
   };
 }

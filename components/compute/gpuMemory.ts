@@ -1,5 +1,6 @@
 import { MODEL } from "../bundle/instanceConfig";
-import type { Gpus } from "./instanceTypes";
+import { rule } from "../settings/rule";
+import { GPU_INSTANCE_TYPES, type Gpus } from "./instanceTypes";
 
 /** Bytes of a number in bfloat16. */
 const BF16 = 2;
@@ -61,6 +62,16 @@ export function memoryProblem(
       : "none with this type: a shorter contextLength, or an instanceType with more memory a GPU";
   return `memFractionStatic is ${memFractionStatic}, of ${gpu.memoryGb} GB on an ${gpu.model}, which does not hold ${wanted}; allowed: ${allowed}`;
 }
+
+/** The model, its context and a forward pass must fit the memory of one GPU. */
+export const gpuMemoryRule = rule(
+  ["instanceType", "accelerator", "contextLength", "memFractionStatic"],
+  ({ instanceType, accelerator, contextLength, memFractionStatic }) => {
+    const gpus = accelerator === "cuda" ? GPU_INSTANCE_TYPES[instanceType] : undefined;
+    const problem = gpus && memoryProblem(contextLength, memFractionStatic, gpus);
+    return problem ? [problem] : [];
+  },
+);
 
 /** SGLang's default of `--chunked-prefill-size` (0.5.23, arg_groups/memory_hook.py): tokens of one forward pass. */
 function prefillTokens({ memoryGb }: Pick<Gpus, "memoryGb">): number {

@@ -1,12 +1,15 @@
+import { rule, show } from "../settings/rule";
+import type { Settings } from "../settings/table";
+
 /** The GPUs of an EC2 instance type. Source: https://aws.amazon.com/ec2/instance-types/ (accelerated computing). */
 export interface Gpus {
-  /** GPUs a machine; one worker each. */
+  /** GPUs of one instance; each has one worker. */
   count: number;
-  /** As NVIDIA names it. */
+  /** NVIDIA's name. */
   model: string;
   /** Memory of one GPU in GB of 10^9 bytes, as it is sold: the driver reports a little more in each case. */
   memoryGb: number;
-  /** vCPUs of the machine, which is what EC2's quotas count. */
+  /** vCPUs of the instance, which EC2's quotas count. */
   vcpus: number;
 }
 
@@ -30,6 +33,24 @@ export const GPU_INSTANCE_TYPES: Readonly<Record<string, Gpus>> = {
 export const CAPACITY_BLOCK_TYPES: readonly string[] = Object.keys(GPU_INSTANCE_TYPES).filter((type) =>
   type.startsWith("p"),
 );
+
+/** On a GPU the type must be one whose memory and number of GPUs are known here. */
+export const instanceTypeRule = rule(["instanceType", "accelerator"], ({ instanceType, accelerator }) =>
+  accelerator === "cpu" || Object.hasOwn(GPU_INSTANCE_TYPES, instanceType)
+    ? []
+    : [
+        `instanceType is ${show(instanceType)}; allowed: a type with NVIDIA GPUs that this stack knows: ${Object.keys(GPU_INSTANCE_TYPES).join(", ")}`,
+      ],
+);
+
+/** Workers of one instance: one for each GPU, or on a CPU as many as are set. */
+export function workersOf({
+  instanceType,
+  accelerator,
+  cpuWorkers,
+}: Pick<Settings, "instanceType" | "accelerator" | "cpuWorkers">): number {
+  return accelerator === "cuda" ? (GPU_INSTANCE_TYPES[instanceType]?.count ?? 1) : cpuWorkers;
+}
 
 /** The g families share their sizes: GPUs and vCPUs. */
 function family(name: string, model: string, memoryGb: number): Record<string, Gpus> {

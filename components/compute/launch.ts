@@ -1,34 +1,42 @@
-import * as ssm from "@pulumi/aws/ssm";
 import type * as pulumi from "@pulumi/pulumi";
+import type { InstanceConfig } from "../bundle/instanceConfig";
+import type { Settings } from "../settings/table";
 
-// What an instance and a launch template have in common: the machine is the same either way.
+/** A plain record whose values may be outputs. */
+export type InputsOf<T> = pulumi.Inputs & { [K in keyof T]: pulumi.Input<T[K]> };
 
-/** AWS's public parameter for the Ubuntu 24.04 image with NVIDIA's open driver and CUDA. */
-const AMI_PARAMETER =
-  "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-24.04/latest/ami-id";
-
-/** The ID of AWS's latest image. It moves with every release: whoever uses it ignores changes of it. */
-export function latestImage(parent: pulumi.Resource): pulumi.Output<string> {
-  return ssm.getParameterOutput({ name: AMI_PARAMETER }, { parent }).insecureValue;
+/** What an instance and the launch template of a fleet have in common. */
+export interface LaunchArgs
+  extends Pick<
+    Settings,
+    "instanceType" | "purchaseOption" | "capacityReservationId" | "rootVolumeGib" | "imageId"
+  > {
+  /** What the instance is; see {@link InstanceConfig}. */
+  config: InputsOf<InstanceConfig>;
+  securityGroupId: pulumi.Input<string>;
+  /** The secrets that the instance can read. */
+  secretArns: pulumi.Input<string>[];
+  bucketArn: pulumi.Input<string>;
+  /** Called when the instance cannot be created; see purchaseOption.ts. */
+  onError?: pulumi.ErrorHook[];
+  /** Resources that must exist before the instance boots, in addition to its inputs. */
+  after: pulumi.Resource[];
 }
 
-/** IMDSv2 only, and not through a hop: no container or proxy hands the role's credentials on. */
+/** IMDSv2 only, with a hop limit of 1: no container or proxy can pass the role's credentials on. */
 export const METADATA_OPTIONS = {
   httpEndpoint: "enabled",
   httpTokens: "required",
   httpPutResponseHopLimit: 1,
 };
 
-/** The encrypted root volume. */
+/** The gp3 root volume; the caller adds its encryption. */
 export function rootVolume(sizeGib: number) {
   return {
     volumeType: "gp3",
     volumeSize: sizeGib,
-    // Reading 8 GB of weights and 11 GB of libraries is what a start waits for.
+    // A start reads 8 GB of weights and 11 GB of libraries.
     throughput: 500,
     iops: 4000,
   };
 }
-
-/** A plain record whose values may be outputs. */
-export type MachineInputs<T> = pulumi.Inputs & { [K in keyof T]: pulumi.Input<T[K]> };

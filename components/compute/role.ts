@@ -1,26 +1,18 @@
 import * as iam from "@pulumi/aws/iam";
 import * as pulumi from "@pulumi/pulumi";
-import { METRICS_NAMESPACE } from "../bundle/instanceConfig";
+import { type FleetMembership, METRICS_NAMESPACE } from "../bundle/instanceConfig";
+import { parseS3Prefix } from "../settings/formats";
+import type { LaunchArgs } from "./launch";
 
-export interface InstanceRoleArgs {
-  /** Secrets that the machine may read, and no others. */
-  secretArns: pulumi.Input<string>[];
-  bucketArn: pulumi.Input<string>;
-  /** `hf://…`, which needs no permission, or `s3://BUCKET/PREFIX`. */
-  modelSource: pulumi.Input<string>;
-  /** `s3://BUCKET/PREFIX` with packages, where they do not come from PyPI. */
-  packageMirror?: pulumi.Input<string | undefined>;
-  /** What a machine of a fleet does besides; see {@link FleetMembership}. */
-  fleet?: { autoScalingGroup: string; publishesUtilization: boolean };
-}
+type InstanceRoleArgs = Pick<LaunchArgs, "secretArns" | "bucketArn" | "config">;
 
 export interface InstanceRole {
   profile: iam.InstanceProfile;
-  /** What a machine has to wait for: without it the profile may do nothing. */
+  /** An instance must wait for it: without it the profile allows nothing. */
   permissions: iam.RolePolicy;
 }
 
-/** The role of a machine: what the features in use need, each statement with its reason. */
+/** The role of an instance: the permissions that the enabled features require, each statement with its reason. */
 export function createInstanceRole(
   name: string,
   args: InstanceRoleArgs,
@@ -29,7 +21,7 @@ export function createInstanceRole(
   const role = new iam.Role(
     name,
     {
-      description: "What the embedding server may do",
+      description: "Permissions of the embedding instances",
       assumeRolePolicy: JSON.stringify({
         Version: "2012-10-17",
         Statement: [
@@ -46,15 +38,21 @@ export function createInstanceRole(
       policy: pulumi.jsonStringify({
         Version: "2012-10-17",
         Statement: pulumi
-          .all([args.modelSource, args.packageMirror, args.bucketArn, role.arn])
-          .apply(([model, packages, bucketArn, roleArn]) => [
+          .all([
+            args.config.modelSource,
+            args.config.packageMirror,
+            args.bucketArn,
+            role.arn,
+            args.config.fleet,
+          ])
+          .apply(([model, packages, bucketArn, roleArn, fleet]) => [
             readSecrets(args),
             readArtifacts(args),
             SESSION_MANAGER,
-            // Hugging Face and PyPI need no permission.
+            // Hugging Face and PyPI require no permission.
             ...readPrefix("Model", model, partition(bucketArn)),
             ...readPrefix("Packages", packages ?? "", partition(bucketArn)),
-            ...(args.fleet ? fleetStatements(args.fleet, roleArn) : []),
+            ...(fleet ? fleetStatements(fleet, roleArn) : []),
           ]),
       }),
     },
@@ -65,7 +63,7 @@ export function createInstanceRole(
 
 type Statement = pulumi.Inputs;
 
-/** ListSecretVersionIds tells which version is current and since when, which is what the grace is measured from. */
+/** ListSecretVersionIds returns which version is current and since when: the grace period begins then. */
 function readSecrets(args: InstanceRoleArgs): Statement {
   return {
     Sid: "ReadOwnSecrets",
@@ -88,8 +86,8 @@ function readArtifacts(args: InstanceRoleArgs): Statement {
 }
 
 /**
- * What the agent needs for Session Manager and Run Command; AWS's managed policy
- * AmazonSSMManagedInstanceCore also lets it read every parameter of the account.
+ * For Session Manager and Run Command. AWS's managed policy AmazonSSMManagedInstanceCore would also allow reading every
+ * parameter of the account.
  */
 const SESSION_MANAGER: Statement = {
   Sid: "SessionManager",
@@ -110,18 +108,18 @@ const SESSION_MANAGER: Statement = {
   Resource: "*",
 };
 
-/** `aws`, or that of China, of the GovCloud, …: the one that the stack's own bucket is in. */
+/** `aws`, or the partition of China, GovCloud, …: that of the service's own bucket. */
 function partition(arn: string): string {
   return arn.split(":")[1]!;
 }
 
-/** What comes from S3 is read with the machine's role, as far as its prefix goes. */
+/** Reading one prefix in S3. */
 function readPrefix(what: string, source: string, partition: string): Statement[] {
-  const match = /^s3:\/\/([^/]+)\/(.+?)\/?$/.exec(source);
-  if (!match) {
+  const location = parseS3Prefix(source);
+  if (!location) {
     return [];
   }
-  const [, bucket, prefix] = match;
+  const { bucket, prefix } = location;
   return [
     {
       Sid: `List${what}`,
@@ -139,12 +137,12 @@ function readPrefix(what: string, source: string, partition: string): Statement[
   ];
 }
 
-/** A machine of a fleet says when it is ready and, where the fleet grows and shrinks, how busy its GPUs are. */
-function fleetStatements(fleet: NonNullable<InstanceRoleArgs["fleet"]>, roleArn: string): Statement[] {
+/** An instance of a fleet reports when it is ready and, if the fleet scales, the utilization of its GPUs. */
+function fleetStatements(fleet: FleetMembership, roleArn: string): Statement[] {
   const [, partitionName, , , account] = roleArn.split(":");
   return [
     {
-      // Of its own group alone, in whichever region; the middle part is an ID that AWS makes up.
+      // Of its own group only, in any region; the middle part is an ID that AWS generates.
       Sid: "CompleteLaunch",
       Effect: "Allow",
       Action: ["autoscaling:CompleteLifecycleAction"],
@@ -153,7 +151,7 @@ function fleetStatements(fleet: NonNullable<InstanceRoleArgs["fleet"]>, roleArn:
     ...(fleet.publishesUtilization
       ? [
           {
-            // PutMetricData knows no resources; the namespace is what it can be held to.
+            // PutMetricData has no resources; only the namespace can be restricted.
             Sid: "PublishUtilization",
             Effect: "Allow",
             Action: ["cloudwatch:PutMetricData"],

@@ -2,28 +2,28 @@ import * as ec2 from "@pulumi/aws/ec2";
 import * as pulumi from "@pulumi/pulumi";
 import { Certificate } from "../keys/certificate";
 
-export interface EndpointArgs {
-  /** Days for which the certificate's destroyed secret can be restored; 0 deletes at once. */
+export interface AddressEndpointArgs {
+  /** Days for which Secrets Manager can restore the deleted certificate; 0 deletes it immediately. */
   recoveryDays: number;
-  /** Refuse to destroy the address that clients know. */
+  /** Protect the address that clients use. */
   protect?: boolean;
 }
 
 /**
- * Where clients connect: an address that outlives the machine behind it, and its certificate.
- * TLS always; without a domain, from a certificate authority of this stack.
+ * The endpoint of a single instance: an Elastic IP address that outlives the instance, and a certificate for it from a
+ * private certificate authority.
  */
-export class Endpoint extends pulumi.ComponentResource {
-  /** Base URL for OpenAI's clients, `https://ADDRESS/v1`. */
+export class AddressEndpoint extends pulumi.ComponentResource {
+  /** Base URL for OpenAI clients, `https://ADDRESS/v1`. */
   readonly url: pulumi.Output<string>;
-  /** PEM of the authority to verify the endpoint with. */
+  /** Certificate of the private authority, PEM. */
   readonly caCertificate: pulumi.Output<string>;
-  /** Elastic IP to associate with the machine. */
+  /** Elastic IP address to associate with the instance. */
   readonly allocationId: pulumi.Output<string>;
   readonly certificate: Certificate;
 
-  constructor(name: string, args: EndpointArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("qwen3-embedding-stack:index:Endpoint", name, {}, opts);
+  constructor(name: string, args: AddressEndpointArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("qwen3-embedding-stack:index:AddressEndpoint", name, {}, opts);
     const address = new ec2.Eip(
       name,
       { domain: "vpc", tags: { Name: name } },

@@ -10,41 +10,42 @@ import { Certificate } from "../keys/certificate";
 /** TLS 1.2 and 1.3 with forward secrecy and authenticated encryption alone. */
 const TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06";
 
-/** What AWS takes of a load balancer's and a target group's own prefix: six characters. */
+/** AWS allows six characters for the name prefix of a load balancer and a target group. */
 const NAME_PREFIX = "qwen3-";
 
 export interface DomainEndpointArgs {
-  /** Name that clients connect to. */
+  /** DNS name that clients connect to. */
   domain: string;
-  /** Public Route 53 zone that the name is in. */
+  /** Public Route 53 hosted zone of the name. */
   hostedZoneId: string;
   vpcId: pulumi.Input<string>;
   /** Two subnets or more in different zones. */
   subnetIds: pulumi.Input<string>[];
-  /** IPv4 ranges that may reach port 443. */
+  /** IPv4 ranges that can reach port 443. */
   allowedCidrs: string[];
-  /** The machines' security group; the load balancer lets itself in. */
-  machineSecurityGroupId: pulumi.Input<string>;
-  /** Reachable from within the VPC and what is connected to it alone. */
+  /** Security group of the instances, which gets a rule for the load balancer. */
+  instanceSecurityGroupId: pulumi.Input<string>;
+  /** Only reachable from the VPC and the networks connected to it. */
   internal?: boolean;
-  /** Days for which the certificate's destroyed secret can be restored; 0 deletes at once. */
+  /** Days for which Secrets Manager can restore the deleted certificate; 0 deletes it immediately. */
   recoveryDays: number;
-  /** Refuse to destroy the load balancer. */
+  /** Protect the load balancer. */
   protect?: boolean;
 }
 
 /**
- * Where clients connect by name: an Application Load Balancer with a certificate of ACM's, validated in Route 53.
+ * The endpoint of a fleet: an Application Load Balancer with an ACM certificate, validated through Route 53.
  *
- * It speaks HTTPS to the machines as well, which show a certificate of the stack's own authority. A load balancer does
- * not verify it: the way is encrypted, and that a machine is the stack's own is what the security groups say.
+ * It uses HTTPS to the instances too, which have a certificate of the private authority. A load balancer does not verify
+ * that certificate: the connection is encrypted, and the security groups ensure that the target is an instance of this
+ * service.
  */
 export class DomainEndpoint extends pulumi.ComponentResource {
-  /** Base URL for OpenAI's clients, `https://DOMAIN/v1`. */
+  /** Base URL for OpenAI clients, `https://DOMAIN/v1`. */
   readonly url: pulumi.Output<string>;
-  /** Empty: everybody trusts the authority that signed the endpoint's certificate. */
+  /** Empty: the certificate is from a public authority. */
   readonly caCertificate: pulumi.Output<string>;
-  /** What the machines show to the load balancer. */
+  /** Certificate of the instances. */
   readonly certificate: Certificate;
   readonly targetGroupArn: pulumi.Output<string>;
 
@@ -61,7 +62,7 @@ export class DomainEndpoint extends pulumi.ComponentResource {
     const targets = this.createTargetGroup(name, args);
     const listener = this.createListener(name, balancer, targets, publicCertificate);
     const record = this.createRecord(name, args, balancer);
-    // Machines are registered, and clients sent, only once somebody listens.
+    // Instances are registered, and clients sent, only once the listener exists.
     this.targetGroupArn = pulumi.all([targets.arn, listener.arn]).apply(([arn]) => arn);
     this.url = record.name.apply((domain) => `https://${domain}/v1`);
     this.caCertificate = pulumi.output("");
@@ -84,7 +85,7 @@ export class DomainEndpoint extends pulumi.ComponentResource {
         type: proof.resourceRecordType,
         records: [proof.resourceRecordValue],
         ttl: 300,
-        // The proof for a name is the same for every certificate of the account: another stack may have put it there.
+        // The validation record of a name is the same for every certificate of the account: another stack may have created it.
         allowOverwrite: true,
       },
       { parent: this },
@@ -115,14 +116,14 @@ export class DomainEndpoint extends pulumi.ComponentResource {
       );
     }
     new vpc.SecurityGroupEgressRule(
-      `${name}-balancer-machines`,
-      { securityGroupId: group.id, referencedSecurityGroupId: args.machineSecurityGroupId, ...https },
+      `${name}-balancer-instances`,
+      { securityGroupId: group.id, referencedSecurityGroupId: args.instanceSecurityGroupId, ...https },
       { parent: this },
     );
-    // The machines' only way in.
+    // The only inbound rule of the instances.
     new vpc.SecurityGroupIngressRule(
-      `${name}-machines-balancer`,
-      { securityGroupId: args.machineSecurityGroupId, referencedSecurityGroupId: group.id, ...https },
+      `${name}-instances-balancer`,
+      { securityGroupId: args.instanceSecurityGroupId, referencedSecurityGroupId: group.id, ...https },
       { parent: this },
     );
     return group;
@@ -141,9 +142,9 @@ export class DomainEndpoint extends pulumi.ComponentResource {
         internal: args.internal ?? false,
         subnets: args.subnetIds,
         securityGroups: [group.id],
-        // Names that nginx would drop as well.
+        // nginx would drop these headers too.
         dropInvalidHeaderFields: true,
-        // Longer than the longest answer, which is silent until it is there.
+        // Longer than the slowest response, during which no byte is sent.
         idleTimeout: LOAD_BALANCER_IDLE_SECONDS,
         enableDeletionProtection: args.protect ?? false,
         tags: { Name: name },
@@ -161,9 +162,9 @@ export class DomainEndpoint extends pulumi.ComponentResource {
         targetType: "instance",
         port: 443,
         protocol: "HTTPS",
-        // A batch may take a thousand times as long as a word: round robin would count them alike.
+        // A batch can take a thousand times as long as a word; round robin would count them alike.
         loadBalancingAlgorithmType: "least_outstanding_requests",
-        // A machine that leaves finishes what it has begun.
+        // A deregistered instance completes its requests.
         deregistrationDelay: LONGEST_ANSWER_SECONDS,
         healthCheck: {
           protocol: "HTTPS",
@@ -172,7 +173,7 @@ export class DomainEndpoint extends pulumi.ComponentResource {
           interval: 10,
           timeout: 6,
           healthyThreshold: 2,
-          // A worker that systemd starts again is back sooner than a machine that replaces it.
+          // A worker restarted by systemd is back sooner than a replacement instance.
           unhealthyThreshold: 10,
         },
         tags: { Name: name },

@@ -2,34 +2,34 @@ import * as secretsmanager from "@pulumi/aws/secretsmanager";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 
-/** What every key begins with, so that a secret scanner can match `qwen3_[0-9A-Za-z]{48}`. */
+/** Prefix of every key, so that a secret scanner can match `qwen3_[0-9A-Za-z]{48}`. */
 export const KEY_PREFIX = "qwen3_";
 
-/** Secrets Manager's label of the version that counts. */
+/** Secrets Manager's label of the current version. */
 const CURRENT = "AWSCURRENT";
 
 /** Base62 characters after the prefix: 48 × log2(62) = 285 bits. */
 const KEY_LENGTH = 48;
 
 export interface ApiKeyArgs {
-  /** The client that the key names in logs and limits. */
+  /** Name of the client in logs and limits. */
   client: string;
-  /** Days for which a destroyed secret can be restored; 0 deletes at once. */
+  /** Days for which Secrets Manager can restore the deleted secret; 0 deletes it immediately. */
   recoveryDays: number;
-  /** Refuse to destroy the secret. The password inside is never protected, or it could not rotate. */
+  /** Protect the secret. The password is never protected, because rotation replaces it. */
   protect?: boolean;
 }
 
 /**
- * One client's API key: a random password kept as a version of a secret in Secrets Manager.
+ * The API key of one client: a random password, stored as a version of a secret in Secrets Manager.
  *
- * It rotates with `pulumi up --replace URN`, {@link urnToReplace} being the URN: the new version becomes
- * AWSCURRENT and the one before it AWSPREVIOUS. A value that somebody puts into the secret by hand is what machines
- * follow until the next update, which says so and puts the declared key back as a new version.
+ * `pulumi up --replace URN` with {@link urnToReplace} rotates it: the new version becomes AWSCURRENT and the one before
+ * it AWSPREVIOUS. If somebody stores another value in the secret, instances accept that value until the next update,
+ * which warns and stores the declared key as a new version.
  */
 export class ApiKey extends pulumi.ComponentResource {
   readonly secretArn: pulumi.Output<string>;
-  /** The version that holds the current key; it changes when the key rotates. */
+  /** Version with the current key; it changes when the key rotates. */
   readonly versionId: pulumi.Output<string>;
   /** URN of the password: replacing it rotates the key. */
   readonly urnToReplace: pulumi.Output<string>;
@@ -44,7 +44,7 @@ export class ApiKey extends pulumi.ComponentResource {
     const secret = new secretsmanager.Secret(
       name,
       {
-        // A random suffix, so that a new stack of the same name need not wait for the deletion of the old one.
+        // With a random suffix, a new stack of the same name does not collide with a secret scheduled for deletion.
         namePrefix: `${name}-`,
         description: `API key of the embedding endpoint for the client ${args.client}`,
         recoveryWindowInDays: args.recoveryDays,
@@ -75,22 +75,22 @@ export class ApiKey extends pulumi.ComponentResource {
       {
         secretId: secret.id,
         secretString: key,
-        // Declared, so that a value put by hand, which takes the label away, is a difference for an update to mend.
+        // Declared, so that a value stored by hand, which moves the label, is a difference that an update corrects.
         versionStages: [CURRENT],
       },
       {
         parent: this,
-        // By a new version, not by moving the label back: a machine counts the grace of the value put by hand from the
-        // creation of the version that follows it.
+        // By a new version, not by moving the label back: the grace period of the value stored by hand begins with the
+        // creation of the version after it.
         replaceOnChanges: ["versionStages"],
-        // The provider's delete would take AWSPREVIOUS from the version, and with it the old key's grace. Secrets
-        // Manager itself drops versions without a label.
+        // The provider's delete would remove AWSPREVIOUS from the version and end the grace period of the old key.
+        // Secrets Manager itself deletes versions without a label.
         retainOnDelete: true,
       },
     );
   }
 
-  /** In the preview, before the update mends it; where the key is to be replaced, it is not known and nothing is said. */
+  /** In the preview, before the update corrects it. If the key is being replaced, it is unknown and there is no warning. */
   private warnOfAnotherValue(
     client: string,
     secret: secretsmanager.Secret,
@@ -100,16 +100,16 @@ export class ApiKey extends pulumi.ComponentResource {
       return;
     }
     pulumi.all([secret.arn, key]).apply(async ([secretId, declared]) => {
-      // A secret without a value yet has nothing that could differ.
+      // A secret without a value has nothing to compare.
       const current = await secretsmanager
         .getSecretVersion({ secretId }, { parent: this, async: true })
         .catch(() => undefined);
       if (current && current.secretString !== declared) {
         await pulumi.log.warn(
           `client ${client}: the secret's current value, of ${current.createdDate}, is not the key that this stack declares: ` +
-            "somebody put it there by hand, or a rotation was interrupted. Machines follow it. The update makes the " +
-            "declared key current again as a new version; the other value works until keyGraceSeconds have passed. Where " +
-            "the declared key is the one to be rid of, replace it in the same update: --replace with the output apiKeyUrn.",
+            "somebody stored it by hand, or a rotation was interrupted. Instances accept it. The update makes the " +
+            "declared key current again as a new version; the other value remains valid for keyGraceSeconds. To revoke " +
+            "the declared key instead, replace it in the same update: --replace with the output apiKeyUrn.",
           this,
         );
       }

@@ -5,18 +5,18 @@ import * as tls from "@pulumi/tls";
 const DAY = 24;
 
 export interface CertificateArgs {
-  /** What it is for: an address, or a name. */
+  /** The IP address or DNS name that it certifies. */
   subject: { ipAddress: pulumi.Input<string> } | { dnsName: string };
-  /** Days for which the destroyed secret can be restored; 0 deletes at once. */
+  /** Days for which Secrets Manager can restore the deleted secret; 0 deletes it immediately. */
   recoveryDays: number;
 }
 
 /**
- * A server certificate for one address or name, signed by a certificate authority of this stack alone.
- * The private key travels as a secret in Secrets Manager: `{"certificate": PEM, "privateKey": PEM}`.
+ * A server certificate for one address or name, signed by a private certificate authority of this service.
+ * Instances read it with its private key from Secrets Manager: `{"certificate": PEM, "privateKey": PEM}`.
  */
 export class Certificate extends pulumi.ComponentResource {
-  /** PEM of the authority, for clients to verify the endpoint with. */
+  /** Certificate of the authority, PEM. Clients verify the endpoint with it. */
   readonly caCertificate: pulumi.Output<string>;
   readonly secretArn: pulumi.Output<string>;
   readonly versionId: pulumi.Output<string>;
@@ -83,7 +83,7 @@ export class Certificate extends pulumi.ComponentResource {
         caPrivateKeyPem: authority.key.privateKeyPem,
         caCertPem: authority.certificate.certPem,
         validityPeriodHours: 825 * DAY,
-        // Any `pulumi up` in the last half year renews it; the machine takes the new one without a restart.
+        // Any `pulumi up` in its last half year renews it; instances load the new one without a restart.
         earlyRenewalHours: 183 * DAY,
         allowedUses: ["digital_signature", "server_auth"],
       },

@@ -1,43 +1,50 @@
 import * as ec2 from "@pulumi/aws/ec2";
 import * as vpc from "@pulumi/aws/vpc";
 import * as pulumi from "@pulumi/pulumi";
-import type { ExistingVpc } from "./placement";
+import type { ExistingVpc } from "./resolvePlacement";
 
-/** The range of the stack's own VPC. */
+/** Range of a VPC that the service creates. */
 const CIDR_BLOCK = "10.20.0.0/16";
 
 export interface NetworkArgs {
-  /** Zones for the subnets, the first one being where a single machine runs. One subnet each. */
+  /** Zones of the subnets, one subnet in each. */
   zones: string[];
   /**
-   * IPv4 ranges that may reach port 443 of the machines, for instance `["203.0.113.0/24"]`. Nothing else is open.
-   * Empty where a load balancer stands before them, which opens the port for itself.
+   * IPv4 ranges that can reach port 443 of the instances, for example `["203.0.113.0/24"]`. No other port is open.
+   * Empty behind a load balancer, which adds its own rule.
    */
   allowedCidrs: string[];
-  /** Use this VPC and its subnets instead of making one. */
+  /** A VPC and subnets to use instead of new ones. */
   existing?: ExistingVpc;
 }
 
 /**
- * A VPC of its own with one public subnet a zone, or an existing one, and a security group that lets HTTPS in from
- * the allowed ranges and everything out. There is no SSH: Session Manager needs no open port.
+ * A new VPC with a public subnet in each zone, or an existing VPC, and a security group for the instances that allows
+ * HTTPS from the allowed ranges and all outbound traffic. There is no SSH: Session Manager needs no open port.
  */
 export class Network extends pulumi.ComponentResource {
   readonly vpcId: pulumi.Output<string>;
   /** In the order of the zones. */
   readonly subnetIds: pulumi.Output<string>[];
-  /** The machines' security group. */
+  /** Security group of the instances. */
   readonly securityGroupId: pulumi.Output<string>;
+  readonly #zones: string[];
 
   constructor(name: string, args: NetworkArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qwen3-embedding-stack:index:Network", name, {}, opts);
     const { vpcId, subnetIds } = args.existing
       ? this.useExisting(args.existing, args.zones)
-      : this.createOwn(name, args.zones);
+      : this.createNew(name, args.zones);
+    this.#zones = args.zones;
     this.vpcId = vpcId;
     this.subnetIds = subnetIds;
     this.securityGroupId = this.createSecurityGroup(name, vpcId, args.allowedCidrs).id;
     this.registerOutputs({ subnetIds: this.subnetIds, securityGroupId: this.securityGroupId });
+  }
+
+  /** Subnets of some of the zones. */
+  subnetsIn(zones: string[]): pulumi.Output<string>[] {
+    return zones.map((zone) => this.subnetIds[this.#zones.indexOf(zone)]!);
   }
 
   private useExisting(existing: ExistingVpc, zones: string[]) {
@@ -47,7 +54,7 @@ export class Network extends pulumi.ComponentResource {
     };
   }
 
-  private createOwn(name: string, zones: string[]) {
+  private createNew(name: string, zones: string[]) {
     const network = this.createVpc(name);
     const routes = this.createRoutes(name, network);
     return {
@@ -62,7 +69,7 @@ export class Network extends pulumi.ComponentResource {
       { cidrBlock: CIDR_BLOCK, enableDnsHostnames: true, tags: { Name: name } },
       { parent: this },
     );
-    // The VPC comes with a security group that lets its members talk: emptied, so that nobody leans on it.
+    // Every VPC has a default security group that allows traffic between its members: this removes its rules.
     new ec2.DefaultSecurityGroup(name, { vpcId: network.id }, { parent: this });
     return network;
   }
@@ -88,7 +95,7 @@ export class Network extends pulumi.ComponentResource {
       {
         vpcId: network.id,
         availabilityZone: zone,
-        // By the zone's letter: another choice of zones never asks for a range that is still taken.
+        // By the letter of the zone: another selection of zones never requests a range that is still in use.
         cidrBlock: `10.20.${zone.charCodeAt(zone.length - 1) - "a".charCodeAt(0)}.0/24`,
         tags: { Name: `${name}-${zone}` },
       },
@@ -119,7 +126,7 @@ export class Network extends pulumi.ComponentResource {
         { parent: this },
       );
     }
-    // Packages, weights and AWS's own services.
+    // Packages, weights and AWS services.
     new vpc.SecurityGroupEgressRule(
       `${name}-all`,
       { securityGroupId: group.id, cidrIpv4: "0.0.0.0/0", ipProtocol: "-1" },
@@ -129,7 +136,7 @@ export class Network extends pulumi.ComponentResource {
   }
 }
 
-/** The ranges that a load balancer's own addresses come from, for machines to tell it from others. */
+/** Ranges that contain the addresses of a load balancer, which instances trust to name the client. */
 export function networkRanges(existing: ExistingVpc | undefined): string[] {
   return existing?.cidrBlocks ?? [CIDR_BLOCK];
 }

@@ -5,17 +5,17 @@ import * as pulumi from "@pulumi/pulumi";
 export interface VpcEndpointsArgs {
   region: string;
   vpcId: pulumi.Input<string>;
-  /** One a zone. */
+  /** One in each zone. */
   subnetIds: pulumi.Input<string>[];
-  /** Of the subnets that machines are in: S3 is reached by a route. */
+  /** Of the subnets of the instances: the S3 endpoint is a route. */
   routeTableIds: string[];
-  /** The machines' security group, the only one that is let in. */
-  machineSecurityGroupId: pulumi.Input<string>;
-  /** Whether machines publish metrics. */
+  /** Security group of the instances, the only one that is allowed in. */
+  instanceSecurityGroupId: pulumi.Input<string>;
+  /** Whether instances publish metrics. */
   publishesUtilization: boolean;
 }
 
-/** The ways to AWS's services for machines in a VPC without internet: those that they use and no others. */
+/** VPC endpoints of the AWS services that instances without internet access use, and no others. */
 export class VpcEndpoints extends pulumi.ComponentResource {
   constructor(name: string, args: VpcEndpointsArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qwen3-embedding-stack:index:VpcEndpoints", name, {}, opts);
@@ -29,7 +29,7 @@ export class VpcEndpoints extends pulumi.ComponentResource {
           serviceName: `com.amazonaws.${args.region}.${service}`,
           subnetIds: args.subnetIds,
           securityGroupIds: [group.id],
-          // The services' own names lead here, so nothing on the machine has to know.
+          // The public names of the services resolve to the endpoint, so instances need no configuration.
           privateDnsEnabled: true,
           tags: { Name: `${name}-${service}` },
         },
@@ -40,7 +40,7 @@ export class VpcEndpoints extends pulumi.ComponentResource {
       `${name}-s3`,
       {
         vpcId: args.vpcId,
-        // The kind that costs nothing.
+        // Gateway endpoints are free.
         vpcEndpointType: "Gateway",
         serviceName: `com.amazonaws.${args.region}.s3`,
         routeTableIds: args.routeTableIds,
@@ -56,16 +56,16 @@ export class VpcEndpoints extends pulumi.ComponentResource {
       `${name}-endpoints`,
       {
         vpcId: args.vpcId,
-        description: "HTTPS to AWS's services for the machines of the embedding endpoint",
+        description: "HTTPS from the embedding instances to AWS services",
         tags: { Name: `${name}-endpoints` },
       },
       { parent: this },
     );
     new vpc.SecurityGroupIngressRule(
-      `${name}-endpoints-machines`,
+      `${name}-endpoints-instances`,
       {
         securityGroupId: group.id,
-        referencedSecurityGroupId: args.machineSecurityGroupId,
+        referencedSecurityGroupId: args.instanceSecurityGroupId,
         ipProtocol: "tcp",
         fromPort: 443,
         toPort: 443,
@@ -80,9 +80,9 @@ function interfaceServices({ publishesUtilization }: VpcEndpointsArgs): string[]
   return [
     // Keys and certificate.
     "secretsmanager",
-    // A machine of a fleet says that it is ready.
+    // An instance of a fleet completes its lifecycle action.
     "autoscaling",
-    // Session Manager, and the search for keys that verification has machines make.
+    // Session Manager, and Run Command for verification.
     "ssm",
     "ssmmessages",
     "ec2messages",

@@ -2,22 +2,22 @@ import * as budgets from "@pulumi/aws/budgets";
 import * as pulumi from "@pulumi/pulumi";
 
 export interface BudgetArgs {
-  /** US dollars a month. */
+  /** US dollars in one month. */
   monthlyUsd: number;
-  /** Who is told. */
+  /** Recipients of the notifications. */
   emails: string[];
 }
 
-/** Percent of the budget at which mail is sent: on what was spent, and on what the month is heading for. */
-const ALARMS = [
+/** Percentages of the budget at which AWS sends email: of the actual and of the forecast cost. */
+const NOTIFICATIONS = [
   { notificationType: "ACTUAL", threshold: 80 },
   { notificationType: "ACTUAL", threshold: 100 },
   { notificationType: "FORECASTED", threshold: 100 },
 ] as const;
 
 /**
- * Mail when the account's cost of a month nears its budget. It counts the whole account: AWS tells stacks apart only
- * by tags that somebody has first made cost allocation tags. It stops nothing.
+ * Email when the monthly cost of the account approaches a budget. It covers the whole account: AWS separates stacks only
+ * by tags that were activated as cost allocation tags. It stops nothing.
  */
 export class Budget extends pulumi.ComponentResource {
   constructor(name: string, args: BudgetArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -29,8 +29,8 @@ export class Budget extends pulumi.ComponentResource {
         timeUnit: "MONTHLY",
         limitAmount: String(args.monthlyUsd),
         limitUnit: "USD",
-        notifications: ALARMS.map((alarm) => ({
-          ...alarm,
+        notifications: NOTIFICATIONS.map((notification) => ({
+          ...notification,
           comparisonOperator: "GREATER_THAN",
           thresholdType: "PERCENTAGE",
           subscriberEmailAddresses: args.emails,

@@ -4,21 +4,21 @@ import * as pulumi from "@pulumi/pulumi";
 
 export interface ScheduleArgs {
   instanceId: pulumi.Input<string>;
-  /** An ARN of this stack's, for partition, region and account. */
+  /** Any ARN of the same account and region; partition, region and account are taken from it. */
   siblingArn: pulumi.Input<string>;
-  /** When the machine stops, `MINUTES HOURS DAY MONTH WEEKDAY YEAR` as EventBridge writes cron. */
+  /** When to stop the instance: `MINUTES HOURS DAY MONTH WEEKDAY YEAR`, EventBridge's cron fields. */
   stop: string;
-  /** When it starts again; never by itself without it. */
+  /** When to start it; never if omitted. */
   start?: string;
-  /** IANA name of the zone that the times are in, such as Europe/Berlin. */
+  /** IANA time zone of both, such as Europe/Berlin. */
   timezone: string;
 }
 
 /**
- * Stops the machine at times, and starts it at others, with a role that may do this to this machine alone.
+ * Stops and starts an instance on a schedule, with a role that allows exactly this.
  *
- * A stopped machine keeps its disk and its address, and costs what these cost. Started, it serves again without
- * anything being installed.
+ * A stopped instance keeps its volume and its address, and only these are billed. Started again, it serves without
+ * installing anything.
  */
 export class Schedule extends pulumi.ComponentResource {
   constructor(name: string, args: ScheduleArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -44,7 +44,7 @@ export class Schedule extends pulumi.ComponentResource {
               Effect: "Allow",
               Principal: { Service: "scheduler.amazonaws.com" },
               Action: "sts:AssumeRole",
-              // No other account's schedule may borrow the role.
+              // Schedules of other accounts cannot assume the role.
               Condition: { StringEquals: { "aws:SourceAccount": owner.account } },
             },
           ],
@@ -60,7 +60,7 @@ export class Schedule extends pulumi.ComponentResource {
           Version: "2012-10-17",
           Statement: [
             {
-              Sid: "StopAndStartTheMachine",
+              Sid: "StopAndStartInstance",
               Effect: "Allow",
               Action: ["ec2:StartInstances", "ec2:StopInstances"],
               Resource: pulumi.interpolate`arn:${owner.partition}:ec2:${owner.region}:${owner.account}:instance/${args.instanceId}`,

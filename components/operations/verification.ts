@@ -1,78 +1,86 @@
+import { existsSync } from "node:fs";
+import { join, relative } from "node:path";
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import type { EmbeddingService } from "../embeddingService";
 
 export interface VerificationArgs {
-  /** `https://HOST/v1` */
-  endpoint: pulumi.Input<string>;
-  /** PEM of the authority to verify the endpoint with; empty for those that everybody trusts. */
-  caCertificate: pulumi.Input<string>;
-  /** The secret whose key the checks use. They read it themselves: no key is an input here. */
-  secretArn: pulumi.Input<string>;
-  region: string;
-  model: string;
-  dimensions: number;
-  /** The machine, or the fleet, that is searched for keys. */
-  machines:
-    | { instanceId: pulumi.Input<string> }
-    | { autoScalingGroup: pulumi.Input<string>; templateVersion: pulumi.Input<string> };
-  /** Whether the model card's similarities must hold. */
-  publishedWeights: boolean;
-  /** How long a machine may take from its start to its first answer. */
-  timeoutSeconds: number;
+  service: EmbeddingService;
+  /** Whether the similarities of the model card are required; true by default. */
+  publishedWeights?: boolean;
+  /** Maximum time from the launch of an instance to its first successful response; 2700 by default. */
+  verificationTimeoutSeconds?: number;
+  /** Endpoint URL for AWS services, for a proxy or an emulator. */
   awsEndpointUrl?: string;
-  /** AWS profile to read the key with, where the provider uses one. */
-  profile?: string;
-  /** Checked again when one of these changes: versions of keys and certificate. */
-  revisions: pulumi.Input<string>[];
+  /** AWS profile to read the key with, if the provider uses one. */
+  awsProfile?: string;
 }
 
-/** Runs scripts/verify against the live endpoint: an update that leaves it unverified fails. */
+/**
+ * Runs `verify` against the live endpoint, again whenever a key, the certificate or an instance changes. An update whose
+ * endpoint does not pass every check fails.
+ */
 export class Verification extends pulumi.ComponentResource {
   constructor(name: string, args: VerificationArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qwen3-embedding-stack:index:Verification", name, {}, opts);
-    const machines = machinesOf(args);
-    const command = "npm run --silent verify -- --from-env";
+    const { service } = args;
+    const command = verifyCommand();
     new local.Command(
       name,
       {
         create: command,
-        // A new key or certificate is checked on the same machine; a new machine is a new verification.
+        // A new key or certificate is verified on the same instance; a new instance is a new verification.
         update: command,
-        triggers: machines.triggers,
-        environment: {
-          VERIFY_ENDPOINT: args.endpoint,
-          VERIFY_CA_CERTIFICATE: args.caCertificate,
-          VERIFY_SECRET_ARN: args.secretArn,
-          VERIFY_REGION: args.region,
-          VERIFY_MODEL: args.model,
-          VERIFY_DIMENSIONS: String(args.dimensions),
-          ...machines.environment,
-          VERIFY_PUBLISHED_WEIGHTS: String(args.publishedWeights),
-          VERIFY_TIMEOUT_SECONDS: String(args.timeoutSeconds),
-          VERIFY_REVISIONS: pulumi.all(args.revisions).apply((revisions) => revisions.join(" ")),
-          ...(args.profile && { VERIFY_PROFILE: args.profile }),
-          ...(args.awsEndpointUrl && { AWS_ENDPOINT_URL: args.awsEndpointUrl }),
-        },
-        // Progress and the table of checks are what the operator watches; the script prints no key.
+        triggers: [instances(service), service.launchTemplateVersion.apply((version) => version ?? "")],
+        environment: environment(args),
+        // The operator watches the progress and the table of checks; the program prints no key.
         logging: local.Logging.StdoutAndStderr,
       },
-      { parent: this, customTimeouts: { create: "5h", update: "5h" } },
+      { parent: this, dependsOn: [service], customTimeouts: { create: "5h", update: "5h" } },
     );
     this.registerOutputs({});
   }
 }
 
-/** How the checks find the machines, and what makes them new ones. */
-function machinesOf({ machines }: VerificationArgs): {
-  environment: Record<string, pulumi.Input<string>>;
-  triggers: pulumi.Input<string>[];
-} {
-  if ("instanceId" in machines) {
-    return { environment: { VERIFY_INSTANCE_ID: machines.instanceId }, triggers: [machines.instanceId] };
-  }
-  const { autoScalingGroup, templateVersion } = machines;
+/** What `verify --from-env` reads. It reads the key itself, from the secret. */
+function environment(args: VerificationArgs): Record<string, pulumi.Input<string>> {
+  const { service, publishedWeights = true, verificationTimeoutSeconds = 2700 } = args;
   return {
-    environment: { VERIFY_AUTO_SCALING_GROUP: autoScalingGroup },
-    triggers: [autoScalingGroup, templateVersion],
+    VERIFY_ENDPOINT: service.endpoint,
+    VERIFY_CA_CERTIFICATE: service.caCertificate,
+    VERIFY_SECRET_ARN: service.secretArn,
+    VERIFY_REGION: service.region,
+    VERIFY_MODEL: service.model,
+    VERIFY_DIMENSIONS: pulumi.interpolate`${service.dimensions}`,
+    VERIFY_INSTANCE_ID: service.instanceId.apply((id) => id ?? ""),
+    VERIFY_AUTO_SCALING_GROUP: service.autoScalingGroup.apply((group) => group ?? ""),
+    VERIFY_PUBLISHED_WEIGHTS: String(publishedWeights),
+    VERIFY_TIMEOUT_SECONDS: String(verificationTimeoutSeconds),
+    VERIFY_REVISIONS: service.secretVersions.apply((versions) => versions.join(" ")),
+    ...(args.awsProfile && { VERIFY_PROFILE: args.awsProfile }),
+    ...(args.awsEndpointUrl && { AWS_ENDPOINT_URL: args.awsEndpointUrl }),
   };
+}
+
+function instances(service: EmbeddingService): pulumi.Output<string> {
+  return pulumi
+    .all([service.instanceId, service.autoScalingGroup])
+    .apply(([instanceId, group]) => instanceId ?? group ?? "");
+}
+
+/**
+ * The command line of `verify`. Its path is relative to the program's folder, in which the provider runs it, so that
+ * another checkout is no change. `exec`, because the provider signals only the process that it started: a shell between
+ * the two would leave `verify` running after an interrupted update.
+ */
+function verifyCommand(): string {
+  const folder = join(__dirname, "..", "..", "scripts");
+  const source = join(folder, "cli.ts");
+  const [loader, program] = existsSync(source) ? ["--import tsx ", source] : ["", join(folder, "cli.js")];
+  return `exec node ${loader}${quote(relative(process.cwd(), program))} verify --from-env`;
+}
+
+/** A word of a shell's command line. */
+function quote(text: string): string {
+  return /^[\w./@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -8,7 +8,7 @@ export interface Priced {
   clients: string[];
   rootVolumeGib: number;
   instances: { min: number };
-  /** With one, machines stand behind a load balancer. */
+  /** With one, instances are behind a load balancer. */
   domain: string | undefined;
   internal: boolean;
 }
@@ -16,15 +16,15 @@ export interface Priced {
 export interface Assumptions {
   /** Tokens a second of one GPU. */
   tokensPerSecond: number;
-  /** Hours a month that machines run; the rest of the stack is there all the time. */
+  /** Hours a month that instances run; the rest of the stack is there all the time. */
   hours: number;
-  /** Machines that run; the fewest of the settings without it. */
+  /** Instances that run; the setting instancesMin without it. */
   machines?: number;
 }
 
 export interface Line {
   what: string;
-  /** US dollars an hour while machines run, and a month. */
+  /** US dollars an hour while instances run, and a month. */
   hour: number;
   month: number;
   price: Price;
@@ -36,7 +36,7 @@ export interface Estimate {
   month: number;
   /** Tokens a second of all GPUs together. */
   tokensPerSecond: number;
-  /** US dollars for a million tokens with every GPU busy all the time that machines run. */
+  /** US dollars for a million tokens with every GPU busy all the time that instances run. */
   perMillionTokens: number;
   /** Hosted prices, and the tokens a month at which this stack costs the same; none where it cannot do as many. */
   hosted: { name: string; price: Price; breakEvenTokens?: number }[];
@@ -44,7 +44,7 @@ export interface Estimate {
   leftOut: string[];
 }
 
-/** How often a machine asks for each client's secret and for the index, and for the certificate; qwen3/keys.py. */
+/** How often an instance asks for each client's secret and for the index, and for the certificate; qwen3/keys.py. */
 const POLL_SECONDS = 5;
 const CERTIFICATE_POLL_SECONDS = 60;
 const SECONDS_AN_HOUR = 3600;
@@ -57,14 +57,14 @@ export function estimate(settings: Priced, assumptions: Assumptions): Estimate {
       `aws:region is ${JSON.stringify(settings.region)}; allowed: us-east-1, the only one whose prices are in scripts/cost/prices.ts`,
     );
   }
-  const machine = INSTANCE_HOUR[settings.instanceType];
-  if (!machine) {
+  const hourly = INSTANCE_HOUR[settings.instanceType];
+  if (!hourly) {
     throw new Error(
       `instanceType is ${JSON.stringify(settings.instanceType)}; allowed: ${Object.keys(INSTANCE_HOUR).join(", ")}, whose prices are in scripts/cost/prices.ts`,
     );
   }
   const lines = [
-    ...machineLines(settings, machines, assumptions.hours, machine),
+    ...instanceLines(settings, machines, assumptions.hours, hourly),
     // Each client's and the certificate's.
     always("secrets", SERVICES.secretMonth, settings.clients.length + 1, HOURS_A_MONTH),
     ...addressLines(settings, machines, assumptions.hours),
@@ -92,8 +92,8 @@ export function estimate(settings: Priced, assumptions: Assumptions): Estimate {
   };
 }
 
-/** What is charged by the hours that a machine runs, and its disk, which stays while it is stopped. */
-function machineLines(settings: Priced, machines: number, hours: number, machine: Price): Line[] {
+/** What is charged by the hours that an instance runs, and its disk, which stays while it is stopped. */
+function instanceLines(settings: Priced, machines: number, hours: number, hourly: Price): Line[] {
   const polls = SECONDS_AN_HOUR / POLL_SECONDS;
   const running = (what: string, price: Price, units: number): Line => ({
     what,
@@ -102,7 +102,7 @@ function machineLines(settings: Priced, machines: number, hours: number, machine
     month: price.usd * units * machines * hours,
   });
   return [
-    running(`${machines} × ${settings.instanceType}`, machine, 1),
+    running(`${machines} × ${settings.instanceType}`, hourly, 1),
     always("root volumes, gp3", SERVICES.gp3GibMonth, settings.rootVolumeGib * machines, HOURS_A_MONTH),
     running(
       "polling secrets",
@@ -113,7 +113,7 @@ function machineLines(settings: Priced, machines: number, hours: number, machine
   ];
 }
 
-/** A single machine's address stays while it is stopped; a fleet's machines have theirs while they run, or none. */
+/** A single instance's address stays while it is stopped; a fleet's instances have theirs while they run, or none. */
 function addressLines({ domain, internal }: Priced, machines: number, hours: number): Line[] {
   const price = SERVICES.publicIpv4Hour;
   if (domain === undefined) {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { excerpt } from "../lib/text";
 import type { EndpointClient } from "../verify/client";
-import { excerpt } from "../verify/row";
 
 const BATCH = 32;
 const CONNECTIONS = 4;
@@ -27,8 +27,8 @@ export async function embedAll(
       const begin = next;
       const input = texts.slice(begin, begin + BATCH);
       next += input.length;
-      const answer = await ask(client, { model, input, instruction, encoding_format: "base64" });
-      for (const [i, vector] of answer.entries()) {
+      const batch = await embedBatch(client, { model, input, instruction, encoding_format: "base64" });
+      for (const [i, vector] of batch.entries()) {
         vectors[begin + i] = vector;
       }
       done += input.length;
@@ -39,7 +39,7 @@ export async function embedAll(
   return vectors;
 }
 
-async function ask(client: EndpointClient, body: object): Promise<Float32Array[]> {
+async function embedBatch(client: EndpointClient, body: object): Promise<Float32Array[]> {
   for (let tries = 1; ; tries++) {
     const reply = await client.send({ method: "POST", path: "/v1/embeddings", authorization: "key", body });
     if (reply.status === 200) {
@@ -50,7 +50,7 @@ async function ask(client: EndpointClient, body: object): Promise<Float32Array[]
       });
     }
     if ((reply.status !== 429 && reply.status !== 503) || tries === TRIES) {
-      throw new Error(`the endpoint answers ${reply.status}: ${excerpt(reply.text, 400)}`);
+      throw new Error(`the endpoint returned ${reply.status}: ${excerpt(reply.text, 400)}`);
     }
     await sleep(1000 * Number(reply.headers["retry-after"] ?? 1));
   }

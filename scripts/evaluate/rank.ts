@@ -1,6 +1,6 @@
 /**
  * Indices of the documents closest to a query by cosine, the closest first, with the first `dimensions` numbers of
- * each vector: what the server answers for `dimensions`, up to length, which a cosine does not see.
+ * each vector: what the server returns for `dimensions`, up to length, which a cosine does not see.
  */
 export function rank(
   query: Float32Array,

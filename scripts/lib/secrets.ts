@@ -1,27 +1,6 @@
 import { GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { type AwsAccess, awsClientConfig } from "./aws";
 
-/** What every key of this project looks like, whichever client's it is: KEY_PREFIX of components/apiKey.ts. */
-const ANY_KEY = /qwen3_[0-9A-Za-z]{16,}/g;
-
-/** Takes keys out of text on its way out: the last line of defence, since no text should hold one. */
-export class Redactor {
-  readonly #secrets = new Set<string>();
-
-  add(secret: string): void {
-    this.#secrets.add(secret);
-    this.#secrets.add(Buffer.from(secret).toString("base64"));
-  }
-
-  redact(text: string): string {
-    let clean = text;
-    for (const secret of this.#secrets) {
-      clean = clean.replaceAll(secret, "[redacted]");
-    }
-    return clean.replace(ANY_KEY, "[redacted]");
-  }
-}
-
 /**
  * Reads a client's key from Secrets Manager: the current one, or the one with another label.
  *
@@ -47,7 +26,7 @@ export async function readKey(secretArn: string, access: AwsAccess, stage?: stri
 function explain(error: Error & { code?: string }, arn: string, access: AwsAccess): Error {
   const { endpoint } = awsClientConfig(access);
   if (endpoint && error.code === "ECONNREFUSED") {
-    return new Error(`nothing answers for AWS at ${endpoint}: for the local environment, run npm start`);
+    return new Error(`nothing listens for AWS at ${endpoint}: for the local environment, run npm start`);
   }
   switch (error.name) {
     case "AccessDeniedException":

@@ -16,13 +16,13 @@ interface Sibling {
  */
 export async function modelFiles(hub: string, repository: string, commit: string): Promise<RemoteFile[]> {
   const url = `${hub}/api/models/${repository}/revision/${commit}?blobs=true`;
-  const answer = await fetch(url);
-  if (!answer.ok) {
+  const reply = await fetch(url);
+  if (!reply.ok) {
     throw new Error(
-      `${url} answers ${answer.status}: is the model's name right, and the commit one of its own?`,
+      `${url} answers ${reply.status}: is the model's name right, and the commit one of its own?`,
     );
   }
-  const { siblings = [] } = (await answer.json()) as { siblings?: Sibling[] };
+  const { siblings = [] } = (await reply.json()) as { siblings?: Sibling[] };
   const files = siblings.map(({ rfilename: name, blobId, lfs }): RemoteFile => {
     if (!lfs && !blobId) {
       throw new Error(`${url} names no digest for ${name}: refusing to mirror what nothing vouches for`);

@@ -14,7 +14,7 @@ export interface Requirement {
 
 const PARALLEL = 8;
 
-/** What the machine installs. */
+/** What an instance installs. */
 export function readLocks(): Requirement[] {
   return LOCKS.flatMap((path) => parseLock(readFileSync(path, "utf8")));
 }
@@ -54,11 +54,11 @@ export async function wheelFiles(index: string, requirements: Requirement[]): Pr
 /** @throws Error when the index lacks a file that the lock names */
 async function filesOf(index: string, { name, version, hashes }: Requirement): Promise<RemoteFile[]> {
   const url = `${index}/${name.toLowerCase().replace(/[-_.]+/g, "-")}/`;
-  const answer = await fetch(url, { headers: { accept: "application/vnd.pypi.simple.v1+json" } });
-  if (!answer.ok) {
-    throw new Error(`${url} answers ${answer.status}`);
+  const reply = await fetch(url, { headers: { accept: "application/vnd.pypi.simple.v1+json" } });
+  if (!reply.ok) {
+    throw new Error(`${url} returned ${reply.status}`);
   }
-  const { files } = (await answer.json()) as {
+  const { files } = (await reply.json()) as {
     files: { filename: string; url: string; hashes: { sha256?: string } }[];
   };
   return hashes.map((sha256) => {
@@ -66,6 +66,6 @@ async function filesOf(index: string, { name, version, hashes }: Requirement): P
     if (!file) {
       throw new Error(`${url} has no file of ${name} ${version} with SHA-256 ${sha256}`);
     }
-    return { name: file.filename, url: new URL(file.url, answer.url).href, digest: { sha256 } };
+    return { name: file.filename, url: new URL(file.url, reply.url).href, digest: { sha256 } };
   });
 }

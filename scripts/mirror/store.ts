@@ -102,7 +102,7 @@ export class Store {
         return undefined;
       }
       throw new Error(
-        `s3://${this.options.bucket}/${key} can't be looked at: ${(error as Error).message || error}`,
+        `s3://${this.options.bucket}/${key} can't be read: ${(error as Error).message || error}`,
       );
     }
   }
@@ -122,19 +122,19 @@ async function download(file: RemoteFile, path: string): Promise<string> {
 }
 
 async function downloadOnce(file: RemoteFile, path: string): Promise<string> {
-  const answer = await fetch(file.url);
-  if (!answer.ok || !answer.body) {
-    throw new Error(`answers ${answer.status}`);
+  const reply = await fetch(file.url);
+  if (!reply.ok || !reply.body) {
+    throw new Error(`returned ${reply.status}`);
   }
   const sha256 = createHash("sha256");
   const chunks: Buffer[] = [];
-  const wantsBlob = "gitBlob" in file.digest;
+  const hashesBlob = "gitBlob" in file.digest;
   await pipeline(
-    Readable.fromWeb(answer.body as Parameters<typeof Readable.fromWeb>[0]),
+    Readable.fromWeb(reply.body as Parameters<typeof Readable.fromWeb>[0]),
     async function* (source: AsyncIterable<Buffer>) {
       for await (const chunk of source) {
         sha256.update(chunk);
-        if (wantsBlob) {
+        if (hashesBlob) {
           chunks.push(chunk);
         }
         yield chunk;

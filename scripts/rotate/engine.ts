@@ -1,8 +1,8 @@
 import { LocalWorkspace, type Stack } from "@pulumi/pulumi/automation";
-import { readEnvironment } from "../../local/environment";
-import { ROOT } from "../../local/paths";
-import { runProgram } from "../../local/up";
-import { openStack } from "../../local/workspace";
+import { readLocalEnvironment } from "../lib/localEnvironment";
+import { ROOT } from "../lib/paths";
+import { runProgram } from "../lib/program";
+import { projectName } from "../lib/project";
 
 /** One step that an update would take. */
 export interface Step {
@@ -21,12 +21,16 @@ export interface Engine {
   update(replace?: string): Promise<void>;
 }
 
+/** Where the engine's own lines go. */
+type Write = (text: string) => void;
+const toStdout: Write = (text) => process.stdout.write(text);
+
 /** Opens a stack with this repository's program: a local environment's of that name, otherwise one of the backend in use. */
-export async function openEngine(name: string): Promise<Engine> {
-  return engineOf(await open(name));
+export async function openEngine(name: string, write: Write = toStdout): Promise<Engine> {
+  return engineOf(await open(name), write);
 }
 
-export function engineOf(stack: Stack): Engine {
+export function engineOf(stack: Stack, write: Write = toStdout): Engine {
   return {
     plan: async (replace) => {
       const steps: Step[] = [];
@@ -43,7 +47,6 @@ export function engineOf(stack: Stack): Engine {
       return steps;
     },
     update: async (replace) => {
-      const write = (text: string) => process.stdout.write(text);
       await stack.up({ ...options(replace), onOutput: write });
     },
   };
@@ -54,11 +57,12 @@ function options(replace: string | undefined) {
 }
 
 function open(name: string): Promise<Stack> {
-  const local = readEnvironment(name);
-  if (local) {
-    Object.assign(process.env, local.env);
-    return openStack(local, runProgram);
-  }
-  const project = { projectName: "qwen3-embedding-stack", program: runProgram };
-  return LocalWorkspace.selectStack({ stackName: name, ...project }, { workDir: ROOT });
+  const local = readLocalEnvironment(name);
+  // The Automation API looks for the engine on this process's PATH alone.
+  Object.assign(process.env, local?.env);
+  const workDir = local?.workDir ?? ROOT;
+  return LocalWorkspace.selectStack(
+    { stackName: local?.stackName ?? name, projectName: projectName(workDir), program: runProgram },
+    { workDir, envVars: local?.env },
+  );
 }

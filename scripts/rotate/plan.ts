@@ -1,6 +1,6 @@
 import type { Step } from "./engine";
 
-/** What stands between now and a rotation: nothing, or a rotation of the same key that did not come to its end. */
+/** Whether a rotation can begin, or one of the same key has yet to come to its end. */
 export type Readiness = "ready" | "interrupted";
 
 /**
@@ -17,7 +17,7 @@ export function judgePending(steps: Step[], urn: string, stack: string): Readine
   const ofKey = steps.filter((step) => step.urn === urn || step.urn === secretVersionUrn(urn));
   if (ofKey.some(({ properties }) => properties.includes("versionStages"))) {
     throw new Error(
-      "the secret holds a value that this stack did not put there; machines follow it. " +
+      "the secret holds a value that this stack did not put there; instances follow it. " +
         `Run pulumi up -s ${stack}: it puts the declared key back, and the other value works for keyGraceSeconds more. ` +
         "Then rotate. If the declared key is the one to be rid of, plain `up` would make it valid again: run " +
         `pulumi up -s ${stack} --replace '${urn}' instead`,

@@ -19,9 +19,13 @@ export class SecretVersions {
   readonly #access: AwsAccess;
   readonly #secretArn: string;
 
-  constructor(secretArn: string, access: AwsAccess) {
+  readonly #onKey: (key: string) => void;
+
+  /** @param onKey called with every key that is read */
+  constructor(secretArn: string, access: AwsAccess, onKey: (key: string) => void) {
     this.#access = access;
     this.#secretArn = secretArn;
+    this.#onKey = onKey;
   }
 
   /** By label; without one that no version has. */
@@ -37,11 +41,13 @@ export class SecretVersions {
   }
 
   /** The key that the version with the label holds. */
-  value(stage: Stage): Promise<string> {
-    return readKey(this.#secretArn, this.#access, stage);
+  async value(stage: Stage): Promise<string> {
+    const key = await readKey(this.#secretArn, this.#access, stage);
+    this.#onKey(key);
+    return key;
   }
 
-  /** Takes AWSPREVIOUS from the version that has it: machines then refuse its key at their next poll. */
+  /** Takes AWSPREVIOUS from the version that has it: instances then refuse its key at their next poll. */
   async dropPrevious({ id }: Version): Promise<void> {
     await this.#send((secrets) =>
       secrets.send(

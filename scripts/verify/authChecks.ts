@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
+import { excerpt } from "../lib/text";
 import { apiError, type Call, type EndpointClient, type Reply } from "./client";
-import { type Check, excerpt, expect } from "./row";
+import { type Check, expect } from "./row";
 import type { Target } from "./target";
 
 /**
- * A sample of SGLang's own routes, and of paths that a loose match would let through to them. Asked with GET, which
+ * A sample of SGLang's own routes, and of paths that a loose match would let through to them. Requested with GET, which
  * shows that a route is there without doing harm: POST /generate ends an embedding server.
  */
 const CLOSED_PATHS = [
@@ -34,7 +35,7 @@ const WRONG_METHODS: { method: Call["method"]; path: string; allow: string }[] =
   { method: "PUT", path: "/health", allow: "GET" },
 ];
 
-/** Who may come in, and where to. */
+/** Which requests are let in, and to which routes. */
 export function authChecks(client: EndpointClient, target: Target): Check[] {
   const guarded: Call[] = [
     { method: "POST", path: "/v1/embeddings", body: { model: target.model, input: "hello" } },
@@ -70,7 +71,7 @@ export function authChecks(client: EndpointClient, target: Target): Check[] {
           );
           expect(code === "invalid_api_key", `401 with code ${code} instead of invalid_api_key`);
         }
-        // SGLang answers a token outside ASCII with 500.
+        // SGLang returns 500 for a token outside ASCII.
         for (const reply of await sendGuarded("Bearer schl\u00fcssel")) {
           // A load balancer may find the request malformed itself, in words of its own.
           if (target.autoScalingGroup === undefined || reply.status !== 400) {

@@ -1,13 +1,14 @@
 import { Agent, type Dispatcher } from "undici";
-import { excerpt, expect } from "./row";
+import { excerpt } from "../lib/text";
+import { expect } from "./row";
 import { decodeBase64 } from "./vectors";
 
 export interface Call {
   method: "GET" | "POST" | "PUT" | "DELETE";
-  /** Sent as it stands, without resolving dots. */
+  /** Sent as it is, without resolving dots. */
   path: string;
   body?: unknown;
-  /** `"key"` sends the client's own key, another value goes out as it stands; nothing without. */
+  /** `"key"` sends the client's own key, another value is sent as it is; nothing without. */
   authorization?: string;
 }
 
@@ -33,7 +34,7 @@ interface EmbeddingList {
   data: { index: number; embedding: number[] | string }[];
 }
 
-/** HTTPS to the endpoint, trusting one CA and nothing else, or those that everybody trusts. */
+/** HTTPS to the endpoint, trusting one CA and nothing else, or the public ones. */
 export class EndpointClient {
   readonly origin: string;
   readonly #key: string;
@@ -41,7 +42,7 @@ export class EndpointClient {
 
   /**
    * @param endpoint base URL, `https://HOST/v1`
-   * @param ca PEM, or several; none or empty for the authorities that everybody trusts
+   * @param ca PEM, or several; none or empty for the public CAs
    */
   constructor(endpoint: string, ca: string | readonly string[] | undefined, key: string) {
     this.origin = new URL(endpoint).origin;
@@ -50,7 +51,7 @@ export class EndpointClient {
       allowH2: false,
       headersTimeout: 120_000,
       bodyTimeout: 120_000,
-      // Said outright, because NODE_TLS_REJECT_UNAUTHORIZED=0 would otherwise make every check of TLS pass.
+      // Set explicitly, because NODE_TLS_REJECT_UNAUTHORIZED=0 would otherwise make every check of TLS pass.
       connect: {
         ca: typeof ca === "string" ? ca || undefined : ca && [...ca],
         rejectUnauthorized: true,
@@ -72,16 +73,16 @@ export class EndpointClient {
       },
       body: body === undefined ? undefined : JSON.stringify(body),
     };
-    const answer = await this.#agent.request(options);
-    const text = await answer.body.text();
-    return { status: answer.statusCode, headers: answer.headers, text, json: parse(text) };
+    const reply = await this.#agent.request(options);
+    const text = await reply.body.text();
+    return { status: reply.statusCode, headers: reply.headers, text, json: parse(text) };
   }
 
   /**
    * Embeds with the client's key.
    *
-   * @returns one vector an input, in order, the answer's `model`, and whether the vectors came as base64
-   * @throws when the answer is not a whole embedding list
+   * @returns one vector an input, in order, the reply's `model`, and whether the vectors came as base64
+   * @throws when the reply is not a whole embedding list
    */
   async embed(body: object): Promise<{ vectors: number[][]; model: string; base64: boolean }> {
     const reply = await this.send({ method: "POST", path: "/v1/embeddings", authorization: "key", body });

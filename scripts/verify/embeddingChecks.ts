@@ -33,14 +33,14 @@ export function embeddingChecks(client: EndpointClient, target: Target): Check[]
       name: "the right key is served",
       next: `look at the key agent and the workers: journalctl -u qwen3-keys -u 'qwen3-embed@*' on the machine`,
       async run() {
-        const answer = await client.embed({ model, input: text });
-        const vector = only(answer.vectors);
+        const reply = await client.embed({ model, input: text });
+        const vector = only(reply.vectors);
         expectUnit(vector, dimensions);
         expect(
-          answer.model === model,
-          `the answer's model is ${JSON.stringify(answer.model)} instead of ${model}`,
+          reply.model === model,
+          `the answer's model is ${JSON.stringify(reply.model)} instead of ${model}`,
         );
-        return `200, ${dimensions} numbers of length ${norm(vector).toFixed(4)}, model ${answer.model}`;
+        return `200, ${dimensions} numbers of length ${norm(vector).toFixed(4)}, model ${reply.model}`;
       },
     },
     {

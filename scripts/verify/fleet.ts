@@ -7,7 +7,8 @@ import {
   type InstanceRefresh,
 } from "@aws-sdk/client-auto-scaling";
 import { type AwsAccess, awsClientConfig } from "../lib/aws";
-import { describeError, type Row } from "./row";
+import { describeError } from "../lib/text";
+import type { Row } from "./row";
 
 const NAME = "every machine of the fleet is the current one";
 const RUNNING = new Set(["Pending", "InProgress", "Cancelling", "RollbackInProgress", "Baking"]);
@@ -20,11 +21,11 @@ export interface FleetOptions {
 
 export interface Fleet {
   row: Row;
-  /** IDs of the machines in service. */
-  machines: string[];
+  /** IDs of the instances in service. */
+  instances: string[];
 }
 
-/** Waits until a changed fleet has no old machine any more: before that the old ones answer for the new ones. */
+/** Waits until a changed fleet has no old instance left: until then the old ones reply in place of the new ones. */
 export async function waitForFleet(group: string, access: AwsAccess, options: FleetOptions): Promise<Fleet> {
   const client = new AutoScalingClient(awsClientConfig(access));
   try {
@@ -32,7 +33,7 @@ export async function waitForFleet(group: string, access: AwsAccess, options: Fl
   } catch (error) {
     const next =
       "these credentials need autoscaling:DescribeAutoScalingGroups and autoscaling:DescribeInstanceRefreshes";
-    return { row: { name: NAME, ok: false, evidence: describeError(error), next }, machines: [] };
+    return { row: { name: NAME, ok: false, evidence: describeError(error), next }, instances: [] };
   } finally {
     client.destroy();
   }
@@ -44,10 +45,10 @@ async function poll(client: AutoScalingClient, name: string, options: FleetOptio
   for (;;) {
     const group = await describeGroup(client, name);
     const refresh = await lastRefresh(client, name);
-    const machines = inService(group).map(({ InstanceId }) => InstanceId!);
+    const instances = inService(group).map(({ InstanceId }) => InstanceId!);
     const state = waitingFor(group, refresh);
     if (state === undefined) {
-      return { row: outcome(group, refresh), machines };
+      return { row: outcome(group, refresh), instances };
     }
     if (state !== told) {
       options.progress(`waiting: ${state}`);
@@ -55,7 +56,7 @@ async function poll(client: AutoScalingClient, name: string, options: FleetOptio
     }
     if (Date.now() + options.pollMs > deadline) {
       const evidence = `not within ${Math.round(options.timeoutMs / 1000)} s; last: ${state}`;
-      return { row: { name: NAME, ok: false, evidence, next: activities(name) }, machines };
+      return { row: { name: NAME, ok: false, evidence, next: activities(name) }, instances };
     }
     await sleep(options.pollMs);
   }
@@ -100,8 +101,8 @@ function outcome(group: AutoScalingGroup, refresh: InstanceRefresh | undefined):
     return { name: NAME, ok: false, evidence, next: activities(group.AutoScalingGroupName!) };
   }
   const version = group.LaunchTemplate?.Version;
-  const machines = inService(group);
-  const old = machines.filter(({ LaunchTemplate }) => LaunchTemplate?.Version !== version);
+  const instances = inService(group);
+  const old = instances.filter(({ LaunchTemplate }) => LaunchTemplate?.Version !== version);
   if (old.length > 0) {
     return {
       name: NAME,
@@ -113,7 +114,7 @@ function outcome(group: AutoScalingGroup, refresh: InstanceRefresh | undefined):
   return {
     name: NAME,
     ok: true,
-    evidence: `${machines.length} in service, version ${version} of the launch template`,
+    evidence: `${instances.length} in service, version ${version} of the launch template`,
   };
 }
 

@@ -2,14 +2,14 @@ import { authChecks } from "./authChecks";
 import { EndpointClient } from "./client";
 import { embeddingChecks } from "./embeddingChecks";
 import { type Fleet, waitForFleet } from "./fleet";
-import { type MachineOptions, machineRows } from "./machine";
+import { type InstanceOptions, instanceRows } from "./instance";
 import { type Row, runCheck } from "./row";
 import type { Target } from "./target";
 import { type TransportOptions, transportChecks } from "./transportChecks";
 import { KEY_WAIT_MS, waitForHealth, waitForKey } from "./wait";
 
-/** So many times as long as for one machine, a replaced fleet may take. */
-const MACHINES_IN_TURN = 4;
+/** A replaced fleet may take this many times as long as one instance. */
+const INSTANCES_IN_TURN = 4;
 
 export interface RunOptions extends TransportOptions {
   skipMachine: boolean;
@@ -17,10 +17,10 @@ export interface RunOptions extends TransportOptions {
   pollMs?: number;
   keyWaitMs?: number;
   fleetPollMs?: number;
-  machine?: Partial<MachineOptions>;
+  instance?: Partial<InstanceOptions>;
 }
 
-/** Waits until the endpoint is ready, then checks it and its machine. */
+/** Waits until the endpoint is ready, then checks it and its instances. */
 export async function verify(target: Target, key: string, options: RunOptions): Promise<Row[]> {
   const { progress, pollMs = 2000, keyWaitMs = KEY_WAIT_MS } = options;
   const client = new EndpointClient(target.endpoint, target.caCertificate || options.publicRoots, key);
@@ -37,12 +37,12 @@ export async function verify(target: Target, key: string, options: RunOptions): 
       ...embeddingChecks(client, target),
       ...transportChecks(target, options),
     ];
-    const fleet = await waitForMachines(target, options);
+    const fleet = await waitForInstances(target, options);
     const rows = [readiness, ...(fleet ? [fleet.row] : [])];
     for (const check of checks) {
       rows.push(await runCheck(check));
     }
-    return rows.concat(await machines(target, fleet, options));
+    return rows.concat(await searchInstances(target, fleet, options));
   } finally {
     await client.close();
   }
@@ -66,32 +66,32 @@ function readinessRow(health: { ready: boolean; seconds: number; state: string }
       };
 }
 
-/** Of a fleet alone. Machines are replaced one after another, so the time for one is not the time for all. */
-function waitForMachines(
+/** Of a fleet alone. Instances are replaced one after another, so the time for one is not the time for all. */
+function waitForInstances(
   { autoScalingGroup, aws, timeoutSeconds }: Target,
   { progress, fleetPollMs: pollMs = 10_000 }: RunOptions,
 ): Promise<Fleet> | undefined {
-  const timeoutMs = timeoutSeconds * 1000 * MACHINES_IN_TURN;
+  const timeoutMs = timeoutSeconds * 1000 * INSTANCES_IN_TURN;
   return autoScalingGroup === undefined
     ? undefined
     : waitForFleet(autoScalingGroup, aws, { progress, pollMs, timeoutMs });
 }
 
-async function machines(
+async function searchInstances(
   { instanceId, aws }: Target,
   fleet: Fleet | undefined,
-  { skipMachine, progress, machine: options }: RunOptions,
+  { skipMachine, progress, instance: options }: RunOptions,
 ): Promise<Row[]> {
   if (skipMachine) {
     return [{ name: "the search on the machine", ok: null, evidence: "left out by --skip-machine" }];
   }
   const all = { pollMs: 2000, onlineMs: 120_000, auditMs: 300_000, progress, ...options };
   if (!fleet) {
-    return machineRows(instanceId!, aws, all);
+    return instanceRows(instanceId!, aws, all);
   }
   const searched = await Promise.all(
-    fleet.machines.map(async (id) => {
-      const rows = await machineRows(id, aws, all);
+    fleet.instances.map(async (id) => {
+      const rows = await instanceRows(id, aws, all);
       return rows.map((row) => ({ ...row, name: `${row.name}, ${id}` }));
     }),
   );

@@ -1,6 +1,6 @@
 import type { AwsAccess } from "../lib/aws";
 import { UsageError } from "../lib/commandLine";
-import { awsAccess, clientSecretArn, type Stack } from "../lib/stack";
+import { awsAccess, clientSecretArn, hasPublishedWeights, type Stack } from "../lib/stack";
 
 /** A first boot on AWS installs SGLang and fetches 8 GB of weights: 15 minutes and more. */
 export const DEFAULT_TIMEOUT_SECONDS = 45 * 60;
@@ -9,14 +9,14 @@ export const DEFAULT_TIMEOUT_SECONDS = 45 * 60;
 export interface Target {
   /** Base URL, `https://HOST/v1`. */
   endpoint: string;
-  /** PEM of the one CA to trust; empty for those that everybody trusts. */
+  /** PEM of the one CA to trust; empty for the public ones. */
   caCertificate: string;
   secretArn: string;
-  /** The name that answers carry. */
+  /** The name that replies carry. */
   model: string;
   /** Length of an embedding. */
   dimensions: number;
-  /** The machine to search for leaks, or the Auto Scaling group of several. */
+  /** The instance to search for keys, or the Auto Scaling group of several. */
   instanceId?: string;
   autoScalingGroup?: string;
   /** Whether these are the published weights; others mean other things, or nothing. */
@@ -36,7 +36,7 @@ export function targetFromStack(stack: Stack, client: string | undefined): Targe
     instanceId,
     autoScalingGroup,
     secretArn: clientSecretArn(stack, client),
-    publishedWeights: stack.setting("publishedWeights") !== "false",
+    publishedWeights: hasPublishedWeights(stack),
     timeoutSeconds: DEFAULT_TIMEOUT_SECONDS,
     aws: awsAccess(stack),
   };

@@ -9,7 +9,7 @@ const CONNECT_TIMEOUT_MS = 5000;
 export interface TransportOptions {
   /** The port of plain HTTP. */
   plainPort?: number;
-  /** PEM of the CAs that everybody trusts. Node's own list, because a user may have added the stack's CA to theirs. */
+  /** PEM of the public CAs. Node's own list, because a user may have added the stack's CA to theirs. */
   publicRoots?: readonly string[];
 }
 

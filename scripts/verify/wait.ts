@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { describeError, excerpt } from "../lib/text";
 import type { EndpointClient, Reply } from "./client";
-import { describeError, excerpt } from "./row";
 
 export interface WaitOptions {
   timeoutMs: number;
@@ -17,7 +17,7 @@ export interface Waited {
 
 /** How often an unchanged state is told again. */
 const REMINDER_MS = 30_000;
-/** Machines notice a new key within 15 seconds; beyond this a refused key is a failure. */
+/** Instances notice a new key within 15 seconds; beyond this a refused key is a failure. */
 export const KEY_WAIT_MS = 30_000;
 
 /** Asks GET /health until it says ready, and tells what it waits for. */

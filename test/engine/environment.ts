@@ -5,8 +5,8 @@ import type { Stack } from "@pulumi/pulumi/automation";
 import { type Emulator, startEmulator } from "../../local/aws/emulator";
 import { type Engine, prepareEngine } from "../../local/engine";
 import { publishModel } from "../../local/model";
-import { runProgram } from "../../local/up";
 import { createWorkspace, openStack } from "../../local/workspace";
+import { runProgram } from "../../scripts/lib/program";
 import { freePort } from "../freePort";
 import { type FaultyAws, startFaultyAws } from "./faultyAws";
 
@@ -14,6 +14,8 @@ import { type FaultyAws, startFaultyAws } from "./faultyAws";
 export interface EngineEnvironment {
   stack: Stack;
   endpoint: string;
+  /** Variables of the engine: of another program beside this one, too. */
+  env: Record<string, string>;
   /** Folder with Pulumi's state, as it lies on disk. */
   backend: string;
   /** What Verification ran: one object of variables a run. */
@@ -67,10 +69,10 @@ async function prepareStack(
 ): Promise<Omit<EngineEnvironment, "stop">> {
   const modelSha256 = await publishModel(emulator.url);
   const record = join(state, "verifications");
-  const npm = recordingNpm(state, record);
+  const node = recordingNode(state, record);
   const workspace = createWorkspace(state, "engine", {
     configuration,
-    path: `${npm}:${engine.path}`,
+    path: `${node}:${engine.path}`,
     awsEndpointUrl: aws.url,
     values: {
       awsEndpointUrl: aws.url,
@@ -88,6 +90,7 @@ async function prepareStack(
   return {
     stack: await openStack(workspace, runProgram),
     endpoint: emulator.url,
+    env: workspace.env,
     aws,
     failVerifications: (fail) =>
       fail ? writeFileSync(join(state, "fail"), "") : rmSync(join(state, "fail"), { force: true }),
@@ -107,16 +110,16 @@ async function prepareStack(
   };
 }
 
-/** A folder with an `npm` that notes its arguments and environment: there is no machine to verify at this layer. */
-function recordingNpm(state: string, record: string): string {
+/** A folder with a `node` that records its arguments and environment: there is no instance to verify at this layer. */
+function recordingNode(state: string, record: string): string {
   const folder = join(state, "bin");
   mkdirSync(folder);
   mkdirSync(record);
-  const npm = join(folder, "npm");
+  const node = join(folder, "node");
   writeFileSync(
-    npm,
+    node,
     `#!/bin/sh\nARGUMENTS="$*" env -0 > "${record}/$$"\n[ ! -e "${state}/fail" ] && echo verified\n`,
   );
-  chmodSync(npm, 0o755);
+  chmodSync(node, 0o755);
   return folder;
 }

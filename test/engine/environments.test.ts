@@ -10,8 +10,8 @@ import {
 import type { EngineEvent } from "@pulumi/pulumi/automation";
 import { afterEach, describe, expect, it } from "vitest";
 import { ADMINISTRATOR } from "../../local/aws/administrator";
-import { ROOT } from "../../local/paths";
 import { unsupported } from "../../local/preflight";
+import { ROOT } from "../../scripts/lib/paths";
 import { type EngineEnvironment, startEngineEnvironment, type Variant } from "./environment";
 
 const SETTING = "qwen3-embedding-stack:";
@@ -98,7 +98,7 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
     const prod = await start({ configuration: "Pulumi.prod.yaml" });
     await up(prod);
     await unchanged(prod);
-    await set(prod, "capacity", "reservation");
+    await set(prod, "purchaseOption", "reservation");
     await expect(prod.stack.up()).rejects.toThrow(
       /capacityReservationId is not set[\s\S]*availabilityZone is not set/,
     );

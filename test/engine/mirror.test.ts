@@ -18,11 +18,12 @@ import { CreateBucketCommand, GetObjectCommand, ListObjectsV2Command, S3Client }
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ADMINISTRATOR } from "../../local/aws/administrator";
 import { type Emulator, emulatorPython, startEmulator } from "../../local/aws/emulator";
-import { ROOT } from "../../local/paths";
-import { main } from "../../scripts/mirror/main";
+import { ROOT } from "../../scripts/lib/paths";
+import { mirrorCommand } from "../../scripts/mirror/command";
 import { parseLock, wheelFiles } from "../../scripts/mirror/packages";
 import { Store } from "../../scripts/mirror/store";
 import { freePort } from "../freePort";
+import { runCommand } from "../unit/fakes/environment";
 
 const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 const BUCKET = "mirror";
@@ -90,16 +91,7 @@ async function keys(prefix: string): Promise<string[]> {
   return Contents.map(({ Key }) => Key!.slice(prefix.length)).sort();
 }
 
-async function run(...argv: string[]) {
-  const written = { stdout: "", stderr: "" };
-  const stream = (name: keyof typeof written) => ({
-    write(part: string) {
-      written[name] += part;
-    },
-  });
-  const status = await main(argv, env, { stdout: stream("stdout"), stderr: stream("stderr") });
-  return { status, ...written };
-}
+const run = (...argv: string[]) => runCommand(mirrorCommand, argv, env);
 
 /** Runs one of the machine's own programs here, against the emulator. */
 async function onMachine(module: string, args: string[], variables: Record<string, string>): Promise<string> {
@@ -263,19 +255,5 @@ with zipfile.ZipFile(sys.argv[1], "w") as wheel:
     expect(requirements.map(({ name }) => name)).toContain("sglang");
     expect(requirements.flatMap(({ hashes }) => hashes)).toHaveLength(own.match(/--hash=/g)!.length);
     expect(() => parseLock("sglang>=0.5\n")).toThrow(/not NAME==VERSION with hashes: sglang>=0.5/);
-  });
-});
-
-describe("wrong usage", () => {
-  it.each([
-    [[], /--to is undefined: s3:\/\/BUCKET\/PREFIX/],
-    [["--to", "s3://bucket"], /--to is "s3:\/\/bucket"/],
-    [["--to", "s3://bucket/prefix", "--model", "hf://Qwen/Test@main"], /--model is .*40 hexadecimal digits/],
-    [["--to", "s3://bucket/prefix", "--only", "weights"], /--only is "weights": model or packages/],
-    [["--from", "x"], /--from/],
-  ])("%j", async (argv, message) => {
-    const { status, stderr } = await run(...argv);
-    expect(status).toBe(2);
-    expect(stderr).toMatch(message);
   });
 });

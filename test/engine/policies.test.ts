@@ -4,8 +4,8 @@ import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { ROOT } from "../../local/paths";
-import { runProgram } from "../../local/up";
+import { ROOT } from "../../scripts/lib/paths";
+import { runProgram } from "../../scripts/lib/program";
 import { type EngineEnvironment, startEngineEnvironment } from "./environment";
 
 const folder = mkdtempSync(join(tmpdir(), "qwen3-policies-"));

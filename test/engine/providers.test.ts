@@ -11,7 +11,7 @@ import * as random from "@pulumi/random";
 import * as tls from "@pulumi/tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { prepareEngine } from "../../local/engine";
-import { ROOT } from "../../local/paths";
+import { ROOT } from "../../scripts/lib/paths";
 
 /** The fakes of random, command and tls, by the real engine: what the program and its rotation rely on. */
 

@@ -18,9 +18,10 @@ import {
   readEnvironment,
   removeEnvironment,
 } from "../../local/environment";
-import { ROOT } from "../../local/paths";
-import { bringUp, runProgram } from "../../local/up";
+import { bringUp } from "../../local/up";
 import { openStack } from "../../local/workspace";
+import { ROOT } from "../../scripts/lib/paths";
+import { runProgram } from "../../scripts/lib/program";
 import { EndpointClient, type Reply } from "../../scripts/verify/client";
 
 /** An environment of its own, beside the one that somebody may be working with. */

@@ -5,8 +5,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { KEY_FILES } from "../../components/bundle/contract";
-import { ROOT } from "../../local/paths";
 import { unsupported } from "../../local/preflight";
+import { ROOT } from "../../scripts/lib/paths";
 import { expectError, FakeWorker, Gateway, KEY, readReply } from "./gateway";
 
 const REFUSALS = {

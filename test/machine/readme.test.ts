@@ -6,10 +6,10 @@ import { LocalWorkspace } from "@pulumi/pulumi/automation";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startEmulator } from "../../local/aws/emulator";
 import { prepareEngine } from "../../local/engine";
-import { ROOT } from "../../local/paths";
 import { unsupported } from "../../local/preflight";
 import { run } from "../../local/process";
-import { runProgram } from "../../local/up";
+import { ROOT } from "../../scripts/lib/paths";
+import { runProgram } from "../../scripts/lib/program";
 import { freePort } from "../freePort";
 
 /** Stands for `local` and `dev` in what README.md says, so that one's own environment is left alone. */

@@ -43,14 +43,14 @@ export function environments(given: Given): Record<string, ProviderEnvironment> 
     spot: {
       stack: "spot",
       configuration: "Pulumi.dev.yaml",
-      values: { capacity: "spot" },
+      values: { purchaseOption: "spot" },
       planOnly: true,
     },
     reservation: {
       stack: "reservation",
       configuration: "Pulumi.dev.yaml",
       values: {
-        capacity: "reservation",
+        purchaseOption: "reservation",
         capacityReservationId: "cr-0123456789abcdef0",
         availabilityZone: zones[0],
       },

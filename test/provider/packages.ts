@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { ROOT } from "../../local/paths";
+import { ROOT } from "../../scripts/lib/paths";
 
 /** A resource's properties, as its class in the provider's npm package lists them. */
 export interface ResourceClass {

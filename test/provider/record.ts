@@ -2,9 +2,9 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { prepareEngine } from "../../local/engine";
-import { ROOT } from "../../local/paths";
-import { runProgram } from "../../local/up";
 import { createWorkspace, openStack } from "../../local/workspace";
+import { ROOT } from "../../scripts/lib/paths";
+import { runProgram } from "../../scripts/lib/program";
 import type { Given } from "./emulator";
 import type { Recorded, RecordedLookup, RecordedResource } from "./recorded";
 

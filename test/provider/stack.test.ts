@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { publishModel } from "../../local/model";
-import { ROOT } from "../../local/paths";
+import { ROOT } from "../../scripts/lib/paths";
 import { added, type Given, type ProviderEmulator, startProviderEmulator, type Used } from "./emulator";
 import { environments, type ProviderEnvironment } from "./environments";
 import { record } from "./record";

@@ -5,18 +5,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { draw } from "../../bench/chart";
 import { drawCurves, slope } from "../../bench/growth/curves";
-import { run } from "../../bench/load";
-import { main } from "../../bench/main";
-import { parseOptions } from "../../bench/options";
-import { promptTokens, Sender, type Shape } from "../../bench/sender";
-import { arrivals, generator, Latencies, quantile, spread } from "../../bench/statistics";
-import { compare, summarize } from "../../bench/summary";
-import { Texts, wordsFor } from "../../bench/texts";
+import { draw } from "../../bench/lib/chart";
+import { run } from "../../bench/lib/load";
+import { promptTokens, Sender, type Shape } from "../../bench/lib/sender";
+import { arrivals, generator, Latencies, quantile, spread } from "../../bench/lib/statistics";
+import { compare, summarize } from "../../bench/lib/summary";
+import { Texts, wordsFor } from "../../bench/lib/texts";
+import { runCommand as benchCommand } from "../../bench/run/command";
 import { type Certificates, makeCertificates } from "./fakes/certificates";
 import { FakeEndpoint, MODEL } from "./fakes/endpoint";
-import { capture } from "./fakes/environment";
+import { runCommand } from "./fakes/environment";
 
 // Not of the project's own form, so that only the key that was read can be what is redacted.
 const KEY = "SENTINEL0b1c2d3e4f506172SENTINEL0b1c2d3e4f506172";
@@ -186,7 +185,6 @@ describe("the command", () => {
   }
 
   async function bench(url: string, ...more: string[]) {
-    const { written, streams } = capture();
     const env = {
       EMBEDDING_API_KEY: KEY,
       EMBEDDING_CA_FILE: join(folder, "ca.pem"),
@@ -194,8 +192,8 @@ describe("the command", () => {
       COMPARE_CA_FILE: join(folder, "ca.pem"),
     };
     const args = ["--url", url, "--model", MODEL, "--tokens", "32", "--seconds", "1", "--connections", "2"];
-    const status = await main([...args, ...more], env, streams);
-    return { status, out: written.stdout, err: written.stderr };
+    const { status, stdout, stderr } = await runCommand(benchCommand, [...args, ...more], env);
+    return { status, out: stdout, err: stderr };
   }
 
   test("measures two endpoints over TLS in turns, draws and writes what it found", async () => {
@@ -222,7 +220,7 @@ describe("the command", () => {
   test("says what the endpoint answered when it does not serve", async () => {
     const { status, out, err } = await bench(await endpoint("another"));
     expect(status).toBe(1);
-    expect(err).toMatch(/^bench: the endpoint answers 401/);
+    expect(err).toMatch(/^bench: the endpoint returned 401/);
     expect(out + err).not.toContain(KEY);
   });
 
@@ -231,13 +229,22 @@ describe("the command", () => {
     [["--url", "http://example.com/v1"], /--url is "http:\/\/example.com\/v1"; allowed: https/],
     [["--url", "https://user:secret@example.com/v1"], /--url is/],
     [["--stack", "a", "--tokens", "0"], /--tokens is "0"; allowed: a whole number from 1 to 32768/],
-    [["--stack", "a", "--batch", "1,2049"], /--batch is "2049"/],
+    [
+      ["--stack", "a", "--batch", "1,2049"],
+      /--batch is "1,2049"; allowed: a whole number from 1 to 2048, or several/,
+    ],
     [["--stack", "a", "--format", "int8"], /--format is "int8"; allowed: float, base64/],
-    [["--stack", "a", "--rate", "5", "--connections", "2"], /exclude each other/],
+    [
+      ["--stack", "a", "--rate", "5", "--connections", "2"],
+      /'--rate <n>' cannot be used with option '--connections <n>'/,
+    ],
     [["--stack", "a", "--windows", "2"], /are for --compare/],
-    [["--stack", "a", "--key", KEY], /Unknown option/],
-  ])("refuses %j", (args, message) => {
-    expect(() => parseOptions(args as string[])).toThrow(message);
+    [["--stack", "a", "--key", KEY], /unknown option/],
+  ])("refuses %j", async (args, message) => {
+    const { status, stderr } = await runCommand(benchCommand, args as string[]);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(message as RegExp);
+    expect(stderr).toMatch(/^bench: .*\n$/);
   });
 });
 

@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 import { renderBundle } from "../../components/bundle/bundle";
 import { ACCOUNTS, KEYS, PATHS } from "../../components/bundle/contract";
 import { contractScript, contractShell } from "../../components/bundle/contractFiles";
-import { ROOT } from "../../local/paths";
+import { ROOT } from "../../scripts/lib/paths";
 
 describe("contract.sh", () => {
   it("gives a shell every path and account", () => {

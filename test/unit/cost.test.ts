@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { costCommand } from "../../scripts/cost/command";
 import { estimate } from "../../scripts/cost/estimate";
-import { main } from "../../scripts/cost/main";
 import { HOSTED, INSTANCE_HOUR, type Price, SERVICES } from "../../scripts/cost/prices";
+import { runCommand } from "./fakes/environment";
 
 const settings = {
   region: "us-east-1",
@@ -14,17 +15,7 @@ const settings = {
 };
 const assumptions = { tokensPerSecond: 20_000, hours: 730 };
 
-/** The command's exit status and what it wrote. */
-function run(...argv: string[]) {
-  const written = { stdout: "", stderr: "" };
-  const stream = (name: keyof typeof written) => ({
-    write: (text: string) => {
-      written[name] += text;
-    },
-  });
-  const status = main(argv, { stdout: stream("stdout"), stderr: stream("stderr") });
-  return { status, ...written };
-}
+const run = (...argv: string[]) => runCommand(costCommand, argv);
 
 describe("the estimate", () => {
   it("is the sum of its lines, an hour and a month", () => {
@@ -92,16 +83,19 @@ describe("the estimate", () => {
 });
 
 describe("npm run cost", () => {
-  it.each(["dev", "prod"])("shows %s with its sources, and says that the throughput is assumed", (stack) => {
-    const { status, stdout } = run("--stack", stack);
-    expect(status).toBe(0);
-    expect(stdout).toMatch(/together +[\d.]+ +[\d,.]+/);
-    expect(stdout).toContain("an assumption and no measurement");
-    expect(stdout).toMatch(/\[1\] https:\/\//);
-  });
+  it.each(["dev", "prod"])(
+    "shows %s with its sources, and says that the throughput is assumed",
+    async (stack) => {
+      const { status, stdout } = await run("--stack", stack);
+      expect(status).toBe(0);
+      expect(stdout).toMatch(/together +[\d.]+ +[\d,.]+/);
+      expect(stdout).toContain("an assumption and no measurement");
+      expect(stdout).toMatch(/\[1\] https:\/\//);
+    },
+  );
 
-  it("says nothing of an assumption when it is told the throughput", () => {
-    const { stdout } = run("--stack", "dev", "--tokens-per-second", "9000");
+  it("says nothing of an assumption when it is told the throughput", async () => {
+    const { stdout } = await run("--stack", "dev", "--tokens-per-second", "9000");
     expect(stdout).toContain("9,000 tokens/s");
     expect(stdout).not.toContain("assumption");
   });
@@ -111,13 +105,16 @@ describe("npm run cost", () => {
     [[], /--stack is not set/],
     [["--stack", "dev", "--hours", "731"], /--hours is "731"; allowed: a whole number from 1 to 730/],
     [["--stack", "dev", "--tokens-per-second", "fast"], /--tokens-per-second is "fast"/],
-  ])("refuses %j", (argv, says) => {
-    const { status, stderr } = run(...argv);
+  ])("refuses %j", async (argv, says) => {
+    const { status, stderr } = await run(...argv);
     expect(status).toBe(2);
     expect(stderr).toMatch(says);
   });
 
-  it("has no price for a machine without a GPU", () => {
-    expect(run("--stack", "local")).toMatchObject({ status: 1, stderr: expect.stringMatching(/m7i.xlarge/) });
+  it("has no price for a machine without a GPU", async () => {
+    expect(await run("--stack", "local")).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/m7i.xlarge/),
+    });
   });
 });

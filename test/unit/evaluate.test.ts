@@ -2,12 +2,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { ROOT } from "../../local/paths";
 import { embedAll } from "../../scripts/evaluate/embed";
 import { scores } from "../../scripts/evaluate/main";
 import { ndcg } from "../../scripts/evaluate/ndcg";
 import { rank } from "../../scripts/evaluate/rank";
 import { readTask } from "../../scripts/evaluate/task";
+import { ROOT } from "../../scripts/lib/paths";
 import type { EndpointClient } from "../../scripts/verify/client";
 
 describe("nDCG@10", () => {

@@ -202,16 +202,20 @@ describe("a fleet that does not grow", () => {
   });
 });
 
-describe("capacity", () => {
+describe("a purchase option", () => {
   const reserved = { availabilityZone: "us-east-1b", capacityReservationId: "cr-0123456789abcdef0" };
   const target = { capacityReservationTarget: { capacityReservationId: "cr-0123456789abcdef0" } };
 
   it.each([
-    ["spot", { capacity: "spot" }, { instanceMarketOptions: { marketType: "spot" } }],
-    ["reservation", { capacity: "reservation", ...reserved }, { capacityReservationSpecification: target }],
+    ["spot", { purchaseOption: "spot" }, { instanceMarketOptions: { marketType: "spot" } }],
+    [
+      "reservation",
+      { purchaseOption: "reservation", ...reserved },
+      { capacityReservationSpecification: target },
+    ],
     [
       "capacity-block",
-      { capacity: "capacity-block", instanceType: "p4d.24xlarge", ...reserved },
+      { purchaseOption: "capacity-block", instanceType: "p4d.24xlarge", ...reserved },
       { instanceMarketOptions: { marketType: "capacity-block" }, capacityReservationSpecification: target },
     ],
   ])("%s is asked for by a machine and by a fleet alike", async (_, config, inputs) => {
@@ -222,7 +226,7 @@ describe("capacity", () => {
   });
 
   it("keeps a fleet in the zone of its reservation, and its load balancer in two", async () => {
-    const { registered } = await runProgram({ ...fleet, capacity: "reservation", ...reserved });
+    const { registered } = await runProgram({ ...fleet, purchaseOption: "reservation", ...reserved });
     expect(one(registered, "Group").vpcZoneIdentifiers).toEqual(["qwen3-embedding-test-us-east-1b-id"]);
     expect((one(registered, "LoadBalancer").subnets as string[]).length).toBe(3);
   });
@@ -320,7 +324,7 @@ describe("a machine without internet", () => {
 describe("a domain", () => {
   it("is refused where this account has no zone for it", async () => {
     await expect(runProgram({ ...fleet, domain: "embeddings.example.org" })).rejects.toThrow(
-      /domain is "embeddings.example.org".*looked for embeddings.example.org, example.org/,
+      /domain is "embeddings.example.org".*searched for embeddings.example.org, example.org/,
     );
   });
 

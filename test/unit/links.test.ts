@@ -1,10 +1,11 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, it } from "vitest";
-import { ROOT } from "../../local/paths";
+import { ROOT } from "../../scripts/lib/paths";
 
 const pages = [
   "README.md",
+  "bench/README.md",
   "examples/app/README.md",
   "machine/README.md",
   ...readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" })

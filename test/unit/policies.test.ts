@@ -234,6 +234,20 @@ describe("a policy", () => {
     expect(judgeStack(resources(true))).toEqual([expect.stringMatching(says)]);
   });
 
+  it.each([
+    ["renamed:allowPublicAccess", []],
+    ["qwen3-embedding-stack:allowPublicAccess", [expect.stringMatching(/everyone is let in/)]],
+  ])("reads the settings of the project that the engine names: %s", async (setting, said) => {
+    await pulumi.runtime.setMocks(
+      { newResource: () => ({ id: "", state: {} }), call: () => ({}) },
+      "renamed",
+      "test",
+    );
+    pulumi.runtime.setAllConfig({ [setting]: "true" });
+    const props = { ...https, cidrIpv4: "0.0.0.0/0" };
+    expect(judge({ policy: "open-to-everyone-on-purpose", type: RULE, props })).toEqual(said);
+  });
+
   it("is broken here at least once", () => {
     const broken = new Set([...BREACHES.map(({ policy }) => policy), "private-encrypted-buckets"]);
     expect([...broken].sort()).toEqual(policies.map(({ name }) => name).sort());

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { type CapacityChoice, capacityAdvice } from "../../components/compute/purchaseOption";
+import { type CapacityRequest, capacityAdvice } from "../../components/compute/purchaseOption";
 
-const choice: CapacityChoice = {
-  capacity: { kind: "on-demand" },
+const request: CapacityRequest = {
+  purchaseOption: "on-demand",
+  capacityReservationId: undefined,
   instanceType: "p4d.24xlarge",
   zones: ["us-east-1a"],
   offered: ["us-east-1a", "us-east-1b", "us-east-1d"],
@@ -17,15 +18,15 @@ const NONE =
 
 describe("capacityAdvice", () => {
   it("names the other zones, the setting and the type", () => {
-    expect(capacityAdvice(NONE, choice)).toBe(
-      "AWS has no p4d.24xlarge to give now as on-demand in us-east-1a: set availabilityZone to another zone that offers it " +
-        "(us-east-1b, us-east-1d), set capacity to reservation or capacity-block with one that you hold, or change instanceType.",
+    expect(capacityAdvice(NONE, request)).toBe(
+      "AWS has no on-demand capacity for p4d.24xlarge now in us-east-1a: set availabilityZone to another zone that offers it " +
+        "(us-east-1b, us-east-1d), set purchaseOption to reservation or capacity-block and use a reservation of yours, or change instanceType.",
     );
   });
 
   it("names another region where no other zone offers the type", () => {
-    expect(capacityAdvice(NONE, { ...choice, offered: ["us-east-1a"] })).toMatch(
-      /set aws:region to another one/,
+    expect(capacityAdvice(NONE, { ...request, offered: ["us-east-1a"] })).toMatch(
+      /set aws:region to another region/,
     );
   });
 
@@ -33,30 +34,33 @@ describe("capacityAdvice", () => {
     "Launching a new EC2 instance. Status Reason: There is no Spot capacity available that matches your request.",
     "UnfulfillableCapacity",
   ])("sends spot to on-demand: %s", (error) => {
-    expect(capacityAdvice(error, { ...choice, capacity: { kind: "spot" } })).toMatch(
-      /set capacity to on-demand/,
+    expect(capacityAdvice(error, { ...request, purchaseOption: "spot" })).toMatch(
+      /set purchaseOption to on-demand/,
     );
   });
 
   it("points at the reservation that is full", () => {
-    const capacity = { kind: "capacity-block", reservationId: "cr-0123456789abcdef0" } as const;
-    expect(capacityAdvice("ReservationCapacityExceeded: no room", { ...choice, capacity })).toMatch(
-      /cr-0123456789abcdef0 has no room .* change capacityReservationId, availabilityZone or capacity/,
+    const reserved = {
+      purchaseOption: "capacity-block",
+      capacityReservationId: "cr-0123456789abcdef0",
+    } as const;
+    expect(capacityAdvice("ReservationCapacityExceeded: no room", { ...request, ...reserved })).toMatch(
+      /cr-0123456789abcdef0 has no capacity .* change capacityReservationId, availabilityZone or purchaseOption/,
     );
   });
 
   it("tells a quota from a lack", () => {
     const error =
       "VcpuLimitExceeded: You have requested more vCPU capacity than your current vCPU limit of 0 allows";
-    expect(capacityAdvice(error, choice)).toMatch(
-      /quota is too small for p4d.24xlarge, which counts 96 vCPUs .*L-417A185B/,
+    expect(capacityAdvice(error, request)).toMatch(
+      /quota is too small for p4d.24xlarge, which has 96 vCPUs .*L-417A185B/,
     );
   });
 
   it.each(["UnauthorizedOperation: You are not authorized", "InvalidAMIID.NotFound", ""])(
     "has nothing to say of another error: %s",
     (error) => {
-      expect(capacityAdvice(error, choice)).toBeUndefined();
+      expect(capacityAdvice(error, request)).toBeUndefined();
     },
   );
 });

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, describe, expect, it } from "vitest";
 import { isCron, isTimezone } from "../../components/operations/cron";
-import { checkSettings, type RawSettings } from "../../components/settings/settings";
+import { checkSettings } from "../../components/settings/check";
+import type { RawSettings } from "../../components/settings/table";
 import { type Registered, runProgram } from "./fakes/program";
 
 const config = {
@@ -46,7 +47,7 @@ describe("isTimezone", () => {
 
 describe("the settings of schedule and budget", () => {
   it.each<[RawSettings, RegExp]>([
-    [{ stopSchedule: "every evening" }, /stopSchedule is "every evening"; allowed: six fields/],
+    [{ stopSchedule: "every evening" }, /stopSchedule is "every evening"; allowed: the six fields/],
     [{ stopSchedule: "" }, /startSchedule is "0 7 \? \* MON-FRI \*"; allowed: not set without stopSchedule/],
     [{ scheduleTimezone: "CEST+2" }, /scheduleTimezone is "CEST\+2"/],
     [{ budgetMonthlyUsd: -1 }, /budgetMonthlyUsd is -1/],
@@ -54,7 +55,7 @@ describe("the settings of schedule and budget", () => {
     [{ budgetEmails: ["ops"] }, /budgetEmails is \["ops"\]/],
     [{ domain: "embeddings.example.com" }, /stopSchedule is .* not set with a domain/],
   ])("refuse %j", (wrong, says) => {
-    expect(() => checkSettings({ region: "us-east-1", ...config, ...wrong })).toThrow(says);
+    expect(() => checkSettings({ ...config, ...wrong })).toThrow(says);
   });
 });
 
@@ -107,7 +108,7 @@ describe("a stack with a schedule and a budget", () => {
     ]);
     expect(JSON.parse(policy!.inputs.policy as string).Statement).toEqual([
       {
-        Sid: "StopAndStartTheMachine",
+        Sid: "StopAndStartInstance",
         Effect: "Allow",
         Action: ["ec2:StartInstances", "ec2:StopInstances"],
         Resource: "arn:aws:ec2:us-east-1:123456789012:instance/qwen3-embedding-test-id",

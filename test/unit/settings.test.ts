@@ -2,22 +2,24 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { checkSettings, DEFAULTS, type RawSettings, resourceName } from "../../components/settings/settings";
+import { workersOf } from "../../components/compute/instanceTypes";
+import { checkSettings } from "../../components/settings/check";
+import type { RawSettings } from "../../components/settings/table";
+import { stackName } from "../../components/stackName";
 
 const root = join(__dirname, "..", "..");
-const usable: RawSettings = { region: "us-east-1", allowedCidrs: ["203.0.113.0/24"] };
+const usable: RawSettings = { allowedCidrs: ["203.0.113.0/24"] };
 
 describe("checkSettings", () => {
   it("fills in the defaults", () => {
     expect(checkSettings(usable)).toMatchObject({
       instanceType: "g6e.xlarge",
-      workers: 1,
       clients: ["default"],
     });
   });
 
   it("gives a p4d machine one worker for each of its eight A100s", () => {
-    expect(checkSettings({ ...usable, instanceType: "p4d.24xlarge" }).workers).toBe(8);
+    expect(workersOf(checkSettings({ ...usable, instanceType: "p4d.24xlarge" }))).toBe(8);
   });
 
   it.each<[string, RawSettings, RegExp]>([
@@ -28,8 +30,6 @@ describe("checkSettings", () => {
     ],
     ["a type from before bfloat16", { instanceType: "p3.2xlarge" }, /instanceType is "p3.2xlarge"/],
     ["an inherited property as a type", { instanceType: "toString" }, /instanceType is "toString"/],
-    ["an unknown region", { region: "us-east-9" }, /aws:region is "us-east-9"; allowed: .*us-east-1/],
-    ["no region", { region: undefined }, /aws:region is not set/],
     [
       "a client name that AWS refuses",
       { clients: ["My App!"] },
@@ -102,8 +102,9 @@ describe("checkSettings", () => {
   });
 
   it("names every problem at once", () => {
-    const wrong = () => checkSettings({ ...usable, region: "nowhere", contextLength: 1, clients: [] });
-    expect(wrong).toThrow(/aws:region[\s\S]*clients[\s\S]*contextLength/);
+    const wrong = () =>
+      checkSettings({ ...usable, instanceTyp: "g6e.xlarge", contextLength: 1, clients: [], internal: true });
+    expect(wrong).toThrow(/instanceTyp [\s\S]*clients[\s\S]*contextLength[\s\S]*internal is true/);
   });
 
   it("lets the whole internet in when that is said", () => {
@@ -120,32 +121,35 @@ describe("checkSettings", () => {
   });
 });
 
-describe("resourceName", () => {
-  it("names what the stack makes", () => {
-    expect(resourceName("prod")).toBe("qwen3-embedding-prod");
+describe("a name that is no setting", () => {
+  it.each([
+    ["instanceTyp", "instanceType"],
+    ["allowedCidr", "allowedCidrs"],
+    ["region", "aws:region"],
+  ])("%s is refused with the nearest name", (name, nearest) => {
+    expect(() => checkSettings({ ...usable, [name]: "a secret put there by mistake" })).toThrow(
+      new RegExp(`- ${name} is no setting; allowed: ${nearest}, or one of docs`),
+    );
   });
 
-  it.each(["Prod", "my_stack", "a-name-that-s3-has-no-room-for", "1st"])("refuses the stack %s", (stack) => {
-    expect(() => resourceName(stack)).toThrow(/the stack's name is .* allowed: up to 20 lower-case letters/);
+  it("gets no suggestion where none is near", () => {
+    expect(() => checkSettings({ ...usable, toString: 1 })).toThrow(
+      /- toString is no setting; allowed: one of/,
+    );
+  });
+
+  it("is refused without its value, which may be a secret", () => {
+    expect(() => checkSettings({ ...usable, apiKey: "sentinel" })).not.toThrow(/sentinel/);
   });
 });
 
-describe("Pulumi.yaml", () => {
-  const project = parse(readFileSync(join(root, "Pulumi.yaml"), "utf8")) as {
-    config: Record<string, { type?: string; description?: string; default?: unknown }>;
-  };
-  const own = Object.entries(project.config).filter(([name]) => !name.includes(":"));
-
-  it("types and describes every setting", () => {
-    for (const [name, setting] of own) {
-      expect.soft(setting, name).toMatchObject({ type: expect.any(String), description: expect.any(String) });
-    }
+describe("stackName", () => {
+  it("names what the stack makes", () => {
+    expect(stackName("prod")).toBe("qwen3-embedding-prod");
   });
 
-  it("has the program's own defaults", () => {
-    const written = Object.fromEntries(own.map(([name, setting]) => [name, setting.default]));
-    const known = Object.fromEntries(Object.entries(DEFAULTS).map(([name, value]) => [name, value]));
-    expect({ ...written, memFractionStatic: Number(written.memFractionStatic) }).toEqual(known);
+  it.each(["Prod", "my_stack", "a-name-that-s3-has-no-room-for", "1st"])("refuses the stack %s", (stack) => {
+    expect(() => stackName(stack)).toThrow(/the stack's name is .* allowed: up to 20 lower-case letters/);
   });
 });
 
@@ -158,8 +162,6 @@ describe.each(["dev", "prod"])("Pulumi.%s.yaml", (environment) => {
       name.replace("qwen3-embedding-stack:", ""),
       value,
     ]);
-    expect(checkSettings({ region: "us-east-1", ...Object.fromEntries(values) }).allowedCidrs).not.toEqual(
-      [],
-    );
+    expect(checkSettings(Object.fromEntries(values)).allowedCidrs).not.toEqual([]);
   });
 });

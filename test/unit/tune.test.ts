@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { main } from "../../scripts/tune/main";
+import { tuneCommand } from "../../scripts/tune/command";
 import { FakeAws } from "./fakes/aws";
-import { capture, FakeHome, stackAnswers, stackOutputs } from "./fakes/environment";
+import { FakeHome, runCommand, stackAnswers, stackOutputs } from "./fakes/environment";
 
 const REPORT = "present   1,000 (×1.00)\nKeep the present arguments\n";
 
@@ -18,10 +18,9 @@ afterEach(async () => {
   await aws.close();
 });
 
-async function tune(...args: string[]) {
-  const { written, streams } = capture();
-  const status = await main(["--stack", "local", ...args], home.env, streams, { pollMs: 5 });
-  return { status, ...written };
+function tune(...args: string[]) {
+  const argv = ["--stack", "local", ...args];
+  return runCommand((context) => tuneCommand(context, { pollMs: 5 }), argv, home.env);
 }
 
 test("has the stack's machine measure, waits, and prints what it found", async () => {

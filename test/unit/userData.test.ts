@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { renderBundle } from "../../components/bundle/bundle";
-import { environmentFile, type MachineConfig, MODEL } from "../../components/bundle/instanceConfig";
+import { environmentFile, type InstanceConfig, MODEL } from "../../components/bundle/instanceConfig";
 import { renderUserData, USER_DATA_LIMIT } from "../../components/bundle/userData";
 
-const config: MachineConfig = {
+const config: InstanceConfig = {
   region: "us-east-1",
   accelerator: "cuda",
   workers: 1,
@@ -20,7 +20,7 @@ const config: MachineConfig = {
 };
 
 describe("renderUserData", () => {
-  it.each<[string, Partial<MachineConfig>]>([
+  it.each<[string, Partial<InstanceConfig>]>([
     ["cuda", {}],
     ["a mirror of the weights", { modelSource: "s3://mirror/qwen3", modelSha256: "1".repeat(64) }],
     [

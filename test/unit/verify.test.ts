@@ -5,14 +5,14 @@ import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { KEY_PREFIX } from "../../components/keys/apiKey";
-import { main } from "../../scripts/verify/main";
+import { verifyCommand } from "../../scripts/verify/command";
 import type { Row } from "../../scripts/verify/row";
 import { type RunOptions, verify } from "../../scripts/verify/run";
 import type { Target } from "../../scripts/verify/target";
 import { FakeAws, type FakeInstance, type Invocation } from "./fakes/aws";
 import { type Certificates, makeCertificates } from "./fakes/certificates";
 import { DIMENSIONS, FakeEndpoint, type Fault, MODEL } from "./fakes/endpoint";
-import { capture, FakeHome, OTHER_ARN, SECRET_ARN, stackAnswers, stackOutputs } from "./fakes/environment";
+import { FakeHome, OTHER_ARN, runCommand, SECRET_ARN, stackAnswers, stackOutputs } from "./fakes/environment";
 
 // Not of the project's own form, so that only the key that was read can be what is redacted.
 const KEY = "SENTINEL7f3c9a1e5b2d4860SENTINEL7f3c9a1e5b2d4860";
@@ -20,7 +20,7 @@ const AUDIT_ROWS = [
   { name: "no key in a process argument", ok: true, evidence: "212 processes" },
   { name: "no key in a file", ok: true, evidence: "40312 files" },
 ];
-const FAST = { pollMs: 5, keyWaitMs: 100, machine: { pollMs: 5, onlineMs: 50, auditMs: 500 } };
+const FAST = { pollMs: 5, keyWaitMs: 100, instance: { pollMs: 5, onlineMs: 50, auditMs: 500 } };
 
 let certificates: Certificates;
 let foreign: Certificates;
@@ -329,16 +329,17 @@ describe("the command", () => {
 
   test.each<[string[], RegExp]>([
     [[], /say which stack/],
-    [["--stack", "a", "--from-env"], /say which stack/],
-    [["--from-env", "--client", "x"], /--client is for --stack/],
-    [["--stack", "a", "--timeout", "soon"], /--timeout is "soon": a whole number/],
+    [["--stack", "a", "--from-env"], /'--from-env' cannot be used with option '-s, --stack <name>'/],
+    [["--from-env", "--client", "x"], /'--from-env' cannot be used with option '--client <name>'/],
+    [["--stack", "a", "--timeout", "soon"], /--timeout is "soon"; allowed: a whole number/],
     [["--stack"], /--stack/],
     [["--nonsense"], /--nonsense/],
     [["--from-env"], /VERIFY_ENDPOINT is not set: https:\/\/HOST\/v1/],
   ])("refuses %j as usage", async (argv, message) => {
-    const { written, streams } = capture();
-    expect(await main(argv, {}, streams)).toBe(2);
-    expect(written.stderr).toMatch(message);
+    const { status, stderr } = await runCommand(verifyCommand, argv);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(message);
+    expect(stderr).toMatch(/^verify: .*\n$/);
   });
 
   test("runs as a process from variables alone, as Verification runs it", async () => {
@@ -360,7 +361,7 @@ describe("the command", () => {
       AWS_SECRET_ACCESS_KEY: "local",
     };
     const root = resolve(__dirname, "../..");
-    const argv = [join(root, "scripts", "verify.ts"), "--from-env", "--json"];
+    const argv = [join(root, "scripts", "cli.ts"), "verify", "--from-env", "--json"];
     // Port 80 of the machine that the tests run on may answer, which fails one row.
     const { stdout, stderr } = await promisify(execFile)(join(root, "node_modules", ".bin", "tsx"), argv, {
       env,
@@ -428,9 +429,9 @@ describe("opening the stack", () => {
   });
 
   test("refuses a name that leads out of the state directory", async () => {
-    const { written, streams } = capture();
-    expect(await main(["--stack", "../local"], {}, streams)).toBe(1);
-    expect(written.stderr).toMatch(/--stack is "\.\.\/local"/);
+    const { status, stderr } = await runCommand(verifyCommand, ["--stack", "../local"]);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/--stack is "\.\.\/local"/);
   });
 });
 
@@ -586,10 +587,9 @@ async function command({
 async function open(answers: ConstructorParameters<typeof FakeHome>[1], flags: string[] = []) {
   const home = new FakeHome(awsEndpoint, answers);
   onTestFinished(() => home.remove());
-  const { written, streams } = capture();
   const tuning = { ...FAST, plainPort: closedPort, publicRoots: [foreign.ca] };
-  const status = await main(["--stack", "local", "--timeout", "5", ...flags], home.env, streams, tuning);
-  return { status, ...written };
+  const argv = ["--stack", "local", "--timeout", "5", ...flags];
+  return runCommand((context) => verifyCommand(context, tuning), argv, home.env);
 }
 
 /** The one failed row. */

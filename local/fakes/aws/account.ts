@@ -1,18 +1,28 @@
 import { randomBytes } from "node:crypto";
 
-/** The emulator's account and region. */
+/** The emulator's account. */
 export const ACCOUNT_ID = "123456789012";
-export const REGION = "us-east-1";
 
-/** Where the emulator answers, and who may do everything there; the SDK's clients take this as it is. */
-export const connection = {
+/** The provider's region, set when the engine configures it: each explicit provider is a process of its own. */
+let region = "us-east-1";
+
+export function configureRegion(value: string): void {
+  region = value;
+}
+
+export function currentRegion(): string {
+  return region;
+}
+
+/** The emulator's endpoint and its administrator, as the SDK's clients take them. */
+export const connection = () => ({
   endpoint: process.env.AWS_ENDPOINT_URL,
-  region: REGION,
+  region,
   credentials: {
     accessKeyId: process.env.AWS_ACCESS_KEY_ID ?? "",
     secretAccessKey: process.env.AWS_SECRET_ACCESS_KEY ?? "",
   },
-};
+});
 
 /** An ID as EC2 gives them, for instance `vpc-` and 17 hexadecimal digits. */
 export function ec2Id(prefix: string): string {
@@ -25,5 +35,5 @@ export function uniqueName(prefix: unknown): string {
 }
 
 export function arn(service: string, resource: string): string {
-  return `arn:aws:${service}:${REGION}:${ACCOUNT_ID}:${resource}`;
+  return `arn:aws:${service}:${region}:${ACCOUNT_ID}:${resource}`;
 }

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { InputError, type Props, type ResourceDefinition } from "../framework";
-import { arn, ec2Id, REGION } from "./account";
+import { arn, currentRegion, ec2Id } from "./account";
 
 /** Addresses that are taken, kept in the environment's folder: providers come and go with each update. */
 interface Addresses {
@@ -52,7 +52,7 @@ const instance: ResourceDefinition = {
         userData: inputs.userData as string,
         instanceProfile: inputs.iamInstanceProfile as string | undefined,
         privateIp,
-        region: REGION,
+        region: currentRegion(),
       });
     } catch (error) {
       await machines()?.terminateInstance(id);
@@ -129,14 +129,20 @@ export function requireCapacity(operation: string): void {
 export async function getInstanceTypeOfferings(args: Props): Promise<Props> {
   const filters = (args.filters ?? []) as { name: string; values: string[] }[];
   const types = filters.find(({ name }) => name === "instance-type")?.values ?? [];
-  const zones = [`${REGION}a`, `${REGION}b`];
+  const zones = [`${currentRegion()}a`, `${currentRegion()}b`];
   return {
     ...args,
-    id: REGION,
+    id: currentRegion(),
     instanceTypes: types.flatMap((type) => zones.map(() => type)),
     locations: types.flatMap(() => zones),
     locationTypes: types.flatMap(() => zones.map(() => "availability-zone")),
   };
+}
+
+/** The invoke `aws.getAvailabilityZones`, for a load balancer whose instance type is in one zone. */
+export async function getAvailabilityZones(args: Props): Promise<Props> {
+  const zones = [`${currentRegion()}a`, `${currentRegion()}b`, `${currentRegion()}c`];
+  return { ...args, id: currentRegion(), names: zones, zoneIds: zones };
 }
 
 /** Machines are booted, unless the environment only records them, as tests of the engine do. */

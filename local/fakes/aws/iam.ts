@@ -12,7 +12,7 @@ import {
 import { autoname, type Props, type ResourceDefinition } from "../framework";
 import { connection } from "./account";
 
-const client = () => new IAMClient(connection);
+const client = () => new IAMClient(connection());
 
 const role: ResourceDefinition = {
   inputs: ["name", "description", "assumeRolePolicy", "tags"],

@@ -1,8 +1,8 @@
 import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { InputError, type Props, type ProviderDefinition } from "../framework";
-import { connection, REGION } from "./account";
+import { configureRegion, connection, currentRegion } from "./account";
 import { budgets } from "./budgets";
-import { ec2, getInstanceTypeOfferings } from "./ec2";
+import { ec2, getAvailabilityZones, getInstanceTypeOfferings } from "./ec2";
 import { fleet, getZone } from "./fleet";
 import { iam } from "./iam";
 import { lambda } from "./lambda";
@@ -17,9 +17,10 @@ export const aws: ProviderDefinition = {
   version: "7.48.0",
   configInputs: ["region", "skipCredentialsValidation", "skipRegionValidation"],
   configure: ({ region }) => {
-    if (region !== REGION) {
-      throw new InputError("region", `is ${String(region)}; the local fake has ${REGION} alone`);
+    if (!/^[a-z]{2}(-[a-z]+)+-\d$/.test(String(region))) {
+      throw new InputError("region", `is ${String(region)}; set aws:region`);
     }
+    configureRegion(String(region));
   },
   resources: {
     ...network,
@@ -33,6 +34,8 @@ export const aws: ProviderDefinition = {
     ...budgets,
   },
   invokes: {
+    "aws:index/getRegion:getRegion": async () => ({ id: currentRegion(), region: currentRegion() }),
+    "aws:index/getAvailabilityZones:getAvailabilityZones": getAvailabilityZones,
     "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": getInstanceTypeOfferings,
     "aws:ec2/getSubnet:getSubnet": getSubnet,
     "aws:ec2/getVpc:getVpc": getVpc,
@@ -45,7 +48,7 @@ export const aws: ProviderDefinition = {
 };
 
 async function getParameter(args: Props): Promise<Props> {
-  const { Parameter } = await new SSMClient(connection).send(
+  const { Parameter } = await new SSMClient(connection()).send(
     new GetParameterCommand({ Name: args.name as string }),
   );
   return {

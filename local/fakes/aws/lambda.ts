@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { ROOT } from "../../paths";
+import { ROOT } from "../../../scripts/lib/paths";
 import { autoname, hasUnknown, InputError, type Props, type ResourceDefinition } from "../framework";
 import { arn } from "./account";
 

@@ -1,5 +1,5 @@
 import type { Props, ResourceDefinition } from "../framework";
-import { arn, ec2Id, REGION } from "./account";
+import { arn, currentRegion, ec2Id } from "./account";
 
 const RULE = {
   inputs: [
@@ -69,7 +69,7 @@ const EXISTING_VPC = "vpc-0123456789abcdef0";
 /** The invoke `aws.ec2.getSubnet`. */
 export async function getSubnet(args: Props): Promise<Props> {
   const zone = String(args.id).at(-1)!;
-  return { ...args, vpcId: EXISTING_VPC, availabilityZone: `${REGION}${zone}` };
+  return { ...args, vpcId: EXISTING_VPC, availabilityZone: `${currentRegion()}${zone}` };
 }
 
 /** The invoke `aws.ec2.getVpc`. */
@@ -85,7 +85,7 @@ export async function getRouteTables(args: Props): Promise<Props> {
   const filters = (args.filters ?? []) as { name: string }[];
   return {
     ...args,
-    id: REGION,
+    id: currentRegion(),
     ids: filters.some(({ name }) => name === "association.main") ? ["rtb-0123456789abcdef0"] : [],
   };
 }

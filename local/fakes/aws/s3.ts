@@ -16,7 +16,7 @@ import {
 import { InputError, type Props, type ResourceDefinition } from "../framework";
 import { connection, uniqueName } from "./account";
 
-const client = () => new S3Client({ ...connection, forcePathStyle: true });
+const client = () => new S3Client({ ...connection(), forcePathStyle: true });
 
 const bucket: ResourceDefinition = {
   inputs: ["bucket", "bucketPrefix", "forceDestroy", "tags"],

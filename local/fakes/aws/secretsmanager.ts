@@ -13,7 +13,7 @@ import {
 import type { Props, ResourceDefinition } from "../framework";
 import { connection, uniqueName } from "./account";
 
-const client = () => new SecretsManagerClient(connection);
+const client = () => new SecretsManagerClient(connection());
 
 const secret: ResourceDefinition = {
   inputs: ["name", "namePrefix", "description", "recoveryWindowInDays", "tags"],

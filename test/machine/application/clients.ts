@@ -3,7 +3,7 @@ import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { ROOT } from "../../../local/paths";
+import { ROOT } from "../../../scripts/lib/paths";
 import { EndpointClient } from "../../../scripts/verify/client";
 import { cosine, decodeBase64 } from "../../../scripts/verify/vectors";
 import { type ApplicationFolder, variables } from "./folder";

@@ -1,7 +1,7 @@
 import { parseEnv } from "node:util";
 import { type Environment, readEnvironment } from "../../../local/environment";
-import { ROOT } from "../../../local/paths";
 import { run } from "../../../local/process";
+import { ROOT } from "../../../scripts/lib/paths";
 import { openStack, type StackOutputs } from "../../../scripts/lib/stack";
 
 /** A local environment with its stack up, for tests of what an application does with it. */

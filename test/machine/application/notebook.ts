@@ -2,8 +2,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { ROOT } from "../../../local/paths";
 import { run } from "../../../local/process";
+import { ROOT } from "../../../scripts/lib/paths";
 import { type ApplicationFolder, npm } from "./folder";
 import { examplesPython } from "./packages";
 

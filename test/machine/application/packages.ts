@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { CACHE, ROOT } from "../../../local/paths";
 import { run } from "../../../local/process";
 import { pythonWith } from "../../../local/python";
+import { CACHE, ROOT } from "../../../scripts/lib/paths";
 
 /** The Python that the examples are tested with. */
 export function examplesPython(): Promise<string> {

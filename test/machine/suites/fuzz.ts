@@ -4,8 +4,8 @@ import { text as readText } from "node:stream/consumers";
 import { expect, it } from "vitest";
 import { FIRST_WORKER_PORT } from "../../../components/bundle/contract";
 import { leaderPid } from "../../../local/container";
-import { ROOT } from "../../../local/paths";
 import { pythonWith } from "../../../local/python";
+import { ROOT } from "../../../scripts/lib/paths";
 import type { BootedMachine } from "../container";
 import { report } from "../report";
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect, type TLSSocket } from "node:tls";
 import { expect, it } from "vitest";
-import { median, quantile } from "../../../bench/statistics";
+import { median, quantile } from "../../../bench/lib/statistics";
 import type { Reply } from "../../../scripts/verify/client";
 import type { BootedMachine } from "../container";
 import { Load } from "../load";

@@ -1,6 +1,8 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Command } from "commander";
+import { Context, run } from "../../../scripts/lib/commandLine";
 import type { StackOutputs } from "../../../scripts/lib/stack";
 
 /** An answer of the Pulumi CLI. */
@@ -21,8 +23,11 @@ export class FakeHome {
     XDG_STATE_HOME: join(this.folder, "state"),
   };
 
-  /** @param answers by the first words of the command, such as `stack output` */
-  constructor(awsEndpoint: string, answers: Record<string, Answer>) {
+  /**
+   * @param answers by the first words of the command, such as `stack output`
+   * @param project the name in Pulumi.yaml
+   */
+  constructor(awsEndpoint: string, answers: Record<string, Answer>, project = "qwen3-embedding-stack") {
     const binaries = join(this.folder, "bin");
     mkdirSync(binaries);
     mkdirSync(this.stateDirectory, { recursive: true });
@@ -47,8 +52,9 @@ process.exitCode = answer.code;
     };
     writeFileSync(
       join(this.stateDirectory, "environment.json"),
-      JSON.stringify({ workDir: this.folder, env }),
+      JSON.stringify({ stackName: "local", workDir: this.folder, env }),
     );
+    writeFileSync(join(this.folder, "Pulumi.yaml"), `name: ${project}\nruntime: nodejs\n`);
   }
 
   remove(): void {
@@ -86,13 +92,19 @@ export function stackOutputs(endpoint: string, caCertificate: string): StackOutp
   };
 }
 
-/** Collects what a command writes. */
-export function capture() {
+/** Runs a command in this process. @returns its exit status, and what it wrote */
+export async function runCommand(
+  build: (context: Context) => Command,
+  argv: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<{ status: number; stdout: string; stderr: string }> {
   const written = { stdout: "", stderr: "" };
   const stream = (name: keyof typeof written) => ({
     write(text: string) {
       written[name] += text;
     },
   });
-  return { written, streams: { stdout: stream("stdout"), stderr: stream("stderr") } };
+  const context = new Context(env, { stdout: stream("stdout"), stderr: stream("stderr") });
+  const status = await run(build(context), argv, context);
+  return { status, ...written };
 }

@@ -76,6 +76,7 @@ const COMPUTED: Record<string, (name: string) => Record<string, unknown>> = {
 };
 
 const CALLS: Record<string, (inputs: Record<string, unknown>) => Record<string, unknown>> = {
+  "aws:index/getRegion:getRegion": () => ({ region: "us-east-1" }),
   "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": () => ({
     locations: ["us-east-1d", "us-east-1a", "us-east-1b"],
   }),
@@ -107,8 +108,48 @@ function arn(service: string, prefix: string) {
   return (name: string) => ({ arn: `arn:aws:${service}:us-east-1:123456789012:${prefix}${name}-AbCdEf` });
 }
 
-/** Runs the repository's program under mocks with a stack's configuration; answers what it registered. */
+/**
+ * Runs the repository's program under mocks with a stack's configuration; returns what it registered.
+ *
+ * @throws the one error that a user would see. Every output that depends on a refused look-up rejects with it too; the
+ * runtime reports one error object once.
+ */
 export async function runProgram(config: Record<string, unknown>, stack = "test") {
+  const { reported, stop } = collectRejections();
+  const { stackTraceLimit } = Error;
+  // The SDK takes a stack trace for the promise of every property: half of the time, for nothing here.
+  Error.stackTraceLimit = 0;
+  try {
+    return await run(config, stack);
+  } catch (error) {
+    // Rejections are reported after the promises that were waited for.
+    await new Promise((done) => setTimeout(done, 5));
+    const others = [...reported].filter((other) => other !== error);
+    throw others.length > 0 ? new AggregateError([error, ...others], "more than one error") : error;
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+    stop();
+  }
+}
+
+/** Takes the place of the runtime's own handler of unhandled rejections, and of the test runner's. */
+function collectRejections(): { reported: Set<unknown>; stop: () => void } {
+  const listeners = process.listeners("unhandledRejection");
+  const reported = new Set<unknown>();
+  process.removeAllListeners("unhandledRejection");
+  process.on("unhandledRejection", (reason) => reported.add(reason));
+  return {
+    reported,
+    stop: () => {
+      process.removeAllListeners("unhandledRejection");
+      for (const listener of listeners) {
+        process.on("unhandledRejection", listener);
+      }
+    },
+  };
+}
+
+async function run(config: Record<string, unknown>, stack: string) {
   const registered: Registered[] = [];
   await pulumi.runtime.setMocks(
     {
@@ -160,12 +201,8 @@ function acceptErrorHooks(): void {
     done(null, {});
 }
 
-/** The value of an output once all that it stands on is registered. */
+/** The value of an output once everything that it depends on is registered. @throws what a look-up was refused with */
 function resolve<T>(output: pulumi.Output<T>): Promise<T> {
-  return new Promise((done) => {
-    output.apply((value) => {
-      done(value as T);
-      return value;
-    });
-  });
+  // The SDK's own promise, which its types hide, rejects where apply would wait for ever.
+  return (output as unknown as { promise(): Promise<T> }).promise();
 }

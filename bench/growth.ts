@@ -1,5 +1,0 @@
-import { main } from "./growth/main";
-
-main(process.argv.slice(2)).then((status) => {
-  process.exitCode = status;
-});

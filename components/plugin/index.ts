@@ -1,0 +1,1 @@
+export { EmbeddingService } from "./embeddingService";

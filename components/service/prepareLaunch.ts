@@ -1,0 +1,68 @@
+import { Artifacts } from "../bundle/artifacts";
+import { renderBundle } from "../bundle/bundle";
+import type { FleetMembership } from "../bundle/instanceConfig";
+import { GPU_INSTANCE_TYPES, workersOf } from "../compute/instanceTypes";
+import type { LaunchArgs } from "../compute/launch";
+import { insufficientCapacityHook } from "../compute/purchaseOption";
+import type { Certificate } from "../keys/certificate";
+import type { Network } from "../network/network";
+import { VpcEndpoints } from "../network/vpcEndpoints";
+import type { ServiceContext } from "./context";
+
+/** Uploads what an instance installs, and describes the launch of one. */
+export async function prepareLaunch(
+  context: ServiceContext,
+  network: Network,
+  certificate: Certificate,
+  fleet?: FleetMembership,
+): Promise<LaunchArgs> {
+  const { name, settings, keys, region, placement, parent } = context;
+  const workers = workersOf(settings);
+  const bundle = await renderBundle({ ...settings, workers, fleet });
+  const artifacts = new Artifacts(
+    name,
+    {
+      bundle,
+      clients: Object.fromEntries(Object.entries(keys).map(([client, key]) => [client, key.secretArn])),
+      certificateSecretArn: certificate.secretArn,
+      keyGraceSeconds: settings.keyGraceSeconds,
+    },
+    { parent },
+  );
+  const { bucket, bucketArn, bundleKey, indexKey } = artifacts;
+  return {
+    ...settings,
+    config: { ...settings, region, workers, fleet, bucket, bundleKey, bundleSha256: bundle.sha256, indexKey },
+    securityGroupId: network.securityGroupId,
+    secretArns: [...Object.values(keys).map((key) => key.secretArn), certificate.secretArn],
+    bucketArn,
+    onError: [
+      insufficientCapacityHook(name, {
+        ...settings,
+        zones: placement.instanceZones,
+        offered: placement.offered,
+        vcpus: GPU_INSTANCE_TYPES[settings.instanceType]?.vcpus,
+      }),
+    ],
+    after: [network, artifacts, ...createVpcEndpoints(context, network, fleet)],
+  };
+}
+
+function createVpcEndpoints(
+  { name, settings, region, placement, parent }: ServiceContext,
+  network: Network,
+  fleet: FleetMembership | undefined,
+): VpcEndpoints[] {
+  if (!placement.existing || !settings.createVpcEndpoints) {
+    return [];
+  }
+  const args = {
+    region,
+    vpcId: network.vpcId,
+    subnetIds: network.subnetIds,
+    routeTableIds: placement.existing.routeTableIds,
+    instanceSecurityGroupId: network.securityGroupId,
+    publishesUtilization: fleet?.publishesUtilization ?? false,
+  };
+  return [new VpcEndpoints(name, args, { parent })];
+}

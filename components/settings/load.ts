@@ -1,0 +1,49 @@
+import * as pulumi from "@pulumi/pulumi";
+import { check, requireNone } from "./check";
+import { show } from "./rule";
+import { type RawSettings, REGIONS, SETTINGS, type Settings } from "./table";
+
+/** What the stack's configuration says, checked. */
+export interface StackSettings extends Settings {
+  /** AWS profile of the deployer, where the configuration names one. */
+  awsProfile: string | undefined;
+}
+
+/**
+ * Reads the stack's configuration and checks it, before any resource exists.
+ *
+ * @throws pulumi.RunError that names each setting that is wrong, its value and what is allowed.
+ */
+export function loadSettings(): StackSettings {
+  const aws = new pulumi.Config("aws");
+  const region = aws.get("region");
+  const { settings, problems } = check(readConfiguration());
+  if (region === undefined || !REGIONS.includes(region)) {
+    problems.unshift(`aws:region is ${show(region)}; allowed: one of AWS's regions: ${REGIONS.join(", ")}`);
+  }
+  requireNone(problems);
+  return { ...settings, awsProfile: aws.get("profile") };
+}
+
+/** Every key in the project's own namespace, a misspelt one included. */
+function readConfiguration(): RawSettings {
+  const prefix = `${pulumi.getProject()}:`;
+  const names = Object.keys(pulumi.runtime.allConfig())
+    .filter((key) => key.startsWith(prefix))
+    .map((key) => key.slice(prefix.length));
+  const config = new pulumi.Config();
+  return Object.fromEntries(names.map((name) => [name, parse(name, config.get(name))]));
+}
+
+/** Configuration arrives as text. Strings stay; everything else is JSON, or a mistake that the check reports. */
+function parse(name: string, text: string | undefined): unknown {
+  const setting = Object.hasOwn(SETTINGS, name) ? SETTINGS[name as keyof typeof SETTINGS] : undefined;
+  if (text === undefined || (setting?.type === "string" && setting.json.type !== "number")) {
+    return text;
+  }
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

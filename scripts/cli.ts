@@ -1,0 +1,23 @@
+import "./lib/nodeVersion";
+import { Command } from "commander";
+import { costCommand } from "./cost/command";
+import { envCommand } from "./env/command";
+import { evaluateCommand } from "./evaluate/command";
+import { Context, runProcess } from "./lib/commandLine";
+import { mirrorCommand } from "./mirror/command";
+import { rotateCommand } from "./rotate/command";
+import { tuneCommand } from "./tune/command";
+import { verifyCommand } from "./verify/command";
+
+const context = new Context(process.env, process);
+const program = new Command("tsx scripts/cli.ts")
+  .description("What an operator runs: each command is an npm script of the same name.")
+  .addCommand(verifyCommand(context))
+  .addCommand(rotateCommand(context))
+  .addCommand(envCommand(context))
+  .addCommand(evaluateCommand(context))
+  .addCommand(costCommand(context))
+  .addCommand(mirrorCommand(context))
+  .addCommand(tuneCommand(context));
+
+void runProcess(program, context);

@@ -1,3 +1,0 @@
-import { main } from "./cost/main";
-
-process.exitCode = main(process.argv.slice(2), process);

@@ -1,0 +1,39 @@
+import type { Command } from "commander";
+import { type Context, option, ScriptCommand, stackOption, whole } from "../lib/commandLine";
+import { ASSUMED_TOKENS_PER_SECOND, HOURS_A_MONTH } from "./prices";
+
+export interface CostOptions {
+  stack: string;
+  /** Of one GPU. */
+  tokensPerSecond: number;
+  /** A month. */
+  hours: number;
+  machines?: number;
+}
+
+/** `npm run cost`. */
+export function costCommand(context: Context): Command {
+  return new ScriptCommand("cost")
+    .description(
+      "What a stack costs an hour, a month and for a million tokens, beside hosted prices; from Pulumi.STACK.yaml, " +
+        "without a call to AWS. Every price has its source and the day on which it was read.",
+    )
+    .addRequiredOption(stackOption("dev, prod, or another whose Pulumi.STACK.yaml is here"))
+    .addOption(
+      option(
+        "--tokens-per-second <n>",
+        "of one GPU; the default is an assumption",
+        whole(10_000_000),
+      ).default(ASSUMED_TOKENS_PER_SECOND),
+    )
+    .addOption(
+      option("--hours <n>", "hours a month that instances run", whole(HOURS_A_MONTH)).default(HOURS_A_MONTH),
+    )
+    .addOption(
+      option("--machines <n>", "instances that run (default: the setting instancesMin)", whole(1000)),
+    )
+    .action(async (options: CostOptions) => {
+      const { printCost } = await import("./main");
+      printCost(options, context);
+    });
+}

@@ -1,5 +1,0 @@
-import { main } from "./env/main";
-
-main(process.argv.slice(2), process.env, process).then((status) => {
-  process.exitCode = status;
-});

@@ -1,0 +1,62 @@
+import { spawn } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { delimiter, join, resolve } from "node:path";
+import { ROOT } from "./paths";
+
+const NPM_BINARIES = join(ROOT, "node_modules", ".bin");
+
+/** A run of the Pulumi CLI that came to its end. */
+export interface Finished {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs the Pulumi CLI without a terminal. */
+export function runPulumi(args: string[], cwd: string, env: NodeJS.ProcessEnv): Promise<Finished> {
+  const command = findPulumi(env);
+  return new Promise((done, fail) => {
+    const child = spawn(command, [...args, "--non-interactive"], {
+      cwd,
+      env,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      stdout += text;
+    });
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      stderr += text;
+    });
+    child.on("error", (error) => fail(new Error(`${command} can't be run: ${error.message}`)));
+    child.on("close", (code) => done({ code, stdout, stderr }));
+  });
+}
+
+/** Why a run failed, in Pulumi's own words. */
+export function failureOf({ code, stderr }: Finished): string {
+  return stderr.trim() || `pulumi ended with ${code} and printed nothing`;
+}
+
+/** npm puts its own binaries first on PATH, the lazy installer among them; an installed Pulumi goes before it. */
+function findPulumi(env: NodeJS.ProcessEnv): string {
+  const folders = (env.PATH ?? "")
+    .split(delimiter)
+    .filter((folder) => folder && resolve(folder) !== NPM_BINARIES);
+  const candidates = [...folders, NPM_BINARIES].map((folder) => join(folder, "pulumi"));
+  const found = candidates.find(isExecutable);
+  if (found === undefined) {
+    throw new Error("there is no pulumi on PATH: run npm ci, which brings its installer");
+  }
+  return found;
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,49 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { EndpointClient } from "../verify/client";
+import type { Subject } from "./subject";
+
+/** How long instances may take to follow Secrets Manager; they poll every five seconds. */
+const FOLLOWED_WITHIN_SECONDS = 30;
+
+/** One instance of a fleet replies to each request: for a poll and a second, no reply may differ. */
+const FLEET_AGREES_SECONDS = 6;
+
+const POLL_MS = 500;
+
+/**
+ * Waits until the endpoint replies to a key with a status: a fleet's, for longer than instances take to poll.
+ *
+ * @param known what is true of the key in Secrets Manager, for the error
+ * @returns seconds
+ */
+export async function untilReplied(
+  { stack }: Subject,
+  key: string,
+  status: number,
+  known: string,
+): Promise<number> {
+  const endpoint = new EndpointClient(stack.outputs.endpoint, stack.outputs.caCertificate, key);
+  const settled = stack.outputs.autoScalingGroup === undefined ? 0 : FLEET_AGREES_SECONDS * 1000;
+  const begin = Date.now();
+  let since: number | undefined;
+  try {
+    for (;;) {
+      const reply = await endpoint
+        .send({ method: "GET", path: "/v1/models", authorization: "key" })
+        .catch(() => undefined);
+      since = reply?.status === status ? (since ?? Date.now()) : undefined;
+      if (since !== undefined && Date.now() - since >= settled) {
+        return Math.round((since - begin) / 1000);
+      }
+      if (Date.now() - begin > FOLLOWED_WITHIN_SECONDS * 1000) {
+        throw new Error(
+          `${known}, but after ${FOLLOWED_WITHIN_SECONDS} s the endpoint replies ${reply?.status ?? "nothing"} to it ` +
+            `instead of ${status}; see \`journalctl -u qwen3-keys\` on the instance, and docs/guides/key-rotation.md`,
+        );
+      }
+      await sleep(POLL_MS);
+    }
+  } finally {
+    await endpoint.close();
+  }
+}
