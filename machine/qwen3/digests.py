@@ -47,13 +47,17 @@ class Entry:
 
 def parse_entry(text: str | bytes) -> Entry:
     """The opposite of `Entry.text`. Raises ValueError for anything else; nginx's auth.js has the same rules."""
-    document = json.loads(text)
+    try:
+        # As in JavaScript, where a number of any length is a float.
+        document = json.loads(text, parse_int=float)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     if not isinstance(document, dict) or "notAfter" not in document:
         raise ValueError("not the entry of a digest")
     client, end = document.get("client"), document["notAfter"]
     if not isinstance(client, str) or not re.fullmatch(CLIENT_NAME, client):
         raise ValueError("client is not a client's name")
-    if end is not None and (isinstance(end, bool) or not isinstance(end, int | float) or not math.isfinite(end)):
+    if end is not None and not (isinstance(end, float) and math.isfinite(end)):
         raise ValueError("notAfter is not a time")
     return Entry(client, end)
 

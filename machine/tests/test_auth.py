@@ -24,7 +24,7 @@ def status(keys: Path, key: str = KEY) -> int:
         return error.status
 
 
-@pytest.mark.parametrize("case", DIGEST_FILES, ids=lambda case: f"{case['text']} {case.get('ends', '')}")
+@pytest.mark.parametrize("case", DIGEST_FILES, ids=lambda case: f"{case['text'][:50]} {case.get('ends', '')}")
 def test_files(tmp_path: Path, case: dict[str, Any]) -> None:
     keys = KeyFolder(tmp_path / "keys")
     other = "another-key".ljust(54, "x")

@@ -95,22 +95,25 @@ describe.skipIf(unsupported() !== undefined)("the gateway's check of keys", () =
     expect((await gateway.send("GET /v1/models")).status).toBe(200);
   });
 
-  it.each(DIGEST_FILES)("the file $text, $ends s from its end: $nginx", async ({ text, ends, nginx }) => {
-    const other = "another-key".padEnd(54, "x");
-    gateway.accept(other);
-    gateway.write(KEY, text.replace("END", String(Date.now() / 1000 + (ends ?? 0))));
-    const reply = await gateway.send("GET /v1/models");
-    if (nginx === 200) {
-      expect(reply.status).toBe(200);
-    } else {
-      expectError(reply, REFUSALS[nginx]);
-    }
-    expect(reply.headers["retry-after"]).toBe(nginx === 503 ? "2" : undefined);
-    // No other key is affected, and the next pass of qwen3-keys writes the file again.
-    expect((await gateway.send("GET /v1/models", { key: other })).status).toBe(200);
-    gateway.accept(KEY);
-    expect((await gateway.send("GET /v1/models")).status).toBe(200);
-  });
+  it.each(DIGEST_FILES.map((file) => ({ ...file, begins: file.text.slice(0, 50) })))(
+    "the file $begins, $ends s from its end: $nginx",
+    async ({ text, ends, nginx }) => {
+      const other = "another-key".padEnd(54, "x");
+      gateway.accept(other);
+      gateway.write(KEY, text.replace("END", String(Date.now() / 1000 + (ends ?? 0))));
+      const reply = await gateway.send("GET /v1/models");
+      if (nginx === 200) {
+        expect(reply.status).toBe(200);
+      } else {
+        expectError(reply, REFUSALS[nginx]);
+      }
+      expect(reply.headers["retry-after"]).toBe(nginx === 503 ? "2" : undefined);
+      // No other key is affected, and the next pass of qwen3-keys writes the file again.
+      expect((await gateway.send("GET /v1/models", { key: other })).status).toBe(200);
+      gateway.accept(KEY);
+      expect((await gateway.send("GET /v1/models")).status).toBe(200);
+    },
+  );
 
   it("lets a request through whose key ends while its body is on its way", async () => {
     const socket = connectTls({ host: "127.0.0.1", port: gateway.port, rejectUnauthorized: false });
