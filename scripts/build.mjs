@@ -8,7 +8,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const dist = join(root, "dist");
 rmSync(dist, { recursive: true, force: true });
 execFileSync("tsc", ["--project", join(root, "tsconfig.build.json")], { stdio: "inherit", cwd: root });
-const skipped = new Set(["tests", "__pycache__", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache"]);
+const skipped = new Set(["tests", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"]);
 cpSync(join(root, "machine"), join(dist, "machine"), {
   recursive: true,
   filter: (path) => !skipped.has(basename(path)),
