@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs one local machine until it powers off, in a mount namespace of its own, so that nothing stays mounted.
-# usage: container.sh FOLDER IMAGE STORE NETWORK_NAMESPACE
+# usage: container.sh FOLDER IMAGE STORE:STORE_ON_THE_INSTANCE NETWORK_NAMESPACE
 set -eu
 folder=$1 image=$2 store=$3 namespace=$4
 # nspawn wants systemd's runtime folder, which a host without systemd lacks.
@@ -10,7 +10,7 @@ while :; do
 	code=0
 	systemd-nspawn --quiet --register=no --keep-unit --boot --console=pipe --machine="$(basename "$folder")" \
 		--directory="$folder/root" --network-namespace-path="/run/netns/$namespace" \
-		--bind="$store:/var/lib/qwen3" || code=$?
+		--bind="$store" || code=$?
 	# 133: the machine rebooted itself.
 	[ "$code" -eq 133 ] || exit "$code"
 done

@@ -1,5 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { PATHS } from "../components/bundle/contract";
 import { plugIn, unplug } from "./network";
 import { endProcess, isAlive, run, startDetached, waitUntil } from "./process";
 
@@ -75,7 +76,7 @@ export async function launchInstance(spec: InstanceSpec): Promise<void> {
       join(__dirname, "container.sh"),
       folder,
       place.image,
-      place.store,
+      `${place.store}:${PATHS.store}`,
       namespace,
     ],
     join(folder, "console.log"),

@@ -1,8 +1,19 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { FIRST_WORKER_PORT, type FleetMembership } from "../components/bundle/instanceConfig";
+import { createHash } from "node:crypto";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import {
+  ACCOUNTS,
+  type DigestFile,
+  FIRST_WORKER_PORT,
+  KEY_FILES,
+  PATHS,
+  TLS_FILES,
+} from "../components/bundle/contract";
+import { contractScript } from "../components/bundle/contractFiles";
+import type { FleetMembership } from "../components/bundle/instanceConfig";
 import { nginxConf } from "../components/bundle/nginx";
+import { LOG_SERVER } from "../components/bundle/nginx/http";
 import { ROOT } from "../scripts/lib/paths";
 import { buildImage } from "./image";
 
@@ -21,33 +32,55 @@ export interface Gateway {
   certificate: string;
 }
 
-/** In a gateway's folder: what qwen3-keys writes on an instance. */
+/** Below a gateway's folder: what qwen3-keys writes on an instance. */
 export function gatewayKeys(folder: string): string {
-  return join(folder, "qwen3/keys");
+  return moveRuntime(PATHS.keys, folder);
+}
+
+/** The file of a key's digest, as qwen3-keys writes it. */
+export function digestPath(keys: string, key: string): string {
+  return join(keys, KEY_FILES.digests, createHash("sha256").update(key).digest("hex"));
+}
+
+/** Writes digests as qwen3-keys does, without a gateway or an agent; `loaded` with them. */
+export function writeDigests(keys: string, files: Record<string, DigestFile>): void {
+  mkdirSync(join(keys, KEY_FILES.digests), { recursive: true });
+  for (const [key, file] of Object.entries(files)) {
+    writeFileSync(digestPath(keys, key), JSON.stringify(file));
+  }
+  writeFileSync(join(keys, KEY_FILES.loaded), "");
 }
 
 /**
- * An instance's own nginx, from the image that local instances boot from, without an instance: its rendered nginx.conf is
- * unchanged but for paths, ports, the user and where it logs.
+ * An instance's nginx without an instance, from the image that local instances boot from: its nginx.conf differs in paths,
+ * ports, the user and the log alone.
  *
  * @param folder its own, empty but for the keys
  */
 export async function prepareGateway(folder: string, options: GatewayOptions): Promise<Gateway> {
   const image = await buildImage(() => undefined);
-  for (const name of ["qwen3/keys/edge", "qwen3/keys/door", "qwen3/tls", "qwen3-nginx", "js"]) {
-    mkdirSync(join(folder, name), { recursive: true });
+  const keys = gatewayKeys(folder);
+  const tls = moveRuntime(PATHS.tls, folder);
+  const scripts = join(folder, "scripts");
+  for (const path of [
+    join(keys, KEY_FILES.digests),
+    tls,
+    moveRuntime(PATHS.gatewayRuntime, folder),
+    scripts,
+  ]) {
+    mkdirSync(path, { recursive: true });
   }
-  const certificate = makeCertificate(join(folder, "qwen3/tls"));
-  const script = readFileSync(join(ROOT, "machine/gateway/auth.js"), "utf8");
-  writeFileSync(join(folder, "js/auth.js"), script.replace("/run/qwen3/keys", gatewayKeys(folder)));
+  const certificate = makeCertificate(tls);
+  copyFileSync(join(ROOT, "machine/gateway/auth.js"), join(scripts, "auth.js"));
+  writeFileSync(join(scripts, "contract.js"), contractScript(keys));
   const { workerPorts, maxBodyBytes, fleet } = options;
   const rendered = nginxConf({ workers: workerPorts.length, maxBodyBytes, fleet });
   const config = join(folder, "nginx.conf");
-  writeFileSync(config, moved(rendered, image, folder, options));
+  writeFileSync(config, moveConfig(rendered, { image, folder, scripts, options }));
   const libraries = `${image}/usr/lib/x86_64-linux-gnu:${image}/lib/x86_64-linux-gnu`;
   return {
     command: [
-      // The host need not have an nginx, nor its libraries.
+      // The host may have no nginx, nor its libraries.
       ...[`${image}/lib64/ld-linux-x86-64.so.2`, "--library-path", libraries, `${image}/usr/sbin/nginx`],
       ...["-c", config, "-g", "daemon off;"],
     ],
@@ -55,40 +88,46 @@ export async function prepareGateway(folder: string, options: GatewayOptions): P
   };
 }
 
+/** A path below /run on an instance as one below a gateway's folder; in a text, every such path. */
+function moveRuntime(text: string, folder: string): string {
+  return text.replaceAll(PATHS.runtime, join(folder, basename(PATHS.runtime)));
+}
+
 function makeCertificate(folder: string): string {
-  const file = join(folder, "certificate.pem");
+  const file = join(folder, TLS_FILES.certificate);
   const args = [
     ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"],
     ...["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
-    ...["-keyout", join(folder, "key.pem"), "-out", file],
+    ...["-keyout", join(folder, TLS_FILES.privateKey), "-out", file],
   ];
   execFileSync("openssl", args, { stdio: "ignore" });
   return readFileSync(file, "utf8");
 }
 
-function moved(
-  config: string,
-  image: string,
-  folder: string,
-  { port, workerPorts }: Pick<GatewayOptions, "port" | "workerPorts">,
-): string {
+interface Moved {
+  image: string;
+  folder: string;
+  scripts: string;
+  options: GatewayOptions;
+}
+
+function moveConfig(config: string, { image, folder, scripts, options }: Moved): string {
   const temporary = ["proxy", "fastcgi", "uwsgi", "scgi"].map(
     (name) => `${name}_temp_path ${folder}/${name};`,
   );
-  const syslog = "syslog:server=unix:/dev/log,tag=qwen3_gateway,nohostname";
   const replacements: [string, string][] = [
     ["http {", `http {\n    ${temporary.join("\n    ")}`],
     [
       "include /etc/nginx/modules-enabled/*.conf;",
       `load_module ${image}/usr/lib/nginx/modules/ngx_http_js_module.so;`,
     ],
-    ["user www-data;", "user root;"],
+    [`user ${ACCOUNTS.gatewayUser};`, "user root;"],
     ["pid /run/nginx.pid", `pid ${folder}/nginx.pid`],
-    [`error_log ${syslog}`, `error_log ${folder}/error.log`],
-    [`access_log ${syslog}`, `access_log ${folder}/access.log`],
-    ["js_path /etc/nginx/qwen3/", `js_path ${folder}/js/`],
-    ["listen 443", `listen 127.0.0.1:${port}`],
-    ...workerPorts.map((worker, index): [string, string] => [
+    [`error_log ${LOG_SERVER}`, `error_log ${folder}/error.log`],
+    [`access_log ${LOG_SERVER}`, `access_log ${folder}/access.log`],
+    [`js_path ${PATHS.gatewayScripts}/`, `js_path ${scripts}/`],
+    ["listen 443", `listen 127.0.0.1:${options.port}`],
+    ...options.workerPorts.map((worker, index): [string, string] => [
       `127.0.0.1:${FIRST_WORKER_PORT + index} `,
       `127.0.0.1:${worker} `,
     ]),
@@ -99,5 +138,5 @@ function moved(
     }
     return result.replace(from, to);
   }, config);
-  return text.replaceAll("/run/qwen3", join(folder, "qwen3"));
+  return moveRuntime(text, folder);
 }

@@ -1,31 +1,33 @@
 #!/bin/sh
 # Installs the unpacked bundle: accounts, files, the Python environment, units. Safe to run again.
-# Settings come from /etc/qwen3/embed.env through qwen3-bootstrap.service.
+# Settings come from the environment file, through qwen3-bootstrap.service.
 set -eu
 bundle=$(cd "$(dirname "$0")" && pwd)
-home=/opt/qwen3
+# shellcheck source=/dev/null # rendered from contract.json
+. "$bundle/contract.sh"
 
 say() { echo "install: $*"; }
 
 accounts() {
-	getent group qwen3-keys >/dev/null || groupadd --system qwen3-keys
-	getent passwd aiuser >/dev/null || useradd --system --user-group --no-create-home --shell /usr/sbin/nologin aiuser
-	# The door and nginx read the digests of the keys.
-	usermod --append --groups qwen3-keys aiuser
-	usermod --append --groups qwen3-keys www-data
+	getent group "$QWEN3_KEYS_GROUP" >/dev/null || groupadd --system "$QWEN3_KEYS_GROUP"
+	getent passwd "$QWEN3_WORKER_USER" >/dev/null ||
+		useradd --system --user-group --no-create-home --shell /usr/sbin/nologin "$QWEN3_WORKER_USER"
+	# Both read the digests of the keys.
+	usermod --append --groups "$QWEN3_KEYS_GROUP" "$QWEN3_WORKER_USER"
+	usermod --append --groups "$QWEN3_KEYS_GROUP" "$QWEN3_GATEWAY_USER"
 }
 
 files() {
-	rm -rf "${home:?}/lib" "${home:?}/lib-cpu"
-	cp -R "$bundle/lib" "$home/lib"
-	[ ! -d "$bundle/lib-cpu" ] || cp -R "$bundle/lib-cpu" "$home/lib-cpu"
+	rm -rf "${QWEN3_LIBRARY:?}" "${QWEN3_CPU_LIBRARY:?}"
+	cp -R "$bundle/lib" "$QWEN3_LIBRARY"
+	[ ! -d "$bundle/lib-cpu" ] || cp -R "$bundle/lib-cpu" "$QWEN3_CPU_LIBRARY"
 	install -D -m 644 "$bundle/nginx/nginx.conf" /etc/nginx/nginx.conf
-	install -D -m 644 "$bundle/nginx/auth.js" /etc/nginx/qwen3/auth.js
-	install -m 755 "$bundle/bin/qwen3-audit" "$bundle/bin/qwen3-tune" /usr/local/sbin/
+	install -D -m 644 -t "$QWEN3_GATEWAY_SCRIPTS" "$bundle/nginx/auth.js" "$bundle/nginx/contract.js"
+	ln -sf "$bundle/bin/qwen3-audit" "$bundle/bin/qwen3-tune" "$QWEN3_PROGRAMS/"
 	cp -R "$bundle/units/." /etc/systemd/system/
-	# An upgraded library must not restart every worker at once, unasked.
+	# An upgraded library must not restart every worker at once.
 	install -D -m 644 "$bundle/needrestart.conf" /etc/needrestart/conf.d/qwen3.conf
-	/usr/bin/python3 -m compileall -q "$home/lib"
+	/usr/bin/python3 -m compileall -q "$QWEN3_LIBRARY"
 }
 
 # Weights from S3 need nothing of what is installed next: both downloads run side by side.
@@ -35,50 +37,52 @@ model() {
 	case "$QWEN3_MODEL_SOURCE" in s3://*) systemctl start --no-block qwen3-model.service ;; esac
 }
 
-# One environment for each lock and Python, in the store: a machine whose store has it installs nothing.
+# One environment for each lock and Python, in the store: an instance whose store has it installs nothing.
 environment() {
 	python=$(/usr/bin/python3 -c 'import sys; print("py%d%d" % sys.version_info[:2])')
 	venv="$QWEN3_STORE/venvs/$(sha256sum "$bundle/requirements.lock" | cut -c 1-16)-$python"
 	mkdir -p "$QWEN3_STORE/venvs"
 	exec 9>"$venv.lock"
 	flock 9
-	if [ ! -e "$venv/.complete" ]; then
-		say "installing SGLang and all it needs, about 5 GB to download, into $venv"
-		# Whatever the source, the locks' hashes say what is installed.
-		from=""
-		if [ -n "${QWEN3_PACKAGE_MIRROR:-}" ]; then
-			PYTHONPATH="$home/lib" /usr/bin/python3 -m qwen3.packages "$QWEN3_STORE/packages"
-			from="--no-index --find-links $QWEN3_STORE/packages"
-		fi
-		rm -rf "$venv"
-		/usr/bin/python3 -m venv "$venv"
-		# shellcheck disable=SC2086 # two words or none
-		"$venv/bin/pip" install --quiet --disable-pip-version-check $from --require-hashes -r "$bundle/installer.lock"
-		# In the store, so that files are linked, not copied; with the system's certificates, as pip has them; compiled,
-		# because the workers may not write there.
-		# shellcheck disable=SC2086
-		UV_CACHE_DIR="$QWEN3_STORE/uv" UV_SYSTEM_CERTS=1 \
-			"$venv/bin/uv" pip install $from --no-progress --compile-bytecode --python "$venv/bin/python" --require-hashes -r "$bundle/requirements.lock"
-		# What links against CUDA looks for a toolkit's layout; the packages have the libraries by version only.
-		for cuda in "$venv"/lib/python3*/site-packages/nvidia/cu13; do
-			ln -sfn lib "$cuda/lib64"
-			ln -sf libcudart.so.13 "$cuda/lib/libcudart.so"
-			ln -sf libnvrtc.so.13 "$cuda/lib/libnvrtc.so"
-		done
-		rm -rf "$QWEN3_STORE/packages"
-		touch "$venv/.complete"
-	fi
+	[ -e "$venv/.complete" ] || packages "$venv"
 	exec 9>&-
-	ln -sfn "$venv" "$home/venv"
+	ln -sfn "$venv" "$QWEN3_VENV"
 	say "Python environment $venv is complete"
+}
+
+# The locks' hashes decide what is installed, from PyPI or from a mirror.
+packages() {
+	say "installing SGLang and its packages, about 5 GB to download, into $1"
+	from=""
+	if [ -n "${QWEN3_PACKAGE_MIRROR:-}" ]; then
+		PYTHONPATH="$QWEN3_LIBRARY" /usr/bin/python3 -m qwen3.wheels "$QWEN3_STORE/packages"
+		from="--no-index --find-links $QWEN3_STORE/packages"
+	fi
+	rm -rf "$1"
+	/usr/bin/python3 -m venv "$1"
+	# shellcheck disable=SC2086 # two words or none
+	"$1/bin/pip" install --quiet --disable-pip-version-check $from --require-hashes -r "$bundle/installer.lock"
+	# uv's cache is in the store, so that files are linked, not copied; uv uses the system's certificates, as pip does, and
+	# compiles, because the workers may not write there.
+	# shellcheck disable=SC2086
+	UV_CACHE_DIR="$QWEN3_STORE/uv" UV_SYSTEM_CERTS=1 \
+		"$1/bin/uv" pip install $from --no-progress --compile-bytecode --python "$1/bin/python" --require-hashes -r "$bundle/requirements.lock"
+	# What links against CUDA looks for a toolkit's layout; the packages have the libraries by version only.
+	for cuda in "$1"/lib/python3*/site-packages/nvidia/cu13; do
+		ln -sfn lib "$cuda/lib64"
+		ln -sf libcudart.so.13 "$cuda/lib/libcudart.so"
+		ln -sf libnvrtc.so.13 "$cuda/lib/libnvrtc.so"
+	done
+	rm -rf "$QWEN3_STORE/packages"
+	touch "$1/.complete"
 }
 
 units() {
 	systemctl daemon-reload
-	# shellcheck disable=SC2046 # one word a unit
+	# shellcheck disable=SC2046 # one word for each unit
 	systemctl enable --quiet $(cat "$bundle/enable")
-	# Not waited for: each unit waits for what it needs, and says so in the journal.
-	# The model is not begun again where it is being fetched.
+	# Not waited for: each unit waits for what it needs, and logs it.
+	# A download of the model that is under way goes on.
 	# shellcheck disable=SC2046
 	systemctl restart --no-block $(grep -v '^qwen3-model' "$bundle/enable")
 	systemctl start --no-block qwen3-model.service
@@ -89,5 +93,5 @@ files
 model
 environment
 units
-touch "$home/installed"
+touch "$QWEN3_INSTALLED"
 say "done; qwen3-keys, qwen3-model, nginx and the workers start now"

@@ -18,6 +18,7 @@ async function main(named: string[]): Promise<void> {
   const reason = unsupported();
   const layers: Layer[] = [
     { name: "unit" },
+    { name: "python" },
     { name: "engine", skipped: reason },
     { name: "provider", skipped: providerUnsupported() },
     { name: "machine", skipped: reason },
@@ -34,7 +35,7 @@ async function main(named: string[]): Promise<void> {
       counts.skipped += 1;
       continue;
     }
-    const result = runVitest(name);
+    const result = name === "python" ? runPytest() : runVitest(name);
     counts.passed += result.passed;
     counts.failed += result.failed;
     counts.skipped += result.skipped;
@@ -52,27 +53,61 @@ function providerUnsupported(): string | undefined {
 
 function runCheck(): boolean {
   console.log("\nTypes, lint and format");
-  return spawnSync("npm", ["run", "--silent", "check"], { cwd: ROOT, stdio: "inherit" }).status === 0;
+  const passed = ["check", "check:machine"].map(
+    (script) => spawnSync("npm", ["run", "--silent", script], { cwd: ROOT, stdio: "inherit" }).status === 0,
+  );
+  return passed.every(Boolean);
 }
 
-function runVitest(project: string): { passed: number; failed: number; skipped: number } {
+interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+/** The tests of machine/, by the counts of pytest's report. */
+function runPytest(): Counts {
+  console.log("\nThe python tests");
+  return withReport("report.xml", (report) => {
+    const args = ["run", "--silent", "test:python", "--", `--junitxml=${report}`];
+    const { status } = spawnSync("npm", args, { cwd: ROOT, stdio: "inherit" });
+    const suite = /<testsuite [^>]*>/.exec(readFileSync(report, "utf8"))?.[0] ?? "";
+    const count = (name: string) => Number(new RegExp(` ${name}="(\\d+)"`).exec(suite)?.[1] ?? 0);
+    const [failed, skipped] = [count("failures") + count("errors"), count("skipped")];
+    return {
+      passed: count("tests") - failed - skipped,
+      failed: status !== 0 && failed === 0 ? 1 : failed,
+      skipped,
+    };
+  });
+}
+
+function runVitest(project: string): Counts {
   console.log(`\nThe ${project} tests`);
-  const folder = mkdtempSync(join(tmpdir(), "qwen3-test-"));
-  const report = join(folder, "report.json");
+  return withReport("report.json", (report) => readVitest(project, report));
+}
+
+function readVitest(project: string, report: string): Counts {
   const { status } = spawnSync(
     "vitest",
     ["run", "--project", project, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`],
     { cwd: ROOT, stdio: "inherit" },
   );
+  const counted = JSON.parse(readFileSync(report, "utf8")) as Record<string, number>;
+  const failed = counted.numFailedTests ?? 0;
+  // A file that does not load fails without a failed test.
+  return {
+    passed: counted.numPassedTests ?? 0,
+    failed: status !== 0 && failed === 0 ? 1 : failed,
+    skipped: (counted.numPendingTests ?? 0) + (counted.numTodoTests ?? 0),
+  };
+}
+
+/** Counts from a report; a run that leaves none that can be read has failed. */
+function withReport(name: string, run: (report: string) => Counts): Counts {
+  const folder = mkdtempSync(join(tmpdir(), "qwen3-test-"));
   try {
-    const counted = JSON.parse(readFileSync(report, "utf8")) as Record<string, number>;
-    const failed = counted.numFailedTests ?? 0;
-    // A file that does not load fails without a failed test.
-    return {
-      passed: counted.numPassedTests ?? 0,
-      failed: status !== 0 && failed === 0 ? 1 : failed,
-      skipped: (counted.numPendingTests ?? 0) + (counted.numTodoTests ?? 0),
-    };
+    return run(join(folder, name));
   } catch {
     return { passed: 0, failed: 1, skipped: 0 };
   } finally {

@@ -2,14 +2,13 @@
 
     PYTHONPATH=machine QWEN3_TEST_MODEL=FOLDER VENV/bin/python bench/gateway/auth.py [--profile]
 
-Calls the worker's ASGI app with an engine that replies at once: key, JSON, checks, tokens, queue, vectors to JSON, the
-line of log. FOLDER holds a tokenizer.json and a config.json, such as local/makeRandomModel.py makes. Prints the least of
-several rounds, which other work on the machine disturbs least.
+Calls the worker's ASGI app with an engine that returns at once: key, JSON, checks, tokens, vectors to JSON, the line of
+log. FOLDER holds a tokenizer.json and a config.json, such as local/makeRandomModel.py makes. Prints the least of several
+rounds, which other work on the machine disturbs least.
 """
 
 import asyncio
 import cProfile
-import hashlib
 import json
 import os
 import pstats
@@ -20,13 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
-KEY = "bench-auth-key"
+KEY = "bench-key"
 TEXT = "the of and to in is that it"
 ROUNDS = 7
 
 
 class InstantEngine:
-    """In place of qwen3.worker.engine.Engine."""
+    """Replaces qwen3.worker.engine.Engine."""
 
     def __init__(self, dimensions: int) -> None:
         vectors = np.random.default_rng(0).standard_normal((128, dimensions), dtype=np.float32)
@@ -38,25 +37,26 @@ class InstantEngine:
 
 
 def make_app(keys: Path):
-    (keys / "door").mkdir()
-    (keys / "loaded").touch()
-    entry = {"client": "bench", "notAfter": None}
-    (keys / "door" / hashlib.sha256(KEY.encode()).hexdigest()).write_text(json.dumps(entry))
+    from qwen3.contract import DIGESTS, LOADED, MODEL_ID, SERVED_MODEL
+    from qwen3.digests import Entry, digest
+    from qwen3.settings import read_settings
+    from qwen3.worker.app import App
+    from qwen3.worker.tokens import Tokenizer
+
+    (keys / DIGESTS).mkdir()
+    (keys / DIGESTS / digest(KEY)).write_text(Entry("bench", None).text())
+    (keys / LOADED).touch()
     os.environ |= {
-        "QWEN3_SERVED_MODEL": "Qwen3-Embedding-4B",
-        "QWEN3_MODEL_ID": "Qwen/Qwen3-Embedding-4B",
+        "QWEN3_SERVED_MODEL": SERVED_MODEL,
+        "QWEN3_MODEL_ID": MODEL_ID,
         "QWEN3_MODEL_PATH": os.environ["QWEN3_TEST_MODEL"],
         "QWEN3_ACCELERATOR": "cpu",
         "QWEN3_KEYS_DIR": str(keys),
     }
-    from qwen3.settings import read_settings
-    from qwen3.worker.app import App
-    from qwen3.worker.tokens import Tokeniser
-
     settings = read_settings()
     vocabulary = json.loads((settings.model_path / "config.json").read_text())["vocab_size"]
-    tokeniser = Tokeniser(settings.model_path, vocabulary, settings.context_length)
-    return App(settings, InstantEngine(settings.dimensions), tokeniser)
+    tokenizer = Tokenizer(settings.model_path, vocabulary, settings.context_length)
+    return App(settings, InstantEngine(settings.dimensions), tokenizer)
 
 
 def request_body(texts: int, encoding: str) -> bytes:
@@ -95,7 +95,7 @@ async def cost(app, body: bytes, count: int) -> float:
     for _ in range(count):
         status = await ask(app, body)
         if status != 200:
-            sys.exit(f"the app returned {status}")
+            sys.exit(f"the app returns {status}")
     return 1000 * (time.process_time() - begin) / count
 
 

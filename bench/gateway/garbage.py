@@ -17,8 +17,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from qwen3.contract import MODEL_ID, SERVED_MODEL
 from qwen3.settings import read_settings
-from qwen3.tune import Traffic, engine_process, read_line
+from qwen3.tune.engines import engine_process, read_line
+from qwen3.tune.traffic import Traffic
 
 WAYS: dict[str, tuple[dict[str, object], bool]] = {
     "Python's defaults": ({"gc_threshold": None}, False),
@@ -63,8 +65,8 @@ def main() -> None:
     parser.add_argument("--one", choices=WAYS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     os.environ |= {
-        "QWEN3_SERVED_MODEL": "Qwen3-Embedding-4B",
-        "QWEN3_MODEL_ID": "Qwen/Qwen3-Embedding-4B",
+        "QWEN3_SERVED_MODEL": SERVED_MODEL,
+        "QWEN3_MODEL_ID": MODEL_ID,
         "QWEN3_MODEL_PATH": str(options.model),
         "QWEN3_ACCELERATOR": "cpu",
         "OMP_NUM_THREADS": "1",

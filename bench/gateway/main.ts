@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join, resolve } from "node:path";
-import { FIRST_WORKER_PORT } from "../../components/bundle/instanceConfig";
+import { FIRST_WORKER_PORT, SERVED_MODEL } from "../../components/bundle/contract";
 import { gatewayKeys } from "../../local/gateway";
 import type { Context } from "../../scripts/lib/commandLine";
 import { draw } from "../lib/chart";
@@ -16,7 +16,7 @@ import { randomModel, sglangPython, startBare, startWorker, writeKeys } from "..
 import type { GatewayOptions } from "./command";
 import { startLiteLlm } from "./litellm";
 
-const SERVED = "Qwen3-Embedding-4B";
+const SERVED = SERVED_MODEL.servedName;
 const WORKER_INDEX = 510;
 const PORTS = { bare: 31_010, gateway: 31_011, litellm: 31_012 };
 const CLIENTS = 100;

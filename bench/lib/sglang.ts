@@ -1,18 +1,17 @@
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { FIRST_WORKER_PORT } from "../../components/bundle/instanceConfig";
+import { type DigestFile, FIRST_WORKER_PORT, SERVED_MODEL } from "../../components/bundle/contract";
+import { writeDigests } from "../../local/gateway";
 import { run } from "../../local/process";
 import { CACHE, ROOT } from "../../scripts/lib/paths";
 import type { Accelerator } from "./accelerators";
 import type { Processes } from "./processes";
 
 const FILES = join(ROOT, "machine");
-const CONTEXT = 32_768;
-/** CONTEXT_MARGIN of qwen3/worker/engine.py. */
-const MARGIN = 7;
+/** Of SGLang, as the worker sets it, in tokens. */
+const CONTEXT = SERVED_MODEL.contextLength + SERVED_MODEL.contextMargin;
 /** Of the KV pool, in tokens. */
-const POOL = 2 * (CONTEXT + MARGIN);
+const POOL = 2 * CONTEXT;
 
 /** An instance's own Python with SGLang, which `npm start` has made. @throws where there is none yet */
 export function sglangPython(): string {
@@ -56,7 +55,7 @@ export async function startBare(processes: Processes, served: Served, port: numb
   const flags = {
     "model-path": served.model,
     "served-model-name": served.name,
-    "context-length": CONTEXT + MARGIN,
+    "context-length": CONTEXT,
     "max-total-tokens": POOL,
     "mem-fraction-static": SHARED_MEMORY,
     ...(served.accelerator === "cpu" ? cpu : { device: "cuda" }),
@@ -90,7 +89,7 @@ export async function startWorker(
 ): Promise<string> {
   const env = environment(served, {
     QWEN3_SERVED_MODEL: served.name,
-    QWEN3_MODEL_ID: "Qwen/Qwen3-Embedding-4B",
+    QWEN3_MODEL_ID: SERVED_MODEL.id,
     QWEN3_MODEL_PATH: served.model,
     QWEN3_ACCELERATOR: served.accelerator,
     QWEN3_MEM_FRACTION_STATIC: String(SHARED_MEMORY),
@@ -126,15 +125,11 @@ function pythonFolder(bin: string): string {
   return readdirSync(join(bin, "../lib")).find((name) => name.startsWith("python3")) ?? "python3";
 }
 
-/** Digests as qwen3-keys writes them: of these keys, of which the first belongs to the client `default`. */
+/** The digests of these keys; the first one's client is named `default`. */
 export function writeKeys(folder: string, keys: readonly string[]): void {
-  for (const copy of ["edge", "door"]) {
-    mkdirSync(join(folder, copy), { recursive: true });
-    keys.forEach((key, i) => {
-      const digest = createHash("sha256").update(key).digest("hex");
-      const client = i === 0 ? "default" : `client-${i}`;
-      writeFileSync(join(folder, copy, digest), JSON.stringify({ client, notAfter: null }));
-    });
-  }
-  writeFileSync(join(folder, "loaded"), "");
+  const files = keys.map((key, i): [string, DigestFile] => [
+    key,
+    { client: i === 0 ? "default" : `client-${i}`, notAfter: null },
+  ]);
+  writeDigests(folder, Object.fromEntries(files));
 }

@@ -15,8 +15,8 @@ export interface ArtifactsArgs {
 }
 
 /**
- * The stack's own bucket: encrypted, private, TLS only. It carries the bundle, named by its digest, and an
- * index that the machine polls. What is in the index (clients, grace) changes without a new machine.
+ * The stack's own bucket: encrypted, private, TLS only. It holds the bundle, named by its digest, and an index that
+ * instances poll. What is in the index (clients, grace) changes without a new instance.
  */
 export class Artifacts extends pulumi.ComponentResource {
   readonly bucket: pulumi.Output<string>;

@@ -2,16 +2,17 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pack } from "tar-stream";
+import { contractScript, contractShell } from "./contractFiles";
 import type { BundleConfig } from "./instanceConfig";
 import { nginxConf } from "./nginx";
 import { units } from "./systemd/units";
 
 const machineDir = join(__dirname, "..", "..", "machine");
 
-/** What a machine installs, each file by its hash. */
+/** What an instance installs, each file by its hash. */
 export const LOCKS = ["requirements.lock", "installer.lock"].map((name) => join(machineDir, name));
 
-/** Names what the locks hold; a mirror of packages says with it what it was filled for. */
+/** Names the contents of the locks; a mirror of packages is marked with it once it is complete. */
 export function lockId(): string {
   const hash = createHash("sha256");
   for (const path of LOCKS) {
@@ -20,7 +21,7 @@ export function lockId(): string {
   return hash.digest("hex").slice(0, 16);
 }
 
-/** What the user data is too small for, as one archive. */
+/** One archive with what the user data has no room for. */
 export interface Bundle {
   /** An uncompressed tar: its bytes depend on its files alone, never on a compressor's version. */
   content: Buffer;
@@ -34,7 +35,7 @@ interface Entry {
   mode: number;
 }
 
-/** Renders the bundle for one kind of machine. */
+/** Renders the bundle for one kind of instance. */
 export async function renderBundle(config: BundleConfig): Promise<Bundle> {
   const content = await tar(entries(config));
   return { content, sha256: createHash("sha256").update(content).digest("hex") };
@@ -46,11 +47,14 @@ function entries(config: BundleConfig): Entry[] {
     file("install.sh", "install.sh"),
     file("installer.lock", "installer.lock"),
     file("requirements.lock", "requirements.lock"),
-    file("bin/qwen3-audit", "bin/qwen3-audit"),
-    file("bin/qwen3-tune", "bin/qwen3-tune"),
+    file("bin/qwen3-audit", "bin/qwen3-audit", 0o755),
+    file("bin/qwen3-tune", "bin/qwen3-tune", 0o755),
     file("needrestart.conf", "needrestart.conf"),
     file("nginx/auth.js", "gateway/auth.js"),
+    text("nginx/contract.js", contractScript()),
     text("nginx/nginx.conf", nginxConf(config)),
+    text("contract.sh", contractShell()),
+    file("lib/qwen3/contract.json", "qwen3/contract.json"),
     ...tree("lib/qwen3", "qwen3"),
     ...(config.accelerator === "cpu" ? tree("lib-cpu", "cpu") : []),
     ...Object.entries(rendered.files).map(([name, content]) => text(`units/${name}`, content)),
@@ -58,8 +62,8 @@ function entries(config: BundleConfig): Entry[] {
   ].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-function file(name: string, source: string): Entry {
-  return { name, content: readFileSync(join(machineDir, source)), mode: 0o644 };
+function file(name: string, source: string, mode = 0o644): Entry {
+  return { name, content: readFileSync(join(machineDir, source)), mode };
 }
 
 function text(name: string, content: string): Entry {

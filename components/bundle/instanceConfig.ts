@@ -1,15 +1,12 @@
 import { createHash } from "node:crypto";
+import { LONGEST_ANSWER_SECONDS, PATHS, SERVED_MODEL } from "./contract";
+
+export { LONGEST_ANSWER_SECONDS };
 
 /** The model that this stack serves; https://huggingface.co/Qwen/Qwen3-Embedding-4B, Apache-2.0. */
 export const MODEL = {
-  /** The name that answers carry in `model`. */
-  servedName: "Qwen3-Embedding-4B",
-  /** Its name on Hugging Face, accepted in requests as well. */
-  id: "Qwen/Qwen3-Embedding-4B",
+  ...SERVED_MODEL,
   revision: "5cf2132abc99cad020ac570b19d031efec650f2b",
-  dimensions: 2560,
-  /** Tokens, the appended end-of-text token included. */
-  contextLength: 32768,
   /** From config.json at that revision; `parameters` follows from it, with 151,665 rows of embeddings that are tied. */
   architecture: {
     parameters: 4_021_774_336,
@@ -20,42 +17,25 @@ export const MODEL = {
   },
 } as const;
 
-/** Where weights come from when nobody says otherwise. */
+/** The default source of the weights. */
 export const DEFAULT_MODEL_SOURCE = `hf://${MODEL.id}@${MODEL.revision}`;
 
-export const PATHS = {
-  /** Settings of every unit; mode 600, never a key. */
-  environment: "/etc/qwen3/embed.env",
-  /** What the bundle installs. */
-  home: "/opt/qwen3",
-  /** Content-addressed: virtual environments, models, uv's cache. May outlive the machine. */
-  store: "/var/lib/qwen3",
-  /** tmpfs: digests and the certificate. */
-  runtime: "/run/qwen3",
-} as const;
-
-/** The first worker's port on 127.0.0.1; worker N listens on `FIRST_WORKER_PORT + N`. */
-export const FIRST_WORKER_PORT = 30000;
-
-/** What nginx waits for an answer of a worker: 32,000 tokens, or a full batch, behind others in the queue. */
-export const LONGEST_ANSWER_SECONDS = 300;
-
-/** A load balancer before the machines waits a little longer, so that it is nginx that says what was wrong. */
+/** A load balancer waits a little longer than nginx does for a worker, so that the error comes from nginx. */
 export const LOAD_BALANCER_IDLE_SECONDS = LONGEST_ANSWER_SECONDS + 20;
 
-/** The lifecycle hook that a machine of a fleet completes once it answers. */
+/** The lifecycle hook that an instance of a fleet completes once it serves. */
 export const READY_HOOK = "ready";
 
-/** Where machines of a fleet publish for how much of the time their GPUs compute, in percent; once a minute each. */
+/** The metric that each instance of a fleet publishes once a minute: its GPUs' utilization in percent. */
 export const METRICS_NAMESPACE = "qwen3-embedding";
 export const UTILIZATION_METRIC = "Utilization";
 
-/** What a machine knows of the fleet that it is in. */
+/** What an instance knows of its fleet. */
 export interface FleetMembership {
   autoScalingGroup: string;
-  /** Whether the fleet grows and shrinks with how busy the GPUs are. */
+  /** Whether the fleet grows and shrinks with the utilization of its GPUs. */
   publishesUtilization: boolean;
-  /** IPv4 ranges that the load balancer's requests come from. */
+  /** IPv4 ranges of the load balancer's requests. */
   trustedProxies: string[];
 }
 
@@ -64,17 +44,17 @@ export type Accelerator = "cuda" | "cpu";
 /** What decides the contents of the bundle. */
 export interface BundleConfig {
   accelerator: Accelerator;
-  /** Workers, one a GPU. */
+  /** One worker for each GPU. */
   workers: number;
   /** Largest request body, in bytes. */
   maxBodyBytes: number;
   /** `hf://OWNER/NAME@REVISION` or `s3://BUCKET/PREFIX`. */
   modelSource: string;
-  /** With a machine of a fleet alone. */
+  /** Only for an instance of a fleet. */
   fleet?: FleetMembership;
 }
 
-/** Everything that a machine is a function of. */
+/** Everything that an instance is a function of. */
 export interface InstanceConfig extends BundleConfig {
   region: string;
   /** Another endpoint for AWS's services, for instance a proxy or an emulator. */
@@ -93,7 +73,7 @@ export interface InstanceConfig extends BundleConfig {
   maxInputs: number;
   bucket: string;
   bundleKey: string;
-  /** SHA-256 of the bundle, hexadecimal: the machine refuses another. */
+  /** SHA-256 of the bundle, hexadecimal: the instance refuses any other. */
   bundleSha256: string;
   indexKey: string;
 }
@@ -120,7 +100,6 @@ export function environment(config: InstanceConfig): Record<string, string> {
     ...(config.modelSha256 && { QWEN3_MODEL_SHA256: config.modelSha256 }),
     QWEN3_MODEL_PATH: modelPath(config),
     ...(config.packageMirror && { QWEN3_PACKAGE_MIRROR: config.packageMirror }),
-    QWEN3_STORE: PATHS.store,
     QWEN3_DIMENSIONS: String(MODEL.dimensions),
     QWEN3_CONTEXT_LENGTH: String(config.contextLength),
     QWEN3_MEM_FRACTION_STATIC: String(config.memFractionStatic),

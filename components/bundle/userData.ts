@@ -1,7 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { environment, environmentFile, type InstanceConfig, PATHS } from "./instanceConfig";
+import { PATHS } from "./contract";
+import { environment, environmentFile, type InstanceConfig } from "./instanceConfig";
+import { bootstrapUnit, FETCH_SCRIPT, PACKAGES_SCRIPT } from "./systemd/bootstrapUnit";
 
 /** EC2's limit on user data, in bytes before base64. */
 export const USER_DATA_LIMIT = 16384;
@@ -9,9 +11,9 @@ export const USER_DATA_LIMIT = 16384;
 const bootstrapFiles = join(__dirname, "..", "..", "machine", "bootstrap");
 
 /**
- * The machine's user data: one cloud-init document that installs a bootstrap unit and starts it.
- * Whatever is bulky is in the bundle that the unit fetches and checks. It holds no secret, because any
- * process on the machine and any reader of the instance's attributes can see it.
+ * The instance's user data: one cloud-init document that installs a bootstrap unit and starts it. What is bulky is in the
+ * bundle that the unit fetches and checks. It holds no secret, because any process on the instance and any reader of its
+ * attributes can see it.
  *
  * @throws when the document is longer than {@link USER_DATA_LIMIT}.
  */
@@ -35,7 +37,7 @@ function cloudConfig(config: InstanceConfig): object {
         content: environmentFile(environment(config)),
       },
       {
-        path: "/etc/qwen3/bootstrap.env",
+        path: PATHS.bootstrapEnvironment,
         permissions: "0600",
         content: environmentFile({
           BUNDLE_KEY: config.bundleKey,
@@ -47,17 +49,17 @@ function cloudConfig(config: InstanceConfig): object {
           }),
         }),
       },
-      script("/usr/local/sbin/qwen3-packages", "packages.sh"),
-      script("/usr/local/sbin/qwen3-fetch-bundle", "fetch_bundle.py"),
+      script(PACKAGES_SCRIPT, "packages.sh"),
+      script(FETCH_SCRIPT, "fetch_bundle.py"),
       {
         path: "/etc/systemd/system/qwen3-bootstrap.service",
         permissions: "0644",
-        content: readFileSync(join(bootstrapFiles, "qwen3-bootstrap.service"), "utf8"),
+        content: bootstrapUnit(),
       },
     ],
     runcmd: [
       ["systemctl", "daemon-reload"],
-      // Not waited for: cloud-init ends, and the unit goes on, tries again after a failure and after a reboot.
+      // Not waited for: cloud-init ends, and the unit tries again after a failure and after a reboot.
       ["systemctl", "enable", "--now", "--no-block", "qwen3-bootstrap.service"],
     ],
   };
@@ -67,7 +69,7 @@ function script(path: string, file: string): object {
   return { path, permissions: "0755", content: readFileSync(join(bootstrapFiles, file), "utf8") };
 }
 
-/** Credentials and AWS's own calls never go through the proxy for packages. */
+/** Calls for credentials and to AWS never go through the proxy for packages. */
 function noProxy(config: InstanceConfig): string {
   const hosts = ["169.254.169.254", "127.0.0.1", "localhost", ".amazonaws.com", ".amazonaws.com.cn"];
   if (config.awsEndpointUrl) {

@@ -1,11 +1,11 @@
 #!/bin/sh
 # Installs the system packages that are missing. An image that has them all needs no package archive.
 set -eu
-wanted="ca-certificates libnginx-mod-http-js libnuma1 nginx python3-boto3 python3-venv"
+packages="ca-certificates libnginx-mod-http-js libnuma1 nginx python3-boto3 python3-venv"
 # SGLang and Triton compile at run time: nvcc comes with the bundle's lock, the host's compiler and headers do not.
-[ "$QWEN3_ACCELERATOR" = cpu ] || wanted="$wanted g++ python3-dev"
+[ "$QWEN3_ACCELERATOR" = cpu ] || packages="$packages g++ python3-dev"
 missing=""
-for package in $wanted; do
+for package in $packages; do
 	status=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)
 	[ "$status" = installed ] || missing="$missing $package"
 done
@@ -15,8 +15,7 @@ export DEBIAN_FRONTEND=noninteractive
 # Debian's nginx starts with a page on port 80; ours starts once its configuration is there.
 systemctl mask --quiet nginx.service
 trap 'systemctl unmask --quiet nginx.service' EXIT
-# cloud images may still be refreshing their own package lists
-# One archive of the image that does not answer must not hold up the others.
-apt-get -o DPkg::Lock::Timeout=600 update || echo "not every package list could be refreshed"
+# Cloud images may still be updating their package lists. One archive that is down must not stop the others.
+apt-get -o DPkg::Lock::Timeout=600 update || echo "not every package list could be updated"
 # shellcheck disable=SC2086 # a list of words
 apt-get -o DPkg::Lock::Timeout=600 install --yes --no-install-recommends $missing

@@ -1,52 +1,59 @@
-// Who is asking: looks the SHA-256 of the bearer token up among the digests that qwen3-keys keeps on tmpfs.
-// For njs 0.7.9 (Debian 12) and 0.8 (Ubuntu 24.04). One small file a request and no cache: a key counts, and ceases
-// to, with its file.
+// Who sends a request: looks up the SHA-256 of its bearer token among the digests that qwen3-keys keeps on tmpfs.
+// For njs 0.7.9 (Debian 12) and 0.8 (Ubuntu 24.04). It reads one small file for each request and caches nothing: a key is
+// valid, and ends, with its file.
+
+import contract from "contract.js";
 import crypto from "crypto";
 import fs from "fs";
 
-const KEYS = "/run/qwen3/keys";
+// The scheme's name is case-insensitive (RFC 9110, section 11.1).
+const BEARER = new RegExp("^[Bb][Ee][Aa][Rr][Ee][Rr] +(" + contract.token + ")$");
+const CLIENT_NAME = new RegExp("^" + contract.clientName);
 
-// The scheme's name is case-insensitive (RFC 9110, section 11.1); a token is printable ASCII without spaces.
-const BEARER = /^[Bb][Ee][Aa][Rr][Ee][Rr] +([\x21-\x7e]{1,512})$/;
-
-/** Value of $qwen3_access: "ok:CLIENT", "missing", "invalid", or "loading" while nobody can know. */
+/** Value of $qwen3_access: "ok:CLIENT", "missing", "invalid", or "unavailable" while the key cannot be checked. */
 function access(r) {
-  const header = r.headersIn.Authorization;
+  // The same value that the worker gets.
+  const header = r.variables.http_authorization;
   if (!header) {
     return "missing";
   }
   const match = BEARER.exec(header);
-  return match ? lookUp(crypto.createHash("sha256").update(match[1]).digest("hex")) : "invalid";
+  if (!match || match[1].length > contract.longestKey) {
+    return "invalid";
+  }
+  return lookUp(crypto.createHash("sha256").update(match[1]).digest("hex"));
 }
 
 function lookUp(digest) {
+  const path = contract.digests + "/" + digest;
   try {
-    if (!exists(KEYS + "/edge/" + digest)) {
-      return exists(KEYS + "/loaded") ? "invalid" : "loading";
+    if (!exists(path)) {
+      return exists(contract.loaded) ? "invalid" : "unavailable";
     }
+    const entry = JSON.parse(fs.readFileSync(path, "utf8"));
+    if (!isWhole(entry)) {
+      return "unavailable";
+    }
+    const valid = entry.notAfter === null || Date.now() / 1000 < entry.notAfter;
+    return valid ? "ok:" + entry.client : "invalid";
   } catch (_e) {
-    return "loading";
-  }
-  // The workers' copy says the same: one file that is not whole refuses nobody, until qwen3-keys puts it right.
-  const entry = read("edge", digest) || read("door", digest);
-  if (!entry) {
-    return "loading";
-  }
-  const honoured = entry.notAfter === null || Date.now() / 1000 < entry.notAfter;
-  return honoured ? "ok:" + entry.client : "invalid";
-}
-
-/** The entry in one of the two folders; null where it is not whole or may not be read. */
-function read(folder, digest) {
-  try {
-    const entry = JSON.parse(fs.readFileSync(KEYS + "/" + folder + "/" + digest, "utf8"));
-    return typeof entry.client === "string" && entry.notAfter !== undefined ? entry : null;
-  } catch (_e) {
-    return null;
+    // Not JSON, or removed since it was found.
+    return "unavailable";
   }
 }
 
-/** Without an exception for a file that is not there: njs takes half a millisecond to make one. */
+function isWhole(entry) {
+  const end = entry.notAfter;
+  return isClientName(entry.client) && (end === null || Number.isFinite(end));
+}
+
+function isClientName(value) {
+  // Compared, because in njs `$` also matches before a line break at the end.
+  const match = typeof value === "string" ? CLIENT_NAME.exec(value) : null;
+  return match !== null && match[0] === value;
+}
+
+/** Without an exception for a missing file: njs takes half a millisecond to make one. */
 function exists(path) {
   return fs.statSync(path, { throwIfNoEntry: false }) !== undefined;
 }

@@ -1,11 +1,11 @@
-"""qwen3-audit: searches this machine for its own API keys and its certificate's private key.
+"""qwen3-audit: searches this instance for its own API keys and its certificate's private key.
 
-It reads the keys with the machine's role, looks everywhere they must not be, and prints one JSON document:
+It reads the keys with the instance's role, searches every place where they must not be, and prints one JSON document:
 {"checks": [{"name", "ok", "evidence"}]}. Places are named, keys never. Exits with 1 when something was found, or
-when a search could not be made.
+when a search failed.
 
-Left out are this process's own memory, and what was installed by digest before the first key was read: SGLang's
-packages and the model's weights.
+It does not search its own memory, nor what was installed by digest before the first key was read: SGLang's packages and
+the model's weights.
 """
 
 import json
@@ -16,33 +16,39 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NoReturn, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from .aws import Aws
+from .contract import CACHE, HOME, STORE, TLS
 
 FOLDERS = (
-    *("/etc", "/opt/qwen3", "/var/lib/qwen3", "/var/lib/cloud", "/var/lib/systemd", "/var/lib/nginx"),
-    *("/var/cache/qwen3", "/var/crash", "/var/log", "/var/spool", "/var/tmp"),
+    *("/etc", str(HOME), str(STORE), "/var/lib/cloud", "/var/lib/systemd", "/var/lib/nginx"),
+    *(str(CACHE), "/var/crash", "/var/log", "/var/spool", "/var/tmp"),
     *("/run", "/tmp", "/dev/shm", "/home", "/root"),
 )
-INSTALLED = ("/var/lib/qwen3/venvs", "/var/lib/qwen3/uv", "/var/lib/qwen3/models")
-CERTIFICATE_FOLDER = "/run/qwen3/tls/"
+INSTALLED = tuple(str(STORE / name) for name in ("venvs", "uv", "models"))
 JOURNAL = ["journalctl", "--no-pager", "--output=cat", "--all"]
 UNITS = ["systemctl", "show", "--all", "qwen3-*.service", "nginx.service"]
 OVERLAP = 8192
 """Bytes, more than the longest key."""
 CHUNK = 1 << 22
 
+
+class BinaryStream(Protocol):
+    def read(self, size: int, /) -> bytes | None: ...
+
+
 Place = tuple[str, Iterable[bytes]]
-"""Where, and what is there, in pieces that overlap."""
+"""A name, and the contents in pieces that overlap."""
 
 
 def main() -> None:
     try:
         keys, private_key = load()
     except (BotoCoreError, ClientError, ValueError, KeyError) as error:
-        # Named by its kind alone: what was being read is secret.
+        # Only the error's type: its text may hold a secret.
         report([{"name": "the keys to search for", "ok": False, "evidence": f"cannot be read: {type(error).__name__}"}])
     needles = {"key": pattern(keys), "private key": pattern([private_key])}
     report(
@@ -56,7 +62,7 @@ def main() -> None:
     )
 
 
-def report(checks: list[dict[str, object]]) -> None:
+def report(checks: list[dict[str, object]]) -> NoReturn:
     """Print the document and exit."""
     print(json.dumps({"checks": checks}))
     sys.exit(0 if all(check["ok"] for check in checks) else 1)
@@ -113,7 +119,7 @@ def search(where: str, places: Iterator[Place], needles: dict[str, re.Pattern[by
 
 def expected(kind: str, name: str) -> bool:
     """nginx reads its private key there."""
-    return kind == "private key" and name.startswith(CERTIFICATE_FOLDER)
+    return kind == "private key" and Path(name).is_relative_to(TLS)
 
 
 def process_files(file: str) -> Iterator[Place]:
@@ -126,7 +132,7 @@ def process_files(file: str) -> Iterator[Place]:
 
 
 def output(arguments: list[str]) -> Iterator[Place]:
-    """What a command prints. Raises SubprocessError when it fails: nothing found is then nothing proved."""
+    """What a command prints. Raises SubprocessError when it fails: its output then proves nothing."""
     with subprocess.Popen(arguments, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         yield arguments[0], overlapping(process.stdout)
@@ -147,10 +153,10 @@ def files() -> Iterator[Place]:
                     with open(path, "rb", buffering=0) as file:
                         yield path, overlapping(file)
                 except OSError:
-                    continue  # it is gone
+                    continue  # removed meanwhile
 
 
-def overlapping(stream) -> Iterator[bytes]:
+def overlapping(stream: BinaryStream) -> Iterator[bytes]:
     """A stream in pieces, each beginning with the end of the one before, so that no key falls between two."""
     tail = b""
     try:
@@ -158,7 +164,7 @@ def overlapping(stream) -> Iterator[bytes]:
             yield tail + piece
             tail = (tail + piece)[-OVERLAP:]
     except OSError:
-        return  # some files in /run refuse to be read
+        return  # some files in /run cannot be read
 
 
 if __name__ == "__main__":

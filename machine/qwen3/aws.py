@@ -1,7 +1,6 @@
-"""What this machine reads from AWS with its role: the stack's index and its secrets."""
+"""What this instance reads from AWS with its role: the stack's index and its secrets."""
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,18 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError, NoCredentialsError
 
+from .clients import options
+from .contract import CLIENT_NAME, LONGEST_GRACE_SECONDS
 from .environment import required
-
-# As components/settings.ts has it.
-CLIENT_NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
 
 @dataclass(frozen=True)
 class Index:
-    """The object that the stack writes and this machine polls."""
+    """The object that the stack writes and instances poll."""
 
     grace_seconds: float
     clients: dict[str, str]
@@ -31,7 +28,7 @@ class Index:
 
 @dataclass(frozen=True)
 class Version:
-    """One version of a secret that carries a label."""
+    """One version of a secret that has a label."""
 
     id: str
     stages: frozenset[str]
@@ -39,7 +36,7 @@ class Version:
 
 
 class Aws:
-    """Clients with short limits: an agent that hangs is worse than one that fails and tries again."""
+    """S3 and Secrets Manager with short timeouts: an agent that hangs is worse than one that fails and tries again."""
 
     def __init__(self) -> None:
         self._bucket = required("QWEN3_BUCKET")
@@ -48,10 +45,8 @@ class Aws:
         self._connect()
 
     def _connect(self) -> None:
-        config = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 2})
-        session = boto3.session.Session(region_name=required("AWS_REGION"))
-        # Debian 12's boto3 does not read this variable by itself.
-        common = {"endpoint_url": os.environ.get("AWS_ENDPOINT_URL") or None, "config": config}
+        session = boto3.session.Session()
+        common = options(connect_timeout=3, read_timeout=5, max_attempts=2)
         self._s3 = session.client("s3", **common)
         self._secrets = session.client("secretsmanager", **common)
 
@@ -60,7 +55,7 @@ class Aws:
         try:
             yield
         except NoCredentialsError:
-            # A session that found none, because the metadata service was away, never looks again.
+            # A session that found none, because the metadata service was down, never looks again.
             self._connect()
             raise
 
@@ -69,39 +64,44 @@ class Aws:
 
         Raises ValueError when it is not what the stack writes, and botocore's errors.
         """
-        condition = {"IfNoneMatch": self._index[0]} if self._index else {}
         try:
             with self._with_credentials():
-                answer = self._s3.get_object(Bucket=self._bucket, Key=self._key, **condition)
+                if self._index is None:
+                    response = self._s3.get_object(Bucket=self._bucket, Key=self._key)
+                else:
+                    response = self._s3.get_object(Bucket=self._bucket, Key=self._key, IfNoneMatch=self._index[0])
         except ClientError as error:
             if self._index and error.response["ResponseMetadata"]["HTTPStatusCode"] == 304:
                 return self._index[1]
             raise
-        index = parse_index(answer["Body"].read())
-        self._index = (answer["ETag"], index)
+        index = parse_index(response["Body"].read())
+        self._index = (response["ETag"], index)
         return index
 
     def versions(self, arn: str) -> list[Version]:
-        """The versions of a secret that carry a label, AWSCURRENT and AWSPREVIOUS among them."""
-        # By default without the deprecated versions, which carry no label. Debian 12's boto3 cannot page this call.
+        """A secret's versions with a label, AWSCURRENT and AWSPREVIOUS among them. Raises botocore's errors."""
+        # By default without the deprecated versions, which have no label. Debian 12's boto3 has no paginator for this.
         found: list[Version] = []
-        page: dict[str, str] = {}
+        token: str | None = None
         while True:
             with self._with_credentials():
-                answer = self._secrets.list_secret_version_ids(SecretId=arn, MaxResults=100, **page)
+                if token is None:
+                    response = self._secrets.list_secret_version_ids(SecretId=arn, MaxResults=100)
+                else:
+                    response = self._secrets.list_secret_version_ids(SecretId=arn, MaxResults=100, NextToken=token)
             found += [
                 Version(each["VersionId"], frozenset(each["VersionStages"]), each["CreatedDate"])
-                for each in answer.get("Versions", [])
+                for each in response.get("Versions", [])
                 if each.get("VersionStages")
             ]
-            if not answer.get("NextToken"):
+            token = response.get("NextToken")
+            if not token:
                 return found
-            page = {"NextToken": answer["NextToken"]}
 
     def value(self, arn: str, version_id: str) -> str:
         """The text of one version of a secret.
 
-        Raises ValueError, without the value, when the version holds bytes or nothing.
+        Raises ValueError, without the value, when the version holds bytes or nothing, and botocore's errors.
         """
         with self._with_credentials():
             value = self._secrets.get_secret_value(SecretId=arn, VersionId=version_id).get("SecretString")
@@ -114,14 +114,16 @@ def parse_index(body: bytes) -> Index:
     """Read the index. Raises ValueError naming what is wrong with it."""
     document = json.loads(body)
     if not isinstance(document, dict) or document.get("version") != 1:
-        raise ValueError("the index is not of version 1, the one that this machine reads")
+        raise ValueError("the index is not of version 1, the one that this instance reads")
     grace, clients, tls = (document.get(name) for name in ("keyGraceSeconds", "clients", "tls"))
-    if isinstance(grace, bool) or not isinstance(grace, int | float) or not 0 <= grace < float("inf"):
-        raise ValueError(f"keyGraceSeconds in the index is {grace!r}; allowed: seconds, from 0")
+    if isinstance(grace, bool) or not isinstance(grace, int | float) or not 0 <= grace <= LONGEST_GRACE_SECONDS:
+        raise ValueError(
+            f"keyGraceSeconds in the index is {grace!r}; allowed: seconds, from 0 to {LONGEST_GRACE_SECONDS}"
+        )
     if not isinstance(clients, dict):
         raise ValueError("clients in the index is not an object of secret ARNs by client name")
     for name, arn in clients.items():
-        if not CLIENT_NAME.fullmatch(name):
+        if not re.fullmatch(CLIENT_NAME, name):
             raise ValueError(f"the index names a client {name!r}; allowed: lower-case letters, digits and hyphens")
         if not isinstance(arn, str) or not arn:
             raise ValueError(f"the index has no secret ARN for client {name}")

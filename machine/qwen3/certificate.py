@@ -9,26 +9,30 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from .digests import replace
+from .contract import CERTIFICATE, PRIVATE_KEY
+from .files import link, read, replace
 
-PAIR = ("certificate.pem", "key.pem")
+PAIR = (CERTIFICATE, PRIVATE_KEY)
 
 
 def reload_nginx() -> None:
-    """Have a running nginx take its new certificate; its connections stay. Raises OSError or SubprocessError.
+    """Make a running nginx use its new certificate; its connections stay. Raises OSError or SubprocessError.
 
-    Not waited for: nginx's start may itself be waiting for this unit.
+    Does not wait: nginx's start may itself wait for this unit.
     """
     subprocess.run(
-        ["systemctl", "--no-block", "try-reload-or-restart", "nginx.service"], check=True, timeout=30, capture_output=True
+        ["systemctl", "--no-block", "try-reload-or-restart", "nginx.service"],
+        check=True,
+        timeout=30,
+        capture_output=True,
     )
 
 
 class Certificate:
-    """Keeps `certificate.pem` and `key.pem` of one folder, root's alone, equal to the secret.
+    """Keeps the certificate and the private key in one folder, readable for root alone, equal to the secret.
 
     Both are links through `current`, so that the pair changes in one step and nginx never loads a certificate with
-    the other one's key.
+    another one's key.
     """
 
     def __init__(self, folder: Path, reload: Callable[[], None] = reload_nginx) -> None:
@@ -46,23 +50,23 @@ class Certificate:
     def follow(self, secret: str) -> None:
         """Make the files hold this pair, and nginx use it.
 
-        Raises ValueError, without the secret, when it is not a certificate and its key: the last pair stands then.
-        Raises OSError or SubprocessError when a file or nginx cannot be changed: calling again goes on from there.
+        Raises ValueError, without the secret, when it is not a certificate and its key: the last pair stays in use.
+        Raises OSError or SubprocessError when a file or nginx cannot be changed: the next call continues.
         """
         texts = parse_pair(secret)
-        if any(read(self._folder / name) != text for name, text in zip(PAIR, texts)):
+        if any(read(self._folder / name) != text for name, text in zip(PAIR, texts, strict=True)):
             self._install(texts)
-        # The mark survives this process: one that ended before the reload leaves it to the next.
+        # The mark outlives this process: if it ends before the reload, the next one reloads.
         pair = os.readlink(self._current)
         if read(self._served) != pair:
             self._reload()
-            replace(self._served, pair, 0o600, -1)
+            replace(self._served, pair, 0o600)
 
     def _install(self, texts: tuple[str, str]) -> None:
         pair = Path(tempfile.mkdtemp(prefix="pair-", dir=self._folder))
         try:
-            for name, text in zip(PAIR, texts):
-                replace(pair / name, text, 0o600, -1)
+            for name, text in zip(PAIR, texts, strict=True):
+                replace(pair / name, text, 0o600)
             check_pair(*(pair / name for name in PAIR))
         except (OSError, ValueError):
             shutil.rmtree(pair, ignore_errors=True)
@@ -93,18 +97,3 @@ def check_pair(certificate: Path, key: Path) -> None:
     except ssl.SSLError as error:
         reason = (error.reason or "unreadable").lower().replace("_", " ")
         raise ValueError(f"the certificate and its private key cannot be used together ({reason})") from None
-
-
-def link(path: Path, target: str) -> None:
-    """Point a link elsewhere in one step."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.unlink(missing_ok=True)
-    partial.symlink_to(target)
-    os.replace(partial, path)
-
-
-def read(path: Path) -> str | None:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError):
-        return None

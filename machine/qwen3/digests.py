@@ -1,138 +1,168 @@
-"""The digests of the API keys on tmpfs, one file each, as nginx and the workers look them up.
+"""The digests of the API keys on tmpfs, as nginx and the workers look them up.
 
-    edge/SHA256   nginx's         {"client": "default", "notAfter": null}
-    door/SHA256   the workers'    the same; `notAfter`: seconds since the epoch, or null for no end
-    loaded        exists once a request with an unknown digest is a stranger's
-    stale         exists while something cannot be followed: seconds since the epoch when that began
+    digests/SHA256   {"client": "default", "notAfter": null}; `notAfter`: seconds since the epoch, or null for no end
+    loaded           exists once an unknown digest means a wrong key
+    stale            exists while something cannot be read from AWS: seconds since the epoch when that began
 
-A new digest is in the door before it is at the edge, and an old one leaves the edge first: no request passes one and
-fails at the other.
+A key that is not valid any more gets an end in its file. nginx refuses it from that moment. The workers take it for
+LINGER_SECONDS more, and so long the file stays: a request that nginx has let pass does not fail at a worker. All state
+is in the files, so an agent that restarts continues.
 """
 
 import grp
 import hashlib
 import json
+import math
 import os
-import shutil
+import re
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-DOOR_LINGERS_SECONDS = 60.0
-"""How long the door still takes what has left the edge: a request whose body is on its way. It is on localhost alone."""
+from .contract import CLIENT_NAME, DIGESTS, KEYS_GROUP, LINGER_SECONDS, LOADED, STALE
+from .files import read, remove, replace
+
+DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Whose a digest is, and until when it is honoured, in seconds since the epoch."""
+    """A digest's client and end, in seconds since the epoch."""
 
     client: str
     not_after: float | None
+
+    def valid(self, now: float) -> bool:
+        """Whether nginx takes the key."""
+        return self.not_after is None or now < self.not_after
+
+    def valid_at_worker(self, now: float) -> bool:
+        """Whether a worker takes the key."""
+        return self.valid(now - LINGER_SECONDS)
 
     def text(self) -> str:
         return json.dumps({"client": self.client, "notAfter": self.not_after})
 
 
-def parse_entry(text: str) -> Entry:
-    """The opposite of `Entry.text`. Raises ValueError for anything else."""
-    document = json.loads(text)
-    if not isinstance(document, dict) or not isinstance(document.get("client"), str) or "notAfter" not in document:
+def parse_entry(text: str | bytes) -> Entry:
+    """The opposite of `Entry.text`. Raises ValueError for anything else; nginx's auth.js has the same rules."""
+    try:
+        # As in JavaScript, where a number of any length is a float.
+        document = json.loads(text, parse_int=float)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(document, dict) or "notAfter" not in document:
         raise ValueError("not the entry of a digest")
-    end = document["notAfter"]
-    if not (end is None or isinstance(end, int | float)):
-        raise ValueError("notAfter is no time")
-    return Entry(document["client"], end)
+    client, end = document.get("client"), document["notAfter"]
+    if not isinstance(client, str) or not re.fullmatch(CLIENT_NAME, client):
+        raise ValueError("client is not a client's name")
+    if end is not None and not (isinstance(end, float) and math.isfinite(end)):
+        raise ValueError("notAfter is not a time")
+    return Entry(client, end)
 
 
-def digest(key: str) -> str:
+def digest(key: str | bytes) -> str:
     """SHA-256 of a key, hexadecimal: 64 digits."""
-    return hashlib.sha256(key.encode()).hexdigest()
+    return hashlib.sha256(key.encode() if isinstance(key, str) else key).hexdigest()
 
 
 class Digests:
-    """Keeps the two folders equal to what `write` was last given, whatever was in them."""
+    """Keeps the folder equal to what `write` was last given, whatever was in it."""
 
-    def __init__(self, folder: Path, group: str | None = "qwen3-keys") -> None:
-        self._folder = folder
-        self._door = folder / "door"
-        self._edge = folder / "edge"
+    def __init__(self, folder: Path, group: str | None = KEYS_GROUP) -> None:
+        self._loaded = folder / LOADED
+        self._stale = folder / STALE
+        self._digests = folder / DIGESTS
         self._gid = group_id(group) if group else -1
-        self._leaving: dict[str, float] = {}
-        for part in (folder, self._door, self._edge):
+        for part in (folder, self._digests):
             part.mkdir(parents=True, exist_ok=True)
             part.chmod(0o750)
             os.chown(part, -1, self._gid)
 
-    def read(self) -> dict[str, dict[str, Entry]]:
-        """What an earlier process left, by client and digest. Files that are not whole are left out."""
+    def read(self, now: float | None = None) -> dict[str, dict[str, Entry]]:
+        """The valid entries that an earlier process left, by client and digest; without files that are not whole."""
+        now = time.time() if now is None else now
         found: dict[str, dict[str, Entry]] = {}
-        for path in self._edge.iterdir():
-            for copy in (path, self._door / path.name):
-                try:
-                    entry = parse_entry(copy.read_text())
-                except (OSError, ValueError):
-                    continue
+        for path in self._digests.iterdir():
+            entry = read_entry(path) if DIGEST.fullmatch(path.name) else None
+            if entry is not None and entry.valid(now):
                 found.setdefault(entry.client, {})[path.name] = entry
-                break
         return found
 
-    def write(self, entries: dict[str, Entry], now: float | None = None) -> None:
-        """Make the folders hold exactly these digests and nothing else.
+    def write(self, entries: dict[str, Entry], now: float | None = None, complete: bool = True) -> None:
+        """Make these digests the valid ones. Every other one ends now.
 
-        Does all that can be done before it raises OSError: a full tmpfs must not keep a revoked key alive.
+        complete: whether `entries` has every valid key. If not, a file that is not whole stays, because its key may be
+        valid: it is neither accepted nor refused.
+
+        Does all that can be done before it raises OSError: a full tmpfs must not keep a revoked key valid.
         """
         now = time.time() if now is None else now
-        wanted = {name: entry for name, entry in entries.items() if entry.not_after is None or entry.not_after > now}
+        valid = {name: entry for name, entry in entries.items() if entry.valid(now)}
+        others = [path for path in self._digests.iterdir() if path.name not in valid]
+        steps = [
+            *(partial(self._put, self._digests / name, entry) for name, entry in valid.items()),
+            *(partial(self._end, path, now, complete) for path in others),
+        ]
         failures: list[OSError] = []
-
-        def done(step: Callable[[], None]) -> bool:
+        for step in steps:
             try:
                 step()
-                return True
             except OSError as error:
                 failures.append(error)
-                return False
-
-        for name, entry in wanted.items():
-            # Not at the edge before it is in the door.
-            if done(lambda: self._put(self._door / name, entry)):
-                done(lambda: self._put(self._edge / name, entry))
-        for path in strangers(self._edge, wanted):
-            done(lambda: remove(path))
-        present = set()
-        for path in strangers(self._door, wanted):
-            present.add(path.name)
-            if now >= self._leaving.setdefault(path.name, now + DOOR_LINGERS_SECONDS):
-                done(lambda: remove(path))
-        self._leaving = {name: end for name, end in self._leaving.items() if name in present}
         if failures:
             raise failures[0]
 
+    def _put(self, path: Path, entry: Entry) -> None:
+        if read(path) != entry.text():
+            self._replace(path, entry)
+
+    def _end(self, path: Path, now: float, complete: bool) -> None:
+        """Write an end into a digest's file, or remove the file where its time has come."""
+        if not DIGEST.fullmatch(path.name):
+            remove(path)
+            return
+        entry = read_entry(path)
+        if entry is None:
+            if complete:
+                remove(path)
+        elif entry.valid(now):
+            try:
+                self._replace(path, Entry(entry.client, now))
+            except OSError:
+                remove(path)
+                raise
+        elif not entry.valid_at_worker(now):
+            remove(path)
+
+    def _replace(self, path: Path, entry: Entry) -> None:
+        replace(path, entry.text(), 0o640, self._gid)
+
     @property
     def loaded(self) -> bool:
-        return (self._folder / "loaded").exists()
+        return self._loaded.exists()
 
     def mark_loaded(self) -> None:
-        """Say that a request with an unknown digest is a stranger's; before that, nobody can know. Raises OSError."""
+        """From now on an unknown digest means a wrong key. Raises OSError."""
         if not self.loaded:
-            (self._folder / "loaded").touch(mode=0o644)
+            self._loaded.touch(mode=0o644)
 
     def mark_stale(self, since: float | None) -> None:
-        """Leave a sign for alarms, or take it away. Raises OSError."""
-        sign = self._folder / "stale"
+        """Leave a mark for alarms, or remove it. Raises OSError."""
         if since is None:
-            sign.unlink(missing_ok=True)
-        elif not sign.exists():
-            replace(sign, f"{since:.0f}\n", 0o644, -1)
+            self._stale.unlink(missing_ok=True)
+        elif not self._stale.exists():
+            replace(self._stale, f"{since:.0f}\n", 0o644)
 
-    def _put(self, path: Path, entry: Entry) -> None:
-        try:
-            if path.read_text() == entry.text():
-                return
-        except (OSError, UnicodeDecodeError):
-            pass
-        replace(path, entry.text(), 0o640, self._gid)
+
+def read_entry(path: Path) -> Entry | None:
+    """A digest's entry; None where its file is not whole."""
+    text = read(path)
+    try:
+        return None if text is None else parse_entry(text)
+    except ValueError:
+        return None
 
 
 def group_id(name: str) -> int:
@@ -140,30 +170,3 @@ def group_id(name: str) -> int:
         return grp.getgrnam(name).gr_gid
     except KeyError:
         raise SystemExit(f"there is no group {name}; install.sh of the bundle makes it") from None
-
-
-def strangers(folder: Path, wanted: dict[str, Entry]) -> Iterator[Path]:
-    return (path for path in list(folder.iterdir()) if path.name not in wanted)
-
-
-def remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def replace(path: Path, text: str, mode: int, gid: int) -> None:
-    """Write a file whole or not at all: a reader never sees half of it. Raises OSError."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode), "w") as file:
-            os.fchown(file.fileno(), -1, gid)
-            os.fchmod(file.fileno(), mode)
-            file.write(text)
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        os.replace(partial, path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise

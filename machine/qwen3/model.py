@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .environment import required
+from .s3 import PARALLEL_DOWNLOADS, S3, Prefix, parse_prefix
 
-PARALLEL_DOWNLOADS = 8
+SUMS = "SHA256SUMS"
 PROGRESS_SECONDS = 5.0
-CHUNK = 1 << 20
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
         print(f"fetching {source}", flush=True)
         fetch(source, partial)
         make_readable(partial)
-        # On the disk before the mark: a machine that loses power must not believe half a file.
+        # On the disk before the mark: after a loss of power half a file must not count as complete.
         os.sync()
         (partial / ".complete").touch()
         shutil.rmtree(target, ignore_errors=True)
@@ -48,52 +48,36 @@ def main() -> None:
 
 def fetch(source: str, folder: Path) -> None:
     """Download and verify; exits with what to do when a file is not what it should be."""
-    if match := re.fullmatch(r"s3://([^/]+)/(.+?)/?", source):
-        fetch_from_s3(match[1], match[2] + "/", folder)
+    if prefix := parse_prefix(source):
+        fetch_from_s3(prefix, folder)
     elif match := re.fullmatch(r"hf://([^@]+)@([0-9a-f]{40})", source):
         fetch_from_hugging_face(match[1], match[2], folder)
     else:
         sys.exit(f"QWEN3_MODEL_SOURCE is {source!r}; allowed: hf://OWNER/NAME@COMMIT or s3://BUCKET/PREFIX")
 
 
-def fetch_from_s3(bucket: str, prefix: str, folder: Path) -> None:
-    import boto3
-
-    s3 = boto3.client(
-        "s3", region_name=required("AWS_REGION"), endpoint_url=os.environ.get("AWS_ENDPOINT_URL") or None
-    )
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    sizes = {each["Key"][len(prefix) :]: each["Size"] for page in pages for each in page.get("Contents", [])}
-    sizes = {name: size for name, size in sizes.items() if name and not name.endswith("/")}
-    if "SHA256SUMS" not in sizes:
-        sys.exit(f"s3://{bucket}/{prefix} has no SHA256SUMS: make it with `sha256sum * > SHA256SUMS` and upload it")
-    for name in sizes:
-        if ".." in Path(name).parts:
-            sys.exit(f"s3://{bucket}/{prefix} holds {name!r}, which would leave the model's folder")
+def fetch_from_s3(prefix: Prefix, folder: Path) -> None:
+    s3 = S3()
+    sizes = s3.sizes(prefix)
+    if SUMS not in sizes:
+        sys.exit(f"{prefix} has no {SUMS}: make it with `sha256sum * > {SUMS}` and upload it")
     progress = Progress(sum(sizes.values()))
-
-    def download(name: str) -> None:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        s3.download_file(bucket, prefix + name, str(path), Callback=progress.add)
-
-    download("SHA256SUMS")
-    sums = read_sums(folder / "SHA256SUMS", os.environ.get("QWEN3_MODEL_SHA256"))
+    s3.download(prefix, [SUMS], folder, progress.add)
+    sums = read_sums(folder / SUMS, os.environ.get("QWEN3_MODEL_SHA256"))
     if missing := sorted(set(sums) - set(sizes)):
-        sys.exit(f"s3://{bucket}/{prefix} lacks {', '.join(missing)}, which SHA256SUMS names: upload them")
-    if extra := sorted(set(sizes) - set(sums) - {"SHA256SUMS"}):
-        sys.exit(f"s3://{bucket}/{prefix} holds {', '.join(extra)}, which SHA256SUMS does not name: remove or add them")
-    remove_others(folder, {*sums, "SHA256SUMS"})
-    # What an earlier try has fetched whole stays.
-    wanted = [name for name in sums if sha256(folder / name) != sums[name]]
-    progress.skip(sum(sizes[name] for name in sums if name not in wanted))
-    with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
-        list(pool.map(download, wanted))
+        sys.exit(f"{prefix} lacks {', '.join(missing)}, which {SUMS} names: upload them")
+    if extra := sorted(set(sizes) - set(sums) - {SUMS}):
+        sys.exit(f"{prefix} holds {', '.join(extra)}, which {SUMS} does not name: remove or add them")
+    remove_others(folder, {*sums, SUMS})
+    # What an earlier try has downloaded whole stays.
+    names = [name for name in sums if sha256(folder / name) != sums[name]]
+    progress.skip(sum(sizes[name] for name in sums if name not in names))
+    s3.download(prefix, names, folder, progress.add)
     verify(folder, sums)
 
 
 def fetch_from_hugging_face(repository: str, revision: str, folder: Path) -> None:
-    # Its own bookkeeping goes with the folder; root's home is closed to this unit.
+    # The client's own files go with the folder; this unit cannot write to root's home.
     os.environ.setdefault("HF_HOME", str(folder / ".cache"))
     from huggingface_hub import HfApi, snapshot_download
 
@@ -113,17 +97,17 @@ def read_sums(path: Path, expected: str | None) -> dict[str, str]:
     text = path.read_bytes()
     actual = hashlib.sha256(text).hexdigest()
     if expected and actual != expected:
-        sys.exit(f"SHA256SUMS has SHA-256 {actual}; the setting modelSha256 names {expected}. Refusing these weights.")
+        sys.exit(f"{SUMS} has SHA-256 {actual}; the setting modelSha256 names {expected}. Refusing these weights.")
     lines = [re.fullmatch(r"([0-9a-f]{64})[ ][ *](?:\./)?(.+)", line) for line in text.decode().splitlines() if line]
     if not lines or not all(lines):
-        sys.exit("SHA256SUMS is not what `sha256sum` writes: 64 hexadecimal digits, two spaces and a name in each line")
-    return {match[2]: match[1] for match in lines if match and match[2] != "SHA256SUMS"}
+        sys.exit(f"{SUMS} is not what `sha256sum` writes: 64 hexadecimal digits, two spaces and a name in each line")
+    return {match[2]: match[1] for match in lines if match and match[2] != SUMS}
 
 
 def verify(folder: Path, sums: dict[str, str]) -> None:
     """Compare every file with its digest; a file that differs is removed, so that the next try fetches it again."""
     with ThreadPoolExecutor() as pool:
-        actual = dict(zip(sums, pool.map(lambda name: sha256(folder / name), sums)))
+        actual = dict(zip(sums, pool.map(lambda name: sha256(folder / name), sums), strict=True))
     wrong = sorted(name for name, expected in sums.items() if actual[name] != expected)
     for name in wrong:
         (folder / name).unlink(missing_ok=True)
@@ -132,7 +116,7 @@ def verify(folder: Path, sums: dict[str, str]) -> None:
 
 
 def sha256(path: Path) -> str | None:
-    """Hexadecimal digest of a file; None where there is none."""
+    """Hexadecimal digest of a file; None where the file is missing."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -140,10 +124,10 @@ def sha256(path: Path) -> str | None:
         return None
 
 
-def remove_others(folder: Path, wanted: set[str]) -> None:
-    """Remove what nothing vouches for: SGLang would load it."""
+def remove_others(folder: Path, names: set[str]) -> None:
+    """Remove files without a digest: SGLang would load them."""
     for path in folder.rglob("*"):
-        if not path.is_dir() and str(path.relative_to(folder)) not in wanted:
+        if not path.is_dir() and str(path.relative_to(folder)) not in names:
             path.unlink()
 
 
@@ -162,7 +146,7 @@ class Progress:
         self._lock = threading.Lock()
 
     def skip(self, count: int) -> None:
-        """Count bytes that were here already."""
+        """Leave out bytes that were here already."""
         self._total -= count
 
     def add(self, count: int) -> None:
@@ -173,12 +157,15 @@ class Progress:
                 return
             self._last = now
             rate = self._done / (now - self._begin) / 1e6
-            print(f"{100 * self._done / max(self._total, 1):.0f} % of {self._total / 1e9:.1f} GB, {rate:.0f} MB/s", flush=True)
+            print(
+                f"{100 * self._done / max(self._total, 1):.0f} % of {self._total / 1e9:.1f} GB, {rate:.0f} MB/s",
+                flush=True,
+            )
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Only one of the machines that share a store fetches; the others wait and find it complete."""
+    """Of instances that share a store only one downloads; the others wait and find it complete."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

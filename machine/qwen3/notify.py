@@ -14,6 +14,6 @@ def notify(message: str) -> None:
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         channel.connect(address)
-        # systemd that does not read for a while must not hold up whoever tells it something.
+        # A systemd that does not read for a while must not block this process.
         with contextlib.suppress(BlockingIOError):
             channel.send(message.encode(), socket.MSG_DONTWAIT)

@@ -1,8 +1,8 @@
 """python -m qwen3.numa INDEX COMMAND…: runs a command on the CPUs of the NUMA node that GPU INDEX is attached to.
 
 GPUs are counted in the order of their PCI addresses, as CUDA does with CUDA_DEVICE_ORDER=PCI_BUS_ID. Memory follows:
-Linux gives a thread memory of the node it runs on, and of another one where that is full. On a machine with one node,
-or one that does not tell, the command runs unpinned.
+Linux gives a thread memory of its own node, and of another one where that is full. On a host with one node, or where
+the node is unknown, the command runs unpinned.
 """
 
 import os
@@ -10,18 +10,18 @@ import sys
 from pathlib import Path
 
 DRIVER = Path("/proc/driver/nvidia/gpus")
-"""One folder a GPU, named by its PCI address."""
+"""A folder for each GPU, named by its PCI address."""
 SYS = Path("/sys")
 
 
 def cpus_beside(index: int, driver: Path = DRIVER, sys_folder: Path = SYS) -> tuple[int, set[int]] | None:
-    """The node of a GPU and its CPUs; None where the machine does not tell. Raises OSError for a GPU that is not there."""
+    """The node of a GPU and its CPUs; None where the node is unknown. Raises OSError for a GPU that does not exist."""
     addresses = sorted(each.name for each in driver.iterdir())
     if index >= len(addresses):
         raise OSError(f"{driver} lists {len(addresses)} GPUs: there is none with index {index}")
     node = int((sys_folder / "bus/pci/devices" / addresses[index] / "numa_node").read_text())
     if node < 0:
-        # The firmware names no node: a machine of one node, as virtual machines often are.
+        # The firmware names no node: a host with one node, as virtual machines often are.
         return None
     return node, read_list((sys_folder / f"devices/system/node/node{node}/cpulist").read_text())
 
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> None:
     try:
         beside = cpus_beside(index)
     except (OSError, ValueError) as error:
-        # A worker that is a little slower is better than none.
+        # A slower worker is better than none.
         print(f"GPU {index} is not pinned: {error}", flush=True)
         beside = None
     if beside is not None:

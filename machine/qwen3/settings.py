@@ -1,15 +1,11 @@
-"""What a worker is told, as one frozen record of the environment that /etc/qwen3/embed.env gives it."""
+"""A worker's settings, as one frozen record of its environment."""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from .contract import CONTEXT_LENGTH, DIMENSIONS, FEWEST_DIMENSIONS, KEYS, QUEUED_REQUESTS
 from .environment import required
-
-FIRST_PORT = 30000
-LARGEST_CONTEXT = 32768
-SHORTEST_VECTOR = 32
-"""The fewest dimensions that the model was trained to be cut to."""
 
 
 @dataclass(frozen=True)
@@ -17,9 +13,9 @@ class Settings:
     """A worker's settings; docs/reference/machine.md says what each one means."""
 
     served_model: str
-    """The name that answers carry."""
+    """The model's name in responses."""
     model_id: str
-    """The name on Hugging Face, which requests may use as well."""
+    """The model's name on Hugging Face, which requests may use as well."""
     model_path: Path
     accelerator: str
     """`cuda` or `cpu`."""
@@ -44,20 +40,20 @@ class Settings:
 
 def read_settings() -> Settings:
     """Exits with the variable, its value and what is allowed when one is wrong."""
-    context_length = whole("QWEN3_CONTEXT_LENGTH", LARGEST_CONTEXT, 16, LARGEST_CONTEXT)
+    context_length = whole("QWEN3_CONTEXT_LENGTH", CONTEXT_LENGTH, 16, CONTEXT_LENGTH)
     return Settings(
         served_model=required("QWEN3_SERVED_MODEL"),
         model_id=required("QWEN3_MODEL_ID"),
         model_path=Path(required("QWEN3_MODEL_PATH")),
         accelerator=one_of("QWEN3_ACCELERATOR", "cuda", ("cuda", "cpu")),
         context_length=context_length,
-        dimensions=whole("QWEN3_DIMENSIONS", 2560, SHORTEST_VECTOR, 1 << 16),
+        dimensions=whole("QWEN3_DIMENSIONS", DIMENSIONS, FEWEST_DIMENSIONS, 1 << 16),
         mem_fraction_static=fraction("QWEN3_MEM_FRACTION_STATIC", 0.85, 0.1, 0.95),
         max_total_tokens=whole("QWEN3_MAX_TOTAL_TOKENS", 0, context_length + 8, 1 << 30) or None,
         max_inputs=whole("QWEN3_MAX_INPUTS", 2048, 1, 8192),
         max_body_bytes=whole("QWEN3_MAX_BODY_BYTES", 8 << 20, 1024, 64 << 20),
-        max_queued_requests=whole("QWEN3_MAX_QUEUED_REQUESTS", 256, 1, 1 << 16),
-        keys=Path(os.environ.get("QWEN3_KEYS_DIR") or "/run/qwen3/keys"),
+        max_queued_requests=whole("QWEN3_MAX_QUEUED_REQUESTS", QUEUED_REQUESTS, 1, 1 << 16),
+        keys=Path(os.environ.get("QWEN3_KEYS_DIR") or KEYS),
     )
 
 

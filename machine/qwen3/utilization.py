@@ -1,9 +1,9 @@
-"""python -m qwen3.utilization NAMESPACE METRIC: publishes once a minute for how much of the time this machine computed.
+"""python -m qwen3.utilization NAMESPACE METRIC: publishes this instance's utilization once a minute, in percent.
 
-With GPUs it is the share of the time in which a kernel ran, in percent, over all of them; nvidia-smi says it. Without,
-it is the CPUs'. Requests would not do as a measure: one may cost a thousand times as much as another.
+With GPUs it is the share of the time in which a kernel ran, as nvidia-smi says, over all of them. Without, it is the
+CPUs'. The number of requests is no measure: one may cost a thousand times as much as another.
 
-What it costs a machine and 30 days: 43,200 PutMetricData at $0.01 for 1,000, $0.43; and the metric, once a fleet, $0.30.
+Costs of an instance in 30 days: 43,200 PutMetricData at $0.01 for 1,000, $0.43; and the metric, once a fleet, $0.30.
 """
 
 import os
@@ -12,19 +12,23 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from .clients import options
 from .environment import required
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch.type_defs import MetricDatumTypeDef
 
 SAMPLE_SECONDS = 5
 PUBLISH_SECONDS = 60.0
 
 
 def gpu_samples() -> Iterator[float]:
-    """Percent of one GPU after the other, every few seconds. Ends when nvidia-smi does."""
+    """Percent of one GPU after another, every few seconds. Ends when nvidia-smi does."""
     command = [
         *("nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"),
         f"--loop={SAMPLE_SECONDS}",
@@ -34,7 +38,7 @@ def gpu_samples() -> Iterator[float]:
 
 
 def read_samples(lines: Iterable[str]) -> Iterator[float]:
-    """The numbers of nvidia-smi; a GPU that does not know says `[N/A]` and counts as idle."""
+    """The numbers that nvidia-smi prints; a GPU with `[N/A]` counts as idle."""
     for line in lines:
         text = line.strip()
         yield float(text) if text.replace(".", "", 1).isdigit() else 0.0
@@ -69,15 +73,10 @@ def averages(samples: Iterable[float], clock: Callable[[], float] = time.monoton
 
 def main(namespace: str, metric: str) -> None:
     group = required("QWEN3_AUTO_SCALING_GROUP")
-    client = boto3.client(
-        "cloudwatch",
-        region_name=required("AWS_REGION"),
-        endpoint_url=os.environ.get("AWS_ENDPOINT_URL") or None,
-        config=Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "max_attempts": 3}),
-    )
+    client = boto3.client("cloudwatch", **options(connect_timeout=5, read_timeout=10, max_attempts=3))
     samples = gpu_samples() if os.environ.get("QWEN3_ACCELERATOR") == "cuda" else cpu_samples()
     for value in averages(samples):
-        datum = {
+        datum: MetricDatumTypeDef = {
             "MetricName": metric,
             "Dimensions": [{"Name": "AutoScalingGroupName", "Value": group}],
             "Value": round(value, 2),
@@ -86,7 +85,7 @@ def main(namespace: str, metric: str) -> None:
         try:
             client.put_metric_data(Namespace=namespace, MetricData=[datum])
         except (BotoCoreError, ClientError) as error:
-            # A minute that is missing is no reason to begin again.
+            # One missing minute is no reason to start again.
             print(f"not published: {error}", flush=True)
     sys.exit("nvidia-smi ended")
 

@@ -1,29 +1,24 @@
-"""Which CPUs a worker is pinned to, on a p4d's layout written to a folder.
+"""Which CPUs a worker is pinned to, on a p4d's layout written to a folder."""
 
-/usr/bin/python3 -m unittest discover -s machine/tests
-"""
-
+import re
 import subprocess
 import sys
-import tempfile
-import unittest
 from pathlib import Path
 
-FILES = Path(__file__).parents[1]
-sys.path.insert(0, str(FILES))
+import pytest
 
-from qwen3.numa import cpus_beside, read_list  # noqa: E402
+from qwen3.numa import cpus_beside, read_list
 
 # PCI addresses as a p4d.24xlarge has them: two GPUs on each of four switches, four switches on two sockets.
 P4D = [f"0000:{bus}:{slot}.0" for bus in ("10", "20", "90", "a0") for slot in ("1c", "1d")]
 NODES = ["0-23,48-71", "24-47,72-95"]
 
 
-class Numa(unittest.TestCase):
-    def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.driver, self.sys = Path(folder.name, "gpus"), Path(folder.name, "sys")
+class Host:
+    """The driver's and the kernel's folders."""
+
+    def __init__(self, folder: Path) -> None:
+        self.driver, self.sys = folder / "gpus", folder / "sys"
 
     def write(self, nodes: dict[str, int]) -> None:
         for address, node in nodes.items():
@@ -39,38 +34,46 @@ class Numa(unittest.TestCase):
     def beside(self, index: int) -> tuple[int, set[int]] | None:
         return cpus_beside(index, self.driver, self.sys)
 
-    def test_four_gpus_on_either_socket(self) -> None:
-        # Written in another order: what counts is the address.
-        self.write({address: P4D.index(address) // 4 for address in reversed(P4D)})
-        found = [self.beside(index) for index in range(8)]
-        self.assertEqual([node for node, _ in found], [0, 0, 0, 0, 1, 1, 1, 1])
-        self.assertEqual(found[0][1], {*range(0, 24), *range(48, 72)})
-        self.assertEqual(found[0][1] | found[7][1], set(range(96)))
 
-    def test_a_machine_that_names_no_node(self) -> None:
-        self.write({"0000:00:1e.0": -1})
-        self.assertIsNone(self.beside(0))
-
-    def test_a_gpu_that_is_not_there(self) -> None:
-        self.write({"0000:00:1e.0": 0})
-        with self.assertRaisesRegex(OSError, "lists 1 GPUs: there is none with index 1"):
-            self.beside(1)
-
-    def test_lists_as_the_kernel_writes_them(self) -> None:
-        self.assertEqual(read_list("0-2,7\n"), {0, 1, 2, 7})
-        self.assertEqual(read_list("\n"), set())
-
-    def test_the_command_runs_where_nothing_is_known(self) -> None:
-        # This host has no such GPU: said, and the command takes the process over.
-        ran = subprocess.run(
-            [sys.executable, "-m", "qwen3.numa", "63", "/bin/sh", "-c", "echo worker $$; exit 7"],
-            env={"PYTHONPATH": str(FILES), "PYTHONDONTWRITEBYTECODE": "1"},
-            capture_output=True,
-            text=True,
-        )
-        self.assertEqual(ran.returncode, 7)
-        self.assertRegex(ran.stdout, r"GPU 63 is not pinned: [^\n]+\nworker \d+\n")
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
 
 
-if __name__ == "__main__":
-    unittest.main()
+def test_four_gpus_on_either_socket(host: Host) -> None:
+    # Written in another order: the address counts.
+    host.write({address: P4D.index(address) // 4 for address in reversed(P4D)})
+    found = [host.beside(index) or (-1, set()) for index in range(8)]
+    assert [node for node, _ in found] == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert found[0][1] == {*range(0, 24), *range(48, 72)}
+    assert found[0][1] | found[7][1] == set(range(96))
+
+
+def test_a_host_that_names_no_node(host: Host) -> None:
+    host.write({"0000:00:1e.0": -1})
+    assert host.beside(0) is None
+
+
+def test_a_gpu_that_does_not_exist(host: Host) -> None:
+    host.write({"0000:00:1e.0": 0})
+    with pytest.raises(OSError, match="lists 1 GPUs: there is none with index 1"):
+        host.beside(1)
+
+
+def test_lists_as_the_kernel_writes_them() -> None:
+    assert read_list("0-2,7\n") == {0, 1, 2, 7}
+    assert read_list("\n") == set()
+
+
+def test_the_command_runs_where_nothing_is_known() -> None:
+    # This host has no such GPU: that is printed, and the command replaces the process.
+    ran = subprocess.run(
+        [sys.executable, "-m", "qwen3.numa", "63", "/bin/sh", "-c", "echo worker $$; exit 7"],
+        cwd=Path(__file__).parents[1],
+        env={"PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 7
+    assert re.search(r"GPU 63 is not pinned: [^\n]+\nworker \d+\n", ran.stdout)

@@ -230,7 +230,7 @@ with zipfile.ZipFile(sys.argv[1], "w") as wheel:
     store.close();
 
     const fetched = join(state, "fetched");
-    await onMachine("qwen3.packages", [fetched], { QWEN3_PACKAGE_MIRROR: `s3://${BUCKET}/packages` });
+    await onMachine("qwen3.wheels", [fetched], { QWEN3_PACKAGE_MIRROR: `s3://${BUCKET}/packages` });
     expect(readdirSync(fetched)).toEqual(["qwen3_tiny-1.0-py3-none-any.whl"]);
     const path = join(state, "lock.txt");
     writeFileSync(path, lock);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { CreateSecretCommand } from "@aws-sdk/client-secrets-manager";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { renderBundle } from "../../components/bundle/bundle";
+import { ACCOUNTS, FIRST_WORKER_PORT, PATHS } from "../../components/bundle/contract";
 import { leaderPid, listInstances } from "../../local/container";
 import { readEnvironment } from "../../local/environment";
 import { unsupported } from "../../local/preflight";
@@ -108,18 +109,20 @@ describe.skipIf(unsupported() !== undefined)("a booted machine", () => {
   });
 
   it("checks the key in the worker too", async () => {
-    const request = "curl --silent --output /dev/null --write-out '%{http_code}' http://127.0.0.1:30000";
+    const request = `curl --silent --output /dev/null --write-out '%{http_code}' http://127.0.0.1:${FIRST_WORKER_PORT}`;
     expect(await machine.run(`${request}/v1/models`)).toBe("401");
     expect(await machine.run(`${request}/server_info`)).toBe("404");
   });
 
   it("keeps its settings readable for root alone, without a key", async () => {
-    expect(await machine.run("stat --format=%a:%U /etc/qwen3/embed.env")).toBe("600:root\n");
-    expect(await machine.run("cat /etc/qwen3/embed.env")).not.toContain(await machine.readKey());
+    expect(await machine.run(`stat --format=%a:%U ${PATHS.environment}`)).toBe("600:root\n");
+    expect(await machine.run(`cat ${PATHS.environment}`)).not.toContain(await machine.readKey());
   });
 
-  it("runs the workers as aiuser", async () => {
-    expect(await machine.run("ps -o user= -p $(systemctl show -P MainPID qwen3-embed@0)")).toBe("aiuser\n");
+  it("runs the workers as a user of their own", async () => {
+    expect(await machine.run("ps -o user= -p $(systemctl show -P MainPID qwen3-embed@0)")).toBe(
+      `${ACCOUNTS.workerUser}\n`,
+    );
   });
 
   it("has user data without a secret", async () => {
@@ -139,7 +142,7 @@ describe.skipIf(unsupported() !== undefined)("a booted machine", () => {
     const read = (arn: string) =>
       machine
         .run(
-          `. /etc/qwen3/embed.env && /usr/bin/python3 -c "
+          `. ${PATHS.environment} && /usr/bin/python3 -c "
 import boto3
 client = boto3.client('secretsmanager', region_name='$AWS_REGION', endpoint_url='$AWS_ENDPOINT_URL')
 client.get_secret_value(SecretId='${arn}')
@@ -150,22 +153,18 @@ print('read')"`,
     expect(await read(ARN!)).toMatch(/AccessDenied/);
   });
 
-  it("passes its own programs' tests: the key agent's and the worker's", async () => {
+  it("passes the worker's tests with SGLang", async () => {
     const checkout = `/proc/${leaderPid(machine.instanceId)}/root/root/checkout`;
-    for (const part of ["machine", "local/makeRandomModel.py", "machine/tests"]) {
+    for (const part of ["machine", "local/makeRandomModel.py", "test/machine/python"]) {
       cpSync(join(ROOT, part), join(checkout, part), { recursive: true });
     }
-    const inCheckout = (python: string, tests: string) =>
-      machine.run(
-        `cd /root/checkout/machine/tests &&
-          export PYTHONPATH=/root/checkout/machine:/root/checkout/machine/cpu &&
-          export PYTHONDONTWRITEBYTECODE=1 && ${python} -m unittest ${tests} 2>&1`,
-        8 * 60_000,
-      );
-    expect(await inCheckout("/usr/bin/python3", "test_keys test_numa test_fleet")).toMatch(/^OK$/m);
-    expect(
-      await inCheckout("/opt/qwen3/venv/bin/python -W ignore", "test_worker test_worker_parts test_tune"),
-    ).toMatch(/^OK$/m);
+    const printed = await machine.run(
+      `cd /root/checkout && export PYTHONDONTWRITEBYTECODE=1 &&
+        export PYTHONPATH=machine:machine/cpu:machine/tests &&
+        ${PATHS.venv}/bin/python -W ignore -m unittest discover -s test/machine/python 2>&1`,
+      8 * 60_000,
+    );
+    expect(printed).toMatch(/^OK$/m);
   });
 
   describe("the application's side", () => {

@@ -5,7 +5,7 @@ import { ROOT } from "../../scripts/lib/paths";
 
 /** What each folder is allowed to import from, of the repository's own; everything else is another layer's. */
 const LAYERS: Record<string, string[]> = {
-  components: ["components"],
+  components: ["components", "machine/qwen3/contract.json"],
   policy: ["policy"],
   scripts: ["scripts", "components", "index"],
   local: ["local", "scripts/lib", "components", "examples/app"],

@@ -7,6 +7,7 @@ const pages = [
   "README.md",
   "bench/README.md",
   "examples/app/README.md",
+  "machine/README.md",
   ...readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".md"))
     .map((name) => `docs/${name}`),

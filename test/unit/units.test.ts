@@ -20,7 +20,7 @@ describe("units", () => {
     expect(rendered).toMatchSnapshot();
   });
 
-  it("enables one worker a GPU", () => {
+  it("enables one worker for each GPU", () => {
     const workers = cuda.enable.filter((name) => name.startsWith("qwen3-embed@"));
     expect(workers).toEqual(Array.from({ length: 8 }, (_, index) => `qwen3-embed@${index}.service`));
     expect(cpu.enable).toEqual([
@@ -38,7 +38,7 @@ describe("units", () => {
     expect(cpu.files[WORKER]).toContain("PrivateDevices=yes");
   });
 
-  it("differs between accelerators by devices, GPU, its NUMA node, driver's services and shim alone", () => {
+  it("differs between accelerators only by devices, GPU, its NUMA node, driver's services and shim", () => {
     const lines = (text = "") => text.split("\n");
     const unpinned = cuda.files[WORKER]?.replace(/=\S+ -m qwen3\.numa %i /, "=");
     const [a, b] = [lines(unpinned), lines(cpu.files[WORKER])];
@@ -55,7 +55,7 @@ describe("units", () => {
 
   it("takes settings from the file and no secret from anywhere", () => {
     for (const [name, text] of Object.entries({ ...cuda.files, ...cpu.files })) {
-      // The one is Debian's unit with a few lines more, the other loads a kernel module.
+      // The one adds lines to Debian's unit, the other loads a kernel module.
       if (name !== "nginx.service.d/qwen3.conf" && name !== "qwen3-gpu.service") {
         expect(text).toContain("EnvironmentFile=/etc/qwen3/embed.env");
       }
@@ -74,14 +74,14 @@ describe("units", () => {
     expect(cuda.files["nginx.service.d/qwen3.conf"]).toContain("IPAddressDeny=169.254.169.254");
   });
 
-  it("adds to a machine of a fleet what tells its group, and changes nothing else", () => {
+  it("adds the fleet's units to an instance of a fleet, and changes nothing else", () => {
     const added = Object.entries(member.files).filter(([name]) => !(name in cuda.files));
     expect(Object.fromEntries(added)).toMatchSnapshot();
     expect(member.enable).toEqual([...cuda.enable, "qwen3-ready.service", "qwen3-utilization.service"]);
     expect(member.files).toMatchObject(cuda.files);
   });
 
-  it("publishes no load for a fleet that does not grow", () => {
+  it("publishes no utilization for a fleet that does not grow", () => {
     const fixed = units({
       accelerator: "cuda",
       workers: 8,

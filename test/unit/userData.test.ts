@@ -52,6 +52,31 @@ describe("renderUserData", () => {
   });
 });
 
+describe("the bootstrap", () => {
+  const { write_files } = parse(renderUserData(config)) as {
+    write_files: { path: string; content: string; permissions: string }[];
+  };
+  const unit = write_files.find(({ path }) => path.endsWith(".service"))!.content;
+
+  it("runs what the document writes, with the settings that it writes", () => {
+    const scripts = [...unit.matchAll(/^ExecStartPre=(\S+)/gm)].map(([, path]) => path);
+    const settings = [...unit.matchAll(/^EnvironmentFile=(\S+)/gm)].map(([, path]) => path);
+    expect(scripts).toHaveLength(2);
+    expect(settings).toHaveLength(2);
+    for (const path of scripts) {
+      expect(write_files.find((file) => file.path === path)?.permissions).toBe("0755");
+    }
+    for (const path of settings) {
+      expect(write_files.find((file) => file.path === path)?.permissions).toBe("0600");
+    }
+  });
+
+  it("installs the bundle from the folder into which it is fetched", () => {
+    const [, folder] = /^ExecStartPre=\S+fetch-bundle (\S+)$/m.exec(unit)!;
+    expect(unit).toContain(`ExecStart=/bin/sh ${folder}/install.sh\n`);
+  });
+});
+
 describe("environmentFile", () => {
   it.each(['a"b', "a$b", "a`b", "a\nb", "a\\b"])(
     "refuses %j, which systemd and a shell read differently",
@@ -69,11 +94,11 @@ describe("renderBundle", () => {
     modelSource: config.modelSource,
   } as const;
 
-  it("has the same bytes for the same machine", async () => {
+  it("has the same bytes for the same configuration", async () => {
     expect((await renderBundle(kind)).sha256).toBe((await renderBundle(kind)).sha256);
   });
 
-  it("has other bytes for another machine", async () => {
+  it("has other bytes for another configuration", async () => {
     const sums = await Promise.all(
       [kind, { ...kind, workers: 8 }, { ...kind, accelerator: "cpu" as const }].map(
         async (each) => (await renderBundle(each)).sha256,

@@ -1,15 +1,15 @@
+import { PATHS } from "../contract";
 import {
   type Accelerator,
   type FleetMembership,
   METRICS_NAMESPACE,
-  PATHS,
   READY_HOOK,
   UTILIZATION_METRIC,
 } from "../instanceConfig";
 import { DEVICES, HARDENING } from "./hardening";
 import type { Units } from "./units";
 
-/** What a machine of a fleet runs besides. */
+/** The units that only an instance of a fleet has. */
 export function fleetUnits(fleet: FleetMembership, accelerator: Accelerator): Units {
   return {
     files: {
@@ -20,9 +20,9 @@ export function fleetUnits(fleet: FleetMembership, accelerator: Accelerator): Un
   };
 }
 
-/** What both need and may: AWS with the machine's role, as a user that owns nothing. */
+/** Both call AWS with the instance's role, as a user that owns nothing. */
 const COMMON = `EnvironmentFile=${PATHS.environment}
-Environment=PYTHONPATH=${PATHS.home}/lib PYTHONUNBUFFERED=1
+Environment=PYTHONPATH=${PATHS.library} PYTHONUNBUFFERED=1
 DynamicUser=yes
 CapabilityBoundingSet=
 ProtectProc=invisible
@@ -32,7 +32,7 @@ ${HARDENING}
 
 function readyUnit(): string {
   return `[Unit]
-Description=Tells the Auto Scaling group that this machine answers
+Description=Completes this instance's launch in its Auto Scaling group once it serves
 Wants=network-online.target
 After=network-online.target nginx.service
 StartLimitIntervalSec=0
@@ -53,7 +53,7 @@ WantedBy=multi-user.target
 
 function utilizationUnit(accelerator: Accelerator): string {
   return `[Unit]
-Description=Publishes how busy this machine is, which its fleet grows and shrinks by
+Description=Publishes this instance's utilization, by which its fleet grows and shrinks
 Wants=network-online.target
 After=network-online.target qwen3-gpu.service
 StartLimitIntervalSec=0

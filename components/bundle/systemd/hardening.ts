@@ -1,4 +1,4 @@
-/** What none of the services needs. */
+/** Rights that none of the services needs. */
 export const HARDENING = `NoNewPrivileges=yes
 PrivateTmp=yes
 ProtectHome=yes
@@ -17,7 +17,7 @@ SystemCallArchitectures=native
 SystemCallFilter=~@clock @cpu-emulation @module @mount @obsolete @raw-io @reboot @swap
 SystemCallErrorNumber=EPERM`;
 
-/** The names that the driver's versions give its devices in /proc/devices; those that are not there are left out. */
+/** The driver's devices, by the names that its versions have in /proc/devices; systemd ignores the others. */
 export const DEVICES = `# The GPUs instead of PrivateDevices, which would hide them.
 DevicePolicy=closed
 DeviceAllow=char-nvidia rw

@@ -1,4 +1,6 @@
-import { type BundleConfig, FIRST_WORKER_PORT, PATHS } from "../instanceConfig";
+import { posix } from "node:path";
+import { ACCOUNTS, FIRST_WORKER_PORT, PATHS } from "../contract";
+import type { BundleConfig } from "../instanceConfig";
 import { fleetUnits } from "./fleetUnits";
 import { DEVICES, HARDENING } from "./hardening";
 import { workerCommand } from "./numa";
@@ -9,7 +11,7 @@ export interface Units {
   enable: string[];
 }
 
-/** systemd's part of the machine. docs/reference/machine.md says what each unit is for. */
+/** The units of an instance; docs/reference/machine.md says what each one is for. */
 export function units(
   config: Pick<BundleConfig, "accelerator" | "workers" | "modelSource" | "fleet">,
 ): Units {
@@ -45,7 +47,7 @@ StartLimitIntervalSec=0
 # Ready once the first keys and the certificate are there; at once where an earlier run has left them.
 Type=notify
 EnvironmentFile=${PATHS.environment}
-Environment=PYTHONPATH=${PATHS.home}/lib PYTHONUNBUFFERED=1
+Environment=PYTHONPATH=${PATHS.library} PYTHONUNBUFFERED=1
 ExecStart=/usr/bin/python3 -m qwen3.keys
 # Reads AWS now instead of at the next poll.
 ExecReload=/bin/kill -HUP $MAINPID
@@ -55,12 +57,12 @@ RestartSec=2
 TimeoutStartSec=infinity
 # The longest wait between two passes is a minute.
 WatchdogSec=180
-# The last digests stand while the unit is not running.
-RuntimeDirectory=qwen3
+# The last digests stay in use while the unit is not running.
+RuntimeDirectory=${posix.relative("/run", PATHS.runtime)}
 RuntimeDirectoryMode=0755
 RuntimeDirectoryPreserve=yes
-# Root, because the certificate's key is root's alone and nginx's reload is root's to ask for; with the rights that
-# giving the digests to a group takes, and no others.
+# Root, because only root reads the certificate's key and reloads nginx; with the capabilities to give the digests to a
+# group, and no others.
 CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER
 ProtectSystem=strict
 PrivateDevices=yes
@@ -76,9 +78,9 @@ WantedBy=multi-user.target
 }
 
 function modelUnit(config: Pick<BundleConfig, "modelSource">): string {
-  // boto3 comes with the system's Python, Hugging Face's client with SGLang.
+  // The system's Python has boto3, SGLang's has Hugging Face's client.
   const fromS3 = config.modelSource.startsWith("s3://");
-  const python = fromS3 ? "/usr/bin/python3" : `${PATHS.home}/venv/bin/python`;
+  const python = fromS3 ? "/usr/bin/python3" : `${PATHS.venv}/bin/python`;
   return `[Unit]
 Description=The model's weights, complete and verified
 Wants=network-online.target
@@ -90,13 +92,13 @@ Type=oneshot
 RemainAfterExit=yes
 EnvironmentFile=${PATHS.environment}
 # The proxy for packages, if there is one, is the one for weights.
-EnvironmentFile=-/etc/qwen3/bootstrap.env
-Environment=PYTHONPATH=${PATHS.home}/lib PYTHONUNBUFFERED=1
+EnvironmentFile=-${PATHS.bootstrapEnvironment}
+Environment=PYTHONPATH=${PATHS.library} PYTHONUNBUFFERED=1
 ExecStart=${python} -m qwen3.model
 Restart=on-failure
 RestartSec=15
 TimeoutStartSec=infinity
-# The store may be shared by machines and owned by anyone.
+# Instances may share the store, and any user may own it.
 CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER
 ProtectSystem=strict
 ReadWritePaths=${PATHS.store}
@@ -112,10 +114,11 @@ WantedBy=multi-user.target
 
 function workerUnit(config: Pick<BundleConfig, "accelerator">): string {
   const cuda = config.accelerator === "cuda";
-  const pythonPath = cuda ? `${PATHS.home}/lib` : `${PATHS.home}/lib:${PATHS.home}/lib-cpu`;
+  const pythonPath = cuda ? PATHS.library : `${PATHS.library}:${PATHS.cpuLibrary}`;
+  const cache = `${posix.relative("/var/cache", PATHS.cache)}/worker-%i`;
   return `[Unit]
-Description=Embedding worker %i: SGLang behind its door, on 127.0.0.1:${FIRST_WORKER_PORT}+%i
-# Not Requires: a first fetch of the model that fails and is tried again would leave the workers stopped for good.
+Description=Embedding worker %i: auth and SGLang's engine, on 127.0.0.1:${FIRST_WORKER_PORT}+%i
+# Not Requires: a fetch of the model that fails once would leave the workers stopped for good.
 Wants=qwen3-model.service
 After=qwen3-model.service qwen3-keys.service
 ${cuda ? "Wants=qwen3-gpu.service\nAfter=qwen3-gpu.service nvidia-persistenced.service nvidia-fabricmanager.service\n" : ""}StartLimitIntervalSec=0
@@ -124,25 +127,25 @@ ${cuda ? "Wants=qwen3-gpu.service\nAfter=qwen3-gpu.service nvidia-persistenced.s
 # Ready once it has embedded.
 Type=notify
 NotifyAccess=main
-User=aiuser
+User=${ACCOUNTS.workerUser}
 EnvironmentFile=${PATHS.environment}
 Environment=PYTHONPATH=${pythonPath} PYTHONUNBUFFERED=1
 # ninja, and nvcc for the kernels that SGLang compiles, come with its packages for either Python.
 Environment=PATH=${searchPath()}
 ${cuda ? "Environment=CUDA_VISIBLE_DEVICES=%i CUDA_DEVICE_ORDER=PCI_BUS_ID\n" : ""}# What is compiled stays in the worker's own cache.
-CacheDirectory=qwen3/worker-%i
+CacheDirectory=${cache}
 CacheDirectoryMode=0700
-Environment=HOME=%C/qwen3/worker-%i XDG_CACHE_HOME=%C/qwen3/worker-%i
+Environment=HOME=%C/${cache} XDG_CACHE_HOME=%C/${cache}
 # A worker has one GPU and talks to itself alone; several compile at once on a first start.
 Environment=NCCL_SOCKET_IFNAME=lo GLOO_SOCKET_IFNAME=lo MAX_JOBS=4
-Environment=TRITON_CACHE_DIR=%C/qwen3/worker-%i/triton TORCHINDUCTOR_CACHE_DIR=%C/qwen3/worker-%i/inductor
+Environment=TRITON_CACHE_DIR=%C/${cache}/triton TORCHINDUCTOR_CACHE_DIR=%C/${cache}/inductor
 ExecStartPre=/bin/sh -c 'until [ -e "\${QWEN3_MODEL_PATH}/.complete" ]; do sleep 1; done'
 ExecStart=${workerCommand(cuda)}
 Restart=always
 RestartSec=2
 # Kernels are compiled on the first start.
 TimeoutStartSec=1800
-# A worker that hangs is ended after this; one whose SGLang says nothing ends itself after eight times this.
+# systemd ends a worker that hangs for so long; one whose SGLang is silent ends itself after eight times as long.
 WatchdogSec=15
 # A stop finishes what is in flight; the scheduler and its children end with the main process.
 KillMode=mixed
@@ -153,11 +156,11 @@ LimitNOFILE=65536
 UMask=0077
 CapabilityBoundingSet=
 ProtectSystem=strict
-# With the metadata service goes the role, and with the role every key: a worker talks to nginx and its own processes.
+# The metadata service gives the role, and the role every key: a worker talks to nginx and its own processes only.
 IPAddressDeny=any
 IPAddressAllow=localhost
 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
-# Other processes' arguments and environments are none of its business; /proc/driver/nvidia is (ProcSubset=all).
+# Hides other users' processes; /proc/driver/nvidia stays visible (ProcSubset=all).
 ProtectProc=invisible
 ${HARDENING}
 ${cuda ? DEVICES : "PrivateDevices=yes\n"}
@@ -167,8 +170,8 @@ WantedBy=multi-user.target
 }
 
 /**
- * Loads what the first CUDA process would load, and makes its devices: a worker may not, and systemd allows a worker
- * only the devices that are there when it starts.
+ * Loads the kernel modules that the first CUDA process would load, and makes the devices: a worker may not, and systemd
+ * allows a worker only the devices that exist when it starts.
  */
 function gpuUnit(workers: number): string {
   const devices = Array.from({ length: workers }, (_, index) => `-c ${index}`).join(" ");
@@ -191,9 +194,9 @@ WantedBy=multi-user.target
 `;
 }
 
-/** The workers' PATH; a folder that is not there does no harm. */
+/** The workers' PATH, with nvcc for either Python. */
 function searchPath(): string {
-  const venv = `${PATHS.home}/venv`;
+  const venv = PATHS.venv;
   const compilers = ["3.12", "3.11"].map(
     (python) => `${venv}/lib/python${python}/site-packages/nvidia/cu13/bin`,
   );
@@ -212,9 +215,9 @@ Restart=always
 RestartSec=100ms
 LimitNOFILE=65536
 # nginx makes its folder for bodies here and never fills it: bodies stay in memory.
-RuntimeDirectory=qwen3-nginx
+RuntimeDirectory=${posix.relative("/run", PATHS.gatewayRuntime)}
 RuntimeDirectoryPreserve=yes
-# The role's credentials are not for what faces the network.
+# What faces the network gets no credentials of the role.
 IPAddressDeny=169.254.169.254
 ProtectSystem=full
 PrivateDevices=yes

@@ -1,0 +1,1 @@
+"""Replaces vLLM where SGLang runs on a CPU; see _custom_ops."""

@@ -1,11 +1,14 @@
-"""The embedding worker: a door with three routes in front of SGLang's engine, in one process tree.
+"""The embedding worker: three routes in front of SGLang's engine, in one process tree.
 
 server      the process: start, drain, watchdog
-app         the routes, and one line of log a request
-door        who is asking
-admission   how much is held at a time, and whose turn it is
-request     what is asked, checked
-tokens      texts and token IDs to what the model reads
+app         the routes, and one line of log for each request
+exchange    one HTTP request and its response
+auth        whose key a request has
+admission   how much a worker holds at a time
+fair_queue  the order in which clients' work enters the engine
+request     the JSON of a request, checked
+tokens      texts and token IDs as the model reads them
 engine      SGLang
-answer      vectors to a response
+response    vectors as JSON
+errors      errors in OpenAI's shape
 """

@@ -1,4 +1,4 @@
-"""python -m qwen3.worker INDEX: worker INDEX, on 127.0.0.1:30000+INDEX."""
+"""python -m qwen3.worker INDEX: worker INDEX, on 127.0.0.1 at the first worker's port plus INDEX."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The routes, and one line of log a request."""
+"""The routes, and one line of log for each request."""
 
 import asyncio
 import json
@@ -7,20 +7,20 @@ import re
 import sys
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 import orjson
 
+from ..contract import EMBEDDINGS, HEALTH, LONGEST_ANSWER_SECONDS, METHOD_NOT_ALLOWED, MODELS, NOT_FOUND, Route
 from ..settings import Settings
 from .admission import Admission, Reservation
-from .response import PIECE, pieces, shorten
 from .auth import Authenticator
-from .engine import Engine
-from .errors import ApiError
+from .errors import ApiError, api_error
+from .exchange import ClientDisconnected, Exchange, Receive, Scope, Send
 from .request import EmbeddingRequest, read_request
-from .tokens import Tokeniser
+from .response import PIECE, Vectors, pieces, shorten
+from .tokens import Tokenizer, Tokens
 
 log = logging.getLogger(__name__)
 
@@ -29,59 +29,40 @@ HELD_BYTES = 1 << 30
 PARSED = 12
 """Memory of a request while it is read, in multiples of its body: token IDs are the worst case, measured at ten."""
 LARGE_BYTES = 1 << 18
-"""Bodies from here on are read one at a time, with turns for everything else in between: 8 MiB take half a second."""
-BODY_SECONDS = 30.0
-ANSWER_SECONDS = 300.0
-"""For a reader to take a whole answer; nginx gives up sooner on one that stalls."""
+"""Longer bodies are parsed one at a time, with other work in between: 8 MiB take half a second."""
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 NONE: Mapping[str, str] = {}
 
-T = TypeVar("T")
-Message = dict[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
+class Embedder(Protocol):
+    """What the app needs of `engine.Engine`."""
 
-@dataclass(eq=False)
-class Exchange:
-    """One request and what is logged of it: no header, no body, no key."""
-
-    scope: Message
-    receive: Receive
-    send: Send
-    request_id: str
-    client: str | None = None
-    status: int = 500
-    items: int | None = None
-    tokens: int | None = None
-    param: str | None = None
-
-    def header(self, name: bytes) -> str | None:
-        return next((value.decode("latin-1") for key, value in self.scope["headers"] if key == name), None)
+    async def embed(self, client: str, items: Sequence[Tokens], request: Hashable) -> Vectors: ...
 
 
 class App:
     """POST /v1/embeddings, GET /v1/models, GET /health, and nothing else, by exact path."""
 
-    def __init__(self, settings: Settings, engine: Engine, tokeniser: Tokeniser) -> None:
+    def __init__(self, settings: Settings, engine: Embedder, tokenizer: Tokenizer) -> None:
         self.draining = False
         self._settings = settings
         self._engine = engine
-        self._tokeniser = tokeniser
-        self._door = Authenticator(settings.keys)
+        self._tokenizer = tokenizer
+        self._auth = Authenticator(settings.keys)
         self._admission = Admission(settings.max_queued_requests, HELD_BYTES)
         self._models = models(settings)
-        self._reading = asyncio.Lock()
-        self._routes: dict[bytes, tuple[str, Callable[[Exchange], Awaitable[None]]]] = {
-            b"/v1/embeddings": ("POST", self._embeddings),
-            b"/v1/models": ("GET", self._list_models),
-            b"/health": ("GET", self._health),
-        }
+        self._parsing = asyncio.Lock()
+        handlers: list[tuple[Route, Callable[[Exchange], Awaitable[None]]]] = [
+            (EMBEDDINGS, self._embeddings),
+            (MODELS, self._list_models),
+            (HEALTH, self._health),
+        ]
+        self._routes = {route.path.encode(): (route.method, handler) for route, handler in handlers}
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         begin = time.monotonic()
-        exchange = Exchange(scope, receive, send, "")
+        exchange = Exchange(scope, receive, send)
         given = exchange.header(b"x-request-id") or ""
         exchange.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         try:
@@ -89,7 +70,7 @@ class App:
         except ApiError as error:
             exchange.param = error.param
             await self._respond(exchange, error.status, error.body(), error.headers)
-        except Gone:
+        except ClientDisconnected:
             exchange.status = 499
         except Exception:
             # The traceback names lines, not what was sent.
@@ -100,17 +81,13 @@ class App:
             self._log(exchange, time.monotonic() - begin)
 
     async def _route(self, exchange: Exchange) -> None:
-        # The path as sent: decoding would give one route several names.
+        # The path as sent: decoded, a route would have several names.
         route = self._routes.get(exchange.scope["raw_path"])
         if route is None:
-            raise ApiError(
-                404,
-                "There is no such route. This server has POST /v1/embeddings, GET /v1/models and GET /health.",
-                code="not_found",
-            )
+            raise api_error(NOT_FOUND)
         method, handler = route
         if exchange.scope["method"] != method:
-            raise ApiError(405, f"This route takes {method}.", code="method_not_allowed", headers={"Allow": method})
+            raise api_error(METHOD_NOT_ALLOWED, headers={"Allow": method})
         await handler(exchange)
 
     async def _health(self, exchange: Exchange) -> None:
@@ -119,36 +96,36 @@ class App:
         await self._respond(exchange, status, b'{"status":"%b"}' % word)
 
     async def _list_models(self, exchange: Exchange) -> None:
-        exchange.client = self._door.client(exchange.scope["headers"])
+        exchange.client = self._auth.client_of(exchange.scope["headers"])
         await self._respond(exchange, 200, self._models)
 
     async def _embeddings(self, exchange: Exchange) -> None:
-        exchange.client = client = self._door.client(exchange.scope["headers"])
-        check_headers(exchange)
-        length = body_length(exchange, self._settings.max_body_bytes)
+        exchange.client = client = self._auth.client_of(exchange.scope["headers"])
+        exchange.check_content_type()
+        length = exchange.body_length(self._settings.max_body_bytes)
         with self._admission.admit(client, PARSED * length) as reservation:
-            body = await read_body(exchange, self._settings.max_body_bytes)
-            request = await self._read(body)
+            body = await exchange.read_body(self._settings.max_body_bytes)
+            request = await self._parse(body)
             del body
             count, work = request.count, self._embed(exchange, request, reservation)
-            # What was sent is let go as soon as it is tokenised.
+            # The texts are freed as soon as they are tokenized.
             del request
-            answer = await while_connected(exchange, work)
+            response = await exchange.while_connected(work)
             if count <= PIECE:
-                await self._respond(exchange, 200, b"".join(answer))
+                await self._respond(exchange, 200, b"".join(response))
             else:
-                await self._stream(exchange, answer)
+                await self._stream(exchange, response)
 
-    async def _read(self, body: bytes) -> EmbeddingRequest:
+    async def _parse(self, body: bytes) -> EmbeddingRequest:
         if len(body) < LARGE_BYTES:
             return read_request(body, self._settings)
-        async with self._reading:
+        async with self._parsing:
             await asyncio.sleep(0)
             return read_request(body, self._settings)
 
     async def _embed(self, exchange: Exchange, request: EmbeddingRequest, reservation: Reservation) -> Iterator[bytes]:
         exchange.items = request.count
-        items = await self._tokeniser.tokens(request)
+        items = await self._tokenizer.tokens(request)
         exchange.tokens = tokens = sum(map(len, items))
         dimensions, as_base64 = request.dimensions, request.base64
         del request
@@ -163,29 +140,30 @@ class App:
         await exchange.send({"type": "http.response.body", "body": body})
 
     async def _stream(self, exchange: Exchange, body: Iterator[bytes]) -> None:
-        """Sends a long body in pieces, at the reader's pace. Raises Gone for a reader that takes too long."""
+        """Sends a long body in pieces, at the client's pace. Raises ClientDisconnected where that takes too long."""
         exchange.status = 200
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            # nginx gives up sooner on a client that stalls.
+            async with asyncio.timeout(LONGEST_ANSWER_SECONDS):
                 await exchange.send({"type": "http.response.start", "status": 200, "headers": self._headers(200, NONE)})
                 for piece in body:
                     await exchange.send({"type": "http.response.body", "body": piece, "more_body": True})
-                    # Between pieces others are served.
+                    # Other requests go on between pieces.
                     await asyncio.sleep(0)
                 await exchange.send({"type": "http.response.body", "body": b""})
         except TimeoutError:
-            raise Gone from None
+            raise ClientDisconnected from None
 
     def _headers(self, status: int, more: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
         headers = {"Content-Type": "application/json", **more}
         if self.draining or status in (408, 413):
-            # nginx then takes another worker, and nobody goes on sending a body that nobody reads.
+            # nginx then uses another worker, and no client goes on sending a body that is not read.
             headers["Connection"] = "close"
         return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     def _log(self, exchange: Exchange, seconds: float) -> None:
         path = exchange.scope["raw_path"]
-        if path == b"/health" and exchange.status == 200:
+        if path == HEALTH.path.encode() and exchange.status == 200:
             return
         line = {
             "request_id": exchange.request_id,
@@ -202,10 +180,6 @@ class App:
         sys.stdout.flush()
 
 
-class Gone(Exception):
-    """The client hung up."""
-
-
 def models(settings: Settings) -> bytes:
     model = {
         "id": settings.served_model,
@@ -215,62 +189,3 @@ def models(settings: Settings) -> bytes:
         "max_model_len": settings.context_length,
     }
     return orjson.dumps({"object": "list", "data": [model]})
-
-
-def check_headers(exchange: Exchange) -> None:
-    kind, _, parameters = (exchange.header(b"content-type") or "").partition(";")
-    charset = parameters.strip().lower().replace('"', "")
-    if kind.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
-        raise ApiError(415, "The header Content-Type must be application/json, in UTF-8.")
-    if (exchange.header(b"content-encoding") or "identity").strip().lower() != "identity":
-        raise ApiError(415, "The header Content-Encoding must be identity or absent.")
-
-
-def body_length(exchange: Exchange, most: int) -> int:
-    """What the body may take in bytes, before it is read."""
-    length = exchange.header(b"content-length")
-    if length is None:
-        return most
-    if int(length) > most:
-        raise too_large(most)
-    return int(length)
-
-
-async def read_body(exchange: Exchange, most: int) -> bytes:
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while True:
-                message = await exchange.receive()
-                if message["type"] == "http.disconnect":
-                    raise Gone
-                body += message.get("body", b"")
-                if len(body) > most:
-                    raise too_large(most)
-                if not message.get("more_body"):
-                    return bytes(body)
-    except TimeoutError:
-        raise ApiError(408, "The request took too long to arrive.") from None
-
-
-def too_large(most: int) -> ApiError:
-    return ApiError(413, f"The request body is larger than {most} bytes.", code="request_too_large")
-
-
-async def while_connected(exchange: Exchange, work: Coroutine[Any, Any, T]) -> T:
-    """The work's result. Raises Gone, with the work cancelled, when the client hangs up before."""
-    tasks = working, gone = asyncio.create_task(work), asyncio.create_task(disconnected(exchange))
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise Gone
-        return working.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def disconnected(exchange: Exchange) -> None:
-    while (await exchange.receive())["type"] != "http.disconnect":
-        pass

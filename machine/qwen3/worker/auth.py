@@ -1,65 +1,55 @@
-"""Who is asking: looks the SHA-256 of the bearer token up among the digests on tmpfs, as nginx has done before."""
+"""Whose key a request has: the SHA-256 of its bearer token, looked up among the digests on tmpfs as nginx does."""
 
-import hashlib
-import json
 import logging
 import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..digests import DOOR_LINGERS_SECONDS
-from .errors import ApiError, unavailable
+from ..contract import DIGESTS, INVALID_KEY, LOADED, LONGEST_KEY, MISSING_KEY, TOKEN, UNAVAILABLE
+from ..digests import digest, parse_entry
+from .errors import api_error
 
 log = logging.getLogger(__name__)
 
-BEARER = re.compile(rb"(?i:bearer) +([\x21-\x7e]{1,512})")
-REALM = 'Bearer realm="qwen3-embedding"'
+BEARER = re.compile(rb"(?i:bearer) +(%b)" % TOKEN.encode())
 
 
 class Authenticator:
-    """Answers the client's name for a request's Authorization header."""
+    """Checks keys against the files below one folder."""
 
     def __init__(self, keys: Path) -> None:
-        # nginx's copy says the same: one file that is not whole, or lost, refuses nobody, until qwen3-keys puts it right.
-        self._copies = keys / "door", keys / "edge"
-        self._loaded = keys / "loaded"
-        self._complained: set[Path] = set()
+        self._digests = keys / DIGESTS
+        self._loaded = keys / LOADED
+        self._reported: set[str] = set()
 
-    def client(self, headers: Iterable[tuple[bytes, bytes]]) -> str:
-        """Raises ApiError: 401 for a missing or wrong key, 503 while nobody can know."""
+    def client_of(self, headers: Iterable[tuple[bytes, bytes]]) -> str:
+        """The name of the client whose key the headers hold.
+
+        Raises ApiError: 401 for a missing or wrong key, 503 while the key cannot be checked.
+        """
         values = [value for name, value in headers if name == b"authorization"]
         if not values or values == [b""]:
-            message = "You did not provide an API key. Send it as Authorization: Bearer KEY."
-            raise ApiError(401, message, headers={"WWW-Authenticate": REALM})
+            raise api_error(MISSING_KEY)
         match = BEARER.fullmatch(values[0]) if len(values) == 1 else None
-        client = self._lookup(hashlib.sha256(match[1]).hexdigest()) if match else None
-        if client is not None:
-            return client
-        if not self._loaded.exists():
-            raise unavailable("The API keys are not loaded yet. Try again.", 2)
-        challenge = {"WWW-Authenticate": f'{REALM}, error="invalid_token"'}
-        raise ApiError(401, "The API key is not valid.", code="invalid_api_key", headers=challenge)
+        if match is None or len(match[1]) > LONGEST_KEY:
+            raise api_error(INVALID_KEY)
+        return self._look_up(digest(match[1]))
 
-    def _lookup(self, digest: str) -> str | None:
-        broken = False
-        for folder in self._copies:
-            try:
-                entry = json.loads((folder / digest).read_bytes())
-                client, end = str(entry["client"]), entry["notAfter"]
-                # Longer than at the edge: what nginx has just let in is let in here.
-                return client if end is None or time.time() < end + DOOR_LINGERS_SECONDS else None
-            except FileNotFoundError:
-                continue
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                broken = True
-                self._complain(folder / digest, error)
-        if broken:
-            raise unavailable("The API key cannot be checked at the moment. Try again.", 2)
-        return None
+    def _look_up(self, name: str) -> str:
+        try:
+            entry = parse_entry((self._digests / name).read_bytes())
+        except FileNotFoundError:
+            raise api_error(INVALID_KEY if self._loaded.exists() else UNAVAILABLE) from None
+        except (OSError, ValueError) as error:
+            self._report(name, error)
+            raise api_error(UNAVAILABLE) from None
+        if not entry.valid_at_worker(time.time()):
+            raise api_error(INVALID_KEY)
+        return entry.client
 
-    def _complain(self, path: Path, error: Exception) -> None:
-        """Once a file, not once a request."""
-        if path not in self._complained:
-            self._complained.add(path)
-            log.error("%s cannot be read: %s", path, error)
+    def _report(self, name: str, error: Exception) -> None:
+        """Log a file that is not whole, once."""
+        if name not in self._reported:
+            self._reported.add(name)
+            log.error("%s cannot be read: %s", self._digests / name, error)

@@ -1,6 +1,10 @@
-"""SGLang's engine: its arguments, and embeddings from token IDs."""
+"""SGLang's engine: its arguments, and embeddings from token IDs.
+
+SGLang has no types: its arguments and objects are `Any`, here and in qwen3.tune only.
+"""
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -11,19 +15,18 @@ from typing import Any
 
 import numpy as np
 
+from ..contract import CONTEXT_MARGIN
 from ..settings import Settings
-from .admission import FairQueue
+from .fair_queue import FairQueue
 from .response import Vectors
 from .tokens import Tokens
 
-CONTEXT_MARGIN = 7
-"""SGLang takes inputs of up to its context length less 7 tokens (TpModelWorker.get_worker_info, validate_input_length)."""
 PASS_COST = 4096
-"""Tokens of one pass: a large batch goes to the engine in parts, so that others have their turn in between."""
+"""Tokens of one pass: a large batch enters the engine in parts, with others' work in between."""
 ENGINE_COST = 16384
 """Tokens in the engine at a time: one prefill batch that computes and one that waits. Others wait for both."""
 ITEM_COST = 64
-"""Tokens that an item counts for at least: its vector costs SGLang a list of 2,560 Python floats."""
+"""The fewest tokens that an item counts for: its vector costs SGLang a list of 2,560 Python floats."""
 NONE: Mapping[str, Any] = {}
 
 
@@ -34,16 +37,18 @@ def arguments(settings: Settings) -> dict[str, Any]:
         "served_model_name": settings.served_model,
         "is_embedding": True,
         "trust_remote_code": False,
+        # TpModelWorker.get_worker_info and validate_input_length take the margin off.
         "context_length": settings.context_length + CONTEXT_MARGIN,
         "mem_fraction_static": settings.mem_fraction_static,
         "max_total_tokens": settings.max_total_tokens,
-        # The worker tokenises, so vectors come straight from the scheduler and not by way of the detokenizer.
+        # The worker tokenizes, so vectors come straight from the scheduler and not through the detokenizer.
         "skip_tokenizer_init": True,
-        # An embedding is never continued: nothing is gained by keeping prefixes, and nobody learns by time what others sent.
+        # An embedding is never continued, so a cache of prefixes gains nothing, and its timing would tell clients about
+        # each other's texts.
         "disable_radix_cache": True,
         # An idle scheduler would spin on a core.
         "sleep_on_idle": True,
-        # Python's collector of cycles runs by the number of objects: under load, at the default of 700, all the time.
+        # Python collects garbage by the number of new objects: with the default of 700, all the time under load.
         "gc_threshold": [20_000, 20, 20],
         "random_seed": 0,
         "log_level": "warning",
@@ -68,7 +73,7 @@ def prepare_environment() -> None:
     # The weights are on disk and verified: nothing may come from elsewhere.
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TRANSFORMERS_OFFLINE"] = "1"
-    # Set, because the tokenizer turns its threads off in a process that has forked.
+    # Explicit, because otherwise the tokenizer uses no threads in a process that has forked.
     os.environ["TOKENIZERS_PARALLELISM"] = "true"
     os.environ.setdefault("RAYON_NUM_THREADS", str(min(8, os.cpu_count() or 1)))
 
@@ -77,20 +82,23 @@ class Engine:
     """The engine in this process and its scheduler in another. Made in the main thread: SGLang sets signal handlers."""
 
     def __init__(
-        self, settings: Settings, changes: Mapping[str, Any] = NONE, pass_cost: int = PASS_COST, engine_cost: int = ENGINE_COST
+        self,
+        settings: Settings,
+        changes: Mapping[str, Any] = NONE,
+        pass_cost: int = PASS_COST,
+        engine_cost: int = ENGINE_COST,
     ) -> None:
-        """
-        Returns when the weights are loaded. Exits where the model or its memory do not fit the settings.
+        """Returns when the weights are loaded. Exits where the model or its memory do not fit the settings.
 
-        changes: of SGLang's arguments, for qwen3.tune, as the costs are.
+        changes: of SGLang's arguments; like the costs, for qwen3.tune
         """
         prepare_environment()
         from sglang.srt.entrypoints.engine import Engine as SGLang
 
-        self._sglang = SGLang(**arguments(settings) | changes)
+        self._sglang = SGLang(**{**arguments(settings), **changes})
         self._manager = self._sglang.tokenizer_manager
         self._pass_cost = pass_cost
-        self._turns = FairQueue(engine_cost)
+        self._queue = FairQueue(engine_cost)
         self._dimensions = settings.dimensions
         self._pack = struct.Struct(f"<{settings.dimensions}f").pack
         self.loop: asyncio.AbstractEventLoop = self._sglang.loop
@@ -100,24 +108,27 @@ class Engine:
         hidden = self._manager.model_config.hidden_size
         if hidden != settings.dimensions:
             raise SystemExit(
-                f"QWEN3_DIMENSIONS is {settings.dimensions}; allowed: {hidden}, which the model in {settings.model_path} has"
+                f"QWEN3_DIMENSIONS is {settings.dimensions}; allowed: {hidden}, which the model in "
+                f"{settings.model_path} has"
             )
         longest = self._manager.max_req_input_len - 1
         if longest < settings.context_length:
             raise SystemExit(
-                f"QWEN3_CONTEXT_LENGTH is {settings.context_length}; allowed: up to {longest}, for which the KV pool has room; "
-                "QWEN3_MEM_FRACTION_STATIC and QWEN3_MAX_TOTAL_TOKENS set its size"
+                f"QWEN3_CONTEXT_LENGTH is {settings.context_length}; allowed: up to {longest}, for which the KV pool "
+                "has room; QWEN3_MEM_FRACTION_STATIC and QWEN3_MAX_TOTAL_TOKENS set its size"
             )
 
     @property
     def vocabulary(self) -> int:
         """Rows of the model's embedding: token IDs are below it."""
-        return self._manager.model_config.vocab_size
+        return int(self._manager.model_config.vocab_size)
 
     async def embed(self, client: str, items: Sequence[Tokens], request: Hashable) -> Vectors:
-        """
-        Vectors of full length for checked items, shape [items, dimensions], in their order. Cancelled, it takes what
-        is not computed yet back out of the engine.
+        """Vectors of checked items, shape [items, dimensions], in their order.
+
+        request: the same for all items of one request, for the fair queue
+
+        Cancelled, it aborts what is not computed yet. Raises RuntimeError when SGLang returns something else.
         """
         vectors = np.empty((len(items), self._dimensions), dtype=np.float32)
         async with asyncio.TaskGroup() as group:
@@ -128,18 +139,18 @@ class Engine:
     async def _pass(
         self, client: str, request: Hashable, items: Sequence[Tokens], rows: slice, cost: int, vectors: Vectors
     ) -> None:
-        async with self._turns.turn(client, request, cost):
+        async with self._queue.enter(client, request, cost):
             vectors[rows] = await self._compute(items[rows])
 
     async def _compute(self, items: Sequence[Tokens]) -> Vectors:
-        """Unit vectors by way of SGLang, shape [items, dimensions]."""
+        """Unit vectors from SGLang, shape [items, dimensions]."""
         from sglang.srt.managers.io_struct import EmbeddingReqInput
 
-        # SGLang names the parts itself: it aborts by the beginning of a name, so a client's names could abort others'.
-        asked = EmbeddingReqInput(input_ids=[item.tolist() for item in items])
-        answers: AsyncGenerator[list[dict[str, Any]], None] = self._manager.generate_request(asked, None)
-        outputs = await anext(answers)
-        await answers.aclose()
+        # Without IDs of our own: SGLang aborts by the beginning of an ID, so one client's could abort another's.
+        request = EmbeddingReqInput(input_ids=[item.tolist() for item in items])
+        results: AsyncGenerator[list[dict[str, Any]], None] = self._manager.generate_request(request, None)
+        outputs = await anext(results)
+        await results.aclose()
         for output in outputs:
             reason = output["meta_info"].get("finish_reason") or {}
             if reason.get("type") == "abort" or len(output.get("embedding", ())) != self._dimensions:
@@ -153,22 +164,23 @@ class Engine:
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not (np.isfinite(lengths).all() and (lengths > 0).all()):
             raise RuntimeError("SGLang gave a vector that is no direction")
-        return vectors / lengths
+        unit: Vectors = vectors / lengths
+        return unit
 
     async def settle(self) -> None:
-        """
-        After the first embedding: the million objects that are there by then are never looked through for garbage again,
-        which would stop each of SGLang's processes for half a second every few seconds under load.
+        """After the first embedding: excludes the million objects of that time from garbage collection.
+
+        Otherwise a collection would stop each of SGLang's processes for half a second every few seconds under load.
         """
         gc.collect()
         await self._manager.freeze_gc()
 
     async def probe(self, item: Tokens) -> None:
-        """One embedding, ahead of everybody's turn. Raises RuntimeError when what comes is no vector."""
+        """One embedding, past the fair queue. Raises RuntimeError when the result is not a vector."""
         await self._compute([item])
 
     async def responds(self, item: Tokens, lately: float, patience: float) -> bool:
-        """Whether anything has come out of SGLang in the last seconds, or comes within those to come."""
+        """Whether SGLang has returned something in the last `lately` seconds, or a probe does within `patience`."""
         # SGLang's clock for this is the time of day; a jump costs one probe.
         if 0 <= time.time() - self._manager.last_receive_tstamp < lately:
             return True
@@ -180,9 +192,10 @@ class Engine:
             return False
 
     def watch(self, ended: Callable[[str], None]) -> None:
-        """
-        Takes SGLang's signal handlers away, which drain and exit by themselves, and calls `ended` with a reason as
-        soon as one of its processes ends or reports an error. After the first embedding, which sets the handlers.
+        """Calls `ended` with a reason as soon as one of SGLang's processes ends or reports an error.
+
+        Replaces SGLang's signal handlers, which drain and exit by themselves; so it comes after the first embedding,
+        which sets them.
         """
         self.loop.remove_signal_handler(signal.SIGTERM)
         self.loop.add_signal_handler(signal.SIGQUIT, ended, "one of SGLang's processes reported an error")
@@ -192,10 +205,8 @@ class Engine:
     def kill(self) -> None:
         """Ends SGLang's processes at once, for a worker that cannot go on."""
         for pid in self._sglang.get_all_child_pids():
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
 
     def shutdown(self) -> None:
         """Ends SGLang's processes and waits for them to give the GPU back."""
@@ -203,7 +214,7 @@ class Engine:
 
 
 def passes(items: Sequence[Tokens], most: int = PASS_COST) -> Iterator[tuple[slice, int]]:
-    """Items in order, cut into parts of a bounded cost in tokens; an item that costs more stands alone."""
+    """Items in order, cut into parts of a bounded cost in tokens; an item that costs more has a part of its own."""
     begin, total = 0, 0
     for index, item in enumerate(items):
         cost = max(len(item), ITEM_COST)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from ..contract import TOO_MANY_REQUESTS, UNAVAILABLE, Error
+
 
 @dataclass
 class ApiError(Exception):
@@ -22,15 +24,20 @@ class ApiError(Exception):
         return orjson.dumps({"error": error})
 
 
+def api_error(error: Error, message: str = "", headers: Mapping[str, str] | None = None) -> ApiError:
+    """An error that nginx returns too, with another message or more headers where they are given."""
+    all_headers = {**error.headers, **(headers or {})}
+    return ApiError(error.status, message or error.message, error.type, code=error.code, headers=all_headers)
+
+
 def invalid(param: str | None, message: str) -> ApiError:
     return ApiError(400, message, param=param)
 
 
-def unavailable(message: str, retry_after: int = 1) -> ApiError:
-    """The server's own state, not the request, is in the way: worth trying again."""
-    headers = {"Retry-After": str(retry_after)}
-    return ApiError(503, message, "server_error", code="service_unavailable", headers=headers)
+def overloaded(message: str) -> ApiError:
+    """The worker is full, with its clients' requests together: worth another try soon."""
+    return api_error(UNAVAILABLE, message, {"Retry-After": "1"})
 
 
 def rate_limited(message: str) -> ApiError:
-    return ApiError(429, message, "requests", code="rate_limit_exceeded", headers={"Retry-After": "1"})
+    return api_error(TOO_MANY_REQUESTS, message)

@@ -1,17 +1,18 @@
-"""What is asked, checked: the body of POST /v1/embeddings to an EmbeddingRequest."""
+"""The JSON of POST /v1/embeddings, checked."""
 
 import json
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from ..settings import SHORTEST_VECTOR, Settings
+from ..contract import FEWEST_DIMENSIONS
+from ..settings import Settings
 from .errors import ApiError, invalid
 
 FIELDS = ("model", "input", "encoding_format", "dimensions", "instruction", "user")
 LONGEST_NAME = 64
 LONGEST_INSTRUCTION = 4096
-"""Characters. Every text of a request gets the instruction in front: without a limit one request would fill the memory."""
+"""Characters. Every text of a request gets the instruction in front: without a limit one request would fill memory."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class EmbeddingRequest:
     """A request whose fields are of the right types and counts; its tokens are not counted yet."""
 
     texts: list[str] | None
-    """Texts as the model reads them, instruction applied; None where token IDs were sent."""
+    """Texts with the instruction in front; None where token IDs were sent."""
     token_ids: list[list[int]] | None
     single: bool
     """Whether `input` was one item rather than a list of items."""
@@ -31,7 +32,7 @@ class EmbeddingRequest:
         return len(self.texts if self.texts is not None else self.token_ids or ())
 
     def name(self, index: int) -> str:
-        """What an error calls the item: the field as the client sent it."""
+        """The item's name in errors: the field as the client sent it."""
         return "input" if self.single else f"input[{index}]"
 
 
@@ -53,7 +54,7 @@ def read_request(body: bytes, settings: Settings) -> EmbeddingRequest:
     return EmbeddingRequest(texts, token_ids, single, read_dimensions(fields, settings.dimensions), read_format(fields))
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
+def parse_object(body: bytes) -> dict[str, object]:
     """JSON by RFC 8259, without what parsers read differently: duplicate keys, NaN, a byte order mark."""
     try:
         value = json.loads(body.decode(), object_pairs_hook=distinct, parse_constant=refuse_constant)
@@ -71,7 +72,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
         [(name, _)] = Counter(name for name, _ in pairs).most_common(1)
@@ -84,7 +85,7 @@ def refuse_constant(name: str) -> NoReturn:
 
 
 def printable(name: str) -> str:
-    """A field's name as it may stand in an error and in a log."""
+    """A field's name as errors and the log may hold it."""
     return (
         name
         if len(name) <= LONGEST_NAME and name.isascii() and name.isprintable()
@@ -92,7 +93,7 @@ def printable(name: str) -> str:
     )
 
 
-def check_model(fields: dict[str, Any], settings: Settings) -> None:
+def check_model(fields: dict[str, object], settings: Settings) -> None:
     model = fields.get("model")
     if not isinstance(model, str):
         raise invalid("model", "model must be a string." if "model" in fields else "model is missing.")
@@ -101,7 +102,7 @@ def check_model(fields: dict[str, Any], settings: Settings) -> None:
         raise ApiError(404, message, param="model", code="model_not_found")
 
 
-def read_instruction(fields: dict[str, Any]) -> str | None:
+def read_instruction(fields: dict[str, object]) -> str | None:
     instruction = fields.get("instruction")
     if instruction is None:
         return None
@@ -109,24 +110,21 @@ def read_instruction(fields: dict[str, Any]) -> str | None:
         raise invalid("instruction", "instruction must be a string that is not empty.")
     if len(instruction) > LONGEST_INSTRUCTION:
         raise invalid("instruction", f"instruction has more than {LONGEST_INSTRUCTION} characters.")
-    check_text(instruction, "instruction")
-    return instruction
+    return checked_text(instruction, "instruction")
 
 
-def read_input(fields: dict[str, Any], most: int) -> tuple[list[str] | None, list[list[int]] | None, bool]:
+def read_input(fields: dict[str, object], most: int) -> tuple[list[str] | None, list[list[int]] | None, bool]:
     """Texts or token IDs, one of them None, and whether `input` was a single item."""
-    value = fields.get("input")
-    texts: list[str] | None
-    token_ids: list[list[int]] | None
-    match value:
-        case str():
-            texts, token_ids, single = [value], None, True
-        case [int(), *_]:
-            texts, token_ids, single = None, [value], True
-        case [str(), *_]:
-            texts, token_ids, single = value, None, False
-        case [list(), *_]:
-            texts, token_ids, single = None, value, False
+    items: list[object]
+    match fields.get("input"):
+        case str() as text:
+            items, texts, single = [text], True, True
+        case [int(), *_] as token_ids:
+            items, texts, single = [token_ids], False, True
+        case [str(), *_] as several:
+            items, texts, single = list(several), True, False
+        case [list(), *_] as several:
+            items, texts, single = list(several), False, False
         case []:
             raise invalid("input", "input must not be empty.")
         case list():
@@ -138,18 +136,15 @@ def read_input(fields: dict[str, Any], most: int) -> tuple[list[str] | None, lis
                 if "input" in fields
                 else "input is missing.",
             )
-    if len(texts or token_ids or ()) > most:
+    if len(items) > most:
         raise invalid("input", f"input has more than {most} items.")
-    for index, item in enumerate(texts or token_ids or ()):
-        name = "input" if single else f"input[{index}]"
-        if texts is not None:
-            check_text(item, name)
-        else:
-            check_token_ids(item, name)
-    return texts, token_ids, single
+    names = ("input" if single else f"input[{index}]" for index in range(len(items)))
+    if texts:
+        return [checked_text(item, name) for item, name in zip(items, names, strict=True)], None, single
+    return None, [checked_token_ids(item, name) for item, name in zip(items, names, strict=True)], single
 
 
-def check_text(text: Any, name: str) -> None:
+def checked_text(text: object, name: str) -> str:
     if not isinstance(text, str):
         raise invalid(name, f"{name} must be a string, as the item before it is.")
     if not text:
@@ -159,9 +154,10 @@ def check_text(text: Any, name: str) -> None:
             text.encode()
         except UnicodeEncodeError:
             raise invalid(name, f"{name} holds half of a surrogate pair, which is no character.") from None
+    return text
 
 
-def check_token_ids(token_ids: Any, name: str) -> None:
+def checked_token_ids(token_ids: object, name: str) -> list[int]:
     if not isinstance(token_ids, list):
         raise invalid(name, f"{name} must be a list of token IDs, as the item before it is.")
     if not token_ids:
@@ -170,19 +166,20 @@ def check_token_ids(token_ids: Any, name: str) -> None:
     wrong = next((position for position, token in enumerate(token_ids) if type(token) is not int), None)
     if wrong is not None:
         raise invalid(name, f"{name} holds something other than a whole number at position {wrong}.")
+    return token_ids
 
 
-def read_dimensions(fields: dict[str, Any], most: int) -> int:
+def read_dimensions(fields: dict[str, object], most: int) -> int:
     dimensions = fields.get("dimensions")
     if dimensions is None:
         return most
-    if type(dimensions) is not int or not SHORTEST_VECTOR <= dimensions <= most:
-        raise invalid("dimensions", f"dimensions must be a whole number from {SHORTEST_VECTOR} to {most}.")
+    if type(dimensions) is not int or not FEWEST_DIMENSIONS <= dimensions <= most:
+        raise invalid("dimensions", f"dimensions must be a whole number from {FEWEST_DIMENSIONS} to {most}.")
     return dimensions
 
 
-def read_format(fields: dict[str, Any]) -> bool:
-    """Whether vectors are wanted as base64."""
+def read_format(fields: dict[str, object]) -> bool:
+    """Whether vectors are returned as base64."""
     encoding = fields.get("encoding_format")
     if encoding not in (None, "float", "base64"):
         raise invalid("encoding_format", "encoding_format must be float or base64.")

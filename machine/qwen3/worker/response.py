@@ -1,4 +1,4 @@
-"""Vectors to a response in OpenAI's shape."""
+"""Vectors as JSON in OpenAI's shape."""
 
 from collections.abc import Iterator
 
@@ -8,14 +8,14 @@ import pybase64
 from numpy.typing import NDArray
 
 PIECE = 16
-"""Vectors written at a time: a large answer never stands in memory as text."""
+"""Vectors written at a time: a large response is never in memory as text."""
 
 Vectors = NDArray[np.float32]
 """Shape [items, dimensions]; every row of length 1."""
 
 
 def shorten(vectors: Vectors, dimensions: int) -> Vectors:
-    """The first dimensions of each row, of length 1 again: what a Matryoshka embedding is made for."""
+    """The first dimensions of each row, of length 1 again: the model was trained for it (Matryoshka)."""
     if dimensions == vectors.shape[1]:
         return vectors
     cut = vectors[:, :dimensions]

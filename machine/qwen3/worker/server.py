@@ -11,27 +11,29 @@ from collections.abc import Iterator
 
 import uvicorn
 
+from ..contract import FIRST_WORKER_PORT, UPSTREAM_IDLE_SECONDS
 from ..notify import notify
-from ..settings import FIRST_PORT, Settings
+from ..settings import Settings
 from .app import App
 from .engine import Engine
+from .exchange import Application
 from .request import EmbeddingRequest
-from .tokens import Tokeniser, Tokens
+from .tokens import Tokenizer, Tokens
 
 log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 60
 """For requests in progress to end after a stop."""
 NOTICE_SECONDS = 1.0
-"""While answers say `Connection: close`, before idle connections are closed: nginx sends nothing into one that closes."""
-KEEP_ALIVE_SECONDS = 90
-"""Longer than nginx keeps its idle connections (60): it is nginx that closes them, and never under a request."""
+"""For responses with `Connection: close`, before idle connections are closed: nginx then sends nothing into those."""
+KEEP_ALIVE_SECONDS = UPSTREAM_IDLE_SECONDS + 30
+"""Longer than nginx keeps its idle connections: nginx closes them, and never while it sends a request."""
 SILENCE = 8
-"""In watchdog times: so long SGLang may say nothing, though asked. A pass of 32,768 tokens on a CPU is why it is long."""
+"""In watchdog intervals: for so long SGLang may return nothing. A pass of 32,768 tokens on a CPU is why it is long."""
 
 
 class Server(uvicorn.Server):
-    """uvicorn that says when it listens, and leaves signals to `serve`."""
+    """uvicorn that tells systemd when it listens, and leaves signals to `serve`."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -46,19 +48,19 @@ def main(index: int, settings: Settings) -> None:
     """Serves on 127.0.0.1 until SIGTERM, then drains and returns. Exits with 1 when SGLang's processes end."""
     begin = time.monotonic()
     engine = Engine(settings)
-    tokeniser = Tokeniser(settings.model_path, engine.vocabulary, settings.context_length)
+    tokenizer = Tokenizer(settings.model_path, engine.vocabulary, settings.context_length)
     logging.getLogger("qwen3").setLevel(logging.INFO)
-    if tokeniser.dropped:
-        log.info("read as plain text, because the model has no embedding for them: %s", " ".join(tokeniser.dropped))
-    engine.loop.run_until_complete(serve(FIRST_PORT + index, settings, engine, tokeniser, begin))
+    if tokenizer.dropped:
+        log.info("read as plain text, because the model has no embedding for them: %s", " ".join(tokenizer.dropped))
+    engine.loop.run_until_complete(serve(FIRST_WORKER_PORT + index, settings, engine, tokenizer, begin))
     engine.shutdown()
 
 
-async def serve(port: int, settings: Settings, engine: Engine, tokeniser: Tokeniser, begin: float) -> None:
-    [probe] = await tokeniser.tokens(EmbeddingRequest(["ready"], None, True, settings.dimensions, False))
+async def serve(port: int, settings: Settings, engine: Engine, tokenizer: Tokenizer, begin: float) -> None:
+    [probe] = await tokenizer.tokens(EmbeddingRequest(["ready"], None, True, settings.dimensions, False))
     await engine.probe(probe)
     engine.watch(lambda reason: fail(engine, reason))
-    app = App(settings, engine, tokeniser)
+    app = App(settings, engine, tokenizer)
     await engine.settle()
     server = Server(configuration(app, port))
 
@@ -80,7 +82,7 @@ async def serve(port: int, settings: Settings, engine: Engine, tokeniser: Tokeni
         task.cancel()
 
 
-def configuration(app: App, port: int) -> uvicorn.Config:
+def configuration(app: Application, port: int) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         host="127.0.0.1",
@@ -101,27 +103,27 @@ def configuration(app: App, port: int) -> uvicorn.Config:
 
 
 def watchdog_seconds() -> float:
-    """Within which systemd wants to hear from this process; 0 where it does not ask."""
+    """The interval of systemd's watchdog; 0 where there is none."""
     return int(os.environ.get("WATCHDOG_USEC") or 0) / 1e6
 
 
 async def keep_watchdog() -> None:
-    """Tells systemd that this process still takes turns: one that hangs is ended, and another started."""
+    """Tells systemd that this process is alive: one that hangs is ended, and another started."""
     while interval := watchdog_seconds() / 4:
         notify("WATCHDOG=1")
         await asyncio.sleep(interval)
 
 
 async def follow_engine(engine: Engine, probe: Tokens) -> None:
-    """Ends the worker when SGLang is asked and stays silent, which its processes' being there does not show."""
+    """Ends the worker when SGLang does not return a probe's vector, though its processes are there."""
     while silence := SILENCE * watchdog_seconds():
         if not await engine.responds(probe, silence / 4, 3 * silence / 4):
-            fail(engine, f"SGLang has said nothing for {silence:.0f} s")
+            fail(engine, f"SGLang has returned nothing for {silence:.0f} s")
         await asyncio.sleep(silence / 8)
 
 
 def fail(engine: Engine, reason: str) -> None:
-    """Ends the worker at once: systemd starts another, and nginx turns to the others meanwhile."""
+    """Ends the worker at once: systemd starts another, and nginx uses the others meanwhile."""
     log.error("%s; this worker ends, to be started again", reason)
     engine.kill()
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Texts and token IDs to what the model reads: token IDs that end in its end-of-text token, checked."""
+"""Texts and token IDs as the model reads them: token IDs that end in its end-of-text token, checked."""
 
 import asyncio
 import json
@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import tokenizers
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from .errors import ApiError, invalid
 from .request import EmbeddingRequest
 
 INLINE_CHARACTERS = 4096
-"""Up to here a hop to a thread costs more than tokenising."""
+"""Of fewer, tokenizing costs less than a switch to a thread."""
 SLICE_CHARACTERS = 1 << 18
-"""Tokenised in one call: bounds the tokenizer's own records, about 100 bytes a token."""
+"""Tokenized in one call: bounds the tokenizer's own records, about 100 bytes per token."""
 PREFIX_CHARACTERS = 1 << 20
 THREADS = 2
 FOREIGN_TOKENS = (
@@ -27,13 +27,15 @@ Tokens = NDArray[np.int32]
 """One item's token IDs, shape [tokens]."""
 
 
-class Tokeniser:
-    """The model's own tokenizer and the two things it does not check: the vocabulary's end and the length."""
+class Tokenizer:
+    """The model's own tokenizer, with the checks that it lacks: the vocabulary's end and the length."""
 
     def __init__(self, folder: Path, vocabulary: int, limit: int) -> None:
-        """
-        folder: the model's. vocabulary: rows of its embedding. limit: most tokens of an item, end-of-text included.
-        Exits when the tokenizer does not append the token that the model pools on.
+        """Exits when the tokenizer does not append the token that the model pools on.
+
+        folder: the model's
+        vocabulary: rows of its embedding
+        limit: most tokens of an item, end-of-text included
         """
         self._tokenizer, self.dropped = load(folder, vocabulary)
         self._vocabulary = vocabulary
@@ -66,14 +68,15 @@ class Tokeniser:
         return items
 
     def _check_prefix(self, text: str, name: str) -> None:
-        """Refuse a text that is far too long by its beginning: tokenising megabytes takes gigabytes."""
+        """Refuse a text that is far too long by its beginning: tokenizing megabytes takes gigabytes."""
         if len(self._tokenizer.encode(text[:PREFIX_CHARACTERS]).ids) > 2 * self._limit:
             raise self._too_long(name)
 
     def _checked(self, ids: list[int], name: str) -> Tokens:
-        """
-        Token IDs as sent. They must end in the token that this model's tokenizer appends: another tokenizer's IDs are
-        mostly in the vocabulary too, would get a vector of some other text, and do not end in it.
+        """Token IDs as sent. They must end in the token that this model's tokenizer appends.
+
+        Another tokenizer's IDs are mostly in the vocabulary too and would get the vector of some other text, but do not
+        end in that token.
         """
         if ids[-1] != self._end:
             raise invalid(name, f"{name} holds token IDs without {self._end} at their end. {FOREIGN_TOKENS}")
@@ -95,15 +98,16 @@ class Tokeniser:
         return error
 
 
-def load(folder: Path, vocabulary: int) -> tuple[Tokenizer, list[str]]:
-    """
-    The tokenizer without tokens that the model has no embedding for, and those tokens. Qwen3-Embedding's knows
-    <think> and three more beyond its 151,665 rows: as plain text they mean what they say, as IDs they end SGLang.
+def load(folder: Path, vocabulary: int) -> tuple[tokenizers.Tokenizer, list[str]]:
+    """The tokenizer without the tokens that the model has no embedding for, and those tokens.
+
+    Qwen3-Embedding's has <think> and three more beyond the model's 151,665 rows. Read as plain text they do no harm; as
+    IDs they end SGLang's process.
     """
     definition = json.loads((folder / "tokenizer.json").read_text())
     added = definition["added_tokens"]
     definition["added_tokens"] = [token for token in added if token["id"] < vocabulary]
-    tokenizer = Tokenizer.from_str(json.dumps(definition))
+    tokenizer = tokenizers.Tokenizer.from_str(json.dumps(definition))
     tokenizer.no_truncation()
     tokenizer.no_padding()
     if max(tokenizer.get_vocab().values()) >= vocabulary:
@@ -113,7 +117,7 @@ def load(folder: Path, vocabulary: int) -> tuple[Tokenizer, list[str]]:
     return tokenizer, [token["content"] for token in added if token["id"] >= vocabulary]
 
 
-def end_of_text(tokenizer: Tokenizer, folder: Path) -> int:
+def end_of_text(tokenizer: tokenizers.Tokenizer, folder: Path) -> int:
     plain = tokenizer.encode("a", add_special_tokens=False).ids
     ids = tokenizer.encode("a").ids
     if ids[:-1] != plain:
@@ -124,7 +128,7 @@ def end_of_text(tokenizer: Tokenizer, folder: Path) -> int:
 
 
 def slices(texts: Sequence[str]) -> Iterator[list[str]]:
-    """Texts in order, in lists of a bounded number of characters; a longer text stands alone."""
+    """Texts in order, in lists of a bounded number of characters; a longer text has a list of its own."""
     batch: list[str] = []
     characters = 0
     for text in texts:

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { text as readText } from "node:stream/consumers";
 import { expect, it } from "vitest";
+import { FIRST_WORKER_PORT } from "../../../components/bundle/contract";
 import { leaderPid } from "../../../local/container";
 import { pythonWith } from "../../../local/python";
 import { ROOT } from "../../../scripts/lib/paths";
@@ -41,7 +42,7 @@ export function fuzz(machine: () => BootedMachine): void {
 
   it("answers 4,000 of them in the worker too, without nginx in front", async () => {
     const box = machine();
-    const direct = { ...(await target(box)), host: "127.0.0.1", port: 30000, ca: null };
+    const direct = { ...(await target(box)), host: "127.0.0.1", port: FIRST_WORKER_PORT, ca: null };
     const outcome = await unharmed(box, "grammar, to the worker", () =>
       python(["grammar.py", "4000", "180", `${SEED}1`], direct, leaderPid(box.instanceId)),
     );

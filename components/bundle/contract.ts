@@ -1,0 +1,62 @@
+import contract from "../../machine/qwen3/contract.json";
+
+// What the stack shares with the Python, the njs and the shell on an instance is written once, in contract.json. Python
+// reads it in qwen3/contract.py; the bundle renders it for njs and the shell (contractFiles.ts).
+
+/** Absolute paths on an instance. */
+export const PATHS = contract.paths;
+
+/**
+ * Names below {@link PATHS.keys}: the folder of digests, one file for each by the key's SHA-256; `loaded`, which exists
+ * once an unknown digest means a wrong key; `stale`, which exists while something cannot be read from AWS.
+ */
+export const KEY_FILES = contract.keyFiles;
+
+/** A digest's file: whose key it is, and its end in seconds since the epoch, or null for none. */
+export interface DigestFile {
+  client: string;
+  notAfter: number | null;
+}
+
+/** Names below {@link PATHS.tls}, in PEM. */
+export const TLS_FILES = contract.tlsFiles;
+
+/** The workers' user, nginx's, and the group that may read the digests. */
+export const ACCOUNTS = contract.accounts;
+
+/** The first worker's port on 127.0.0.1; worker N listens on `FIRST_WORKER_PORT + N`. */
+export const FIRST_WORKER_PORT = contract.ports.firstWorker;
+
+/** The routes, by exact path and method; there are no others. */
+export const ROUTES = contract.routes;
+
+/**
+ * The served model: its name in responses and on Hugging Face, the dimensions of its vectors and the fewest that it was
+ * trained to be cut to, the longest input in tokens, the appended end-of-text token included, and by how many tokens
+ * SGLang's context must be longer than the longest input.
+ */
+export const SERVED_MODEL = contract.model;
+
+/** What a key, a client's name and a key's grace may be. */
+export const KEYS = contract.keys;
+
+/** Requests of one client in nginx for each worker, and requests that a worker holds, waiting or computing. */
+export const QUEUED_REQUESTS = contract.limits.queuedRequests;
+
+/** What nginx waits for a worker, and a worker for the reader of its response: 32,000 tokens, or a full batch, in a queue. */
+export const LONGEST_ANSWER_SECONDS = contract.limits.longestAnswerSeconds;
+
+/** For so long nginx keeps an idle connection to a worker. */
+export const UPSTREAM_IDLE_SECONDS = contract.limits.upstreamIdleSeconds;
+
+/** An error in OpenAI's shape with its status and headers; the message of `tooLarge` holds `{bytes}`. */
+export interface ApiError {
+  status: number;
+  type: string;
+  code: string | null;
+  message: string;
+  headers: Record<string, string>;
+}
+
+/** The errors that nginx and the workers both return. */
+export const ERRORS: Record<keyof typeof contract.errors, ApiError> = contract.errors;

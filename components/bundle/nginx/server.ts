@@ -1,0 +1,97 @@
+import { LONGEST_ANSWER_SECONDS, PATHS, QUEUED_REQUESTS, ROUTES, TLS_FILES } from "../contract";
+import { errorLocations } from "./errors";
+import { UNAUTHENTICATED_BURST } from "./http";
+import type { GatewayConfig } from "./index";
+
+/** Large bodies at a time: with the default maxBodyBytes at most 1 GiB of nginx's memory a worker, 256 MiB for one client. */
+const CLIENT_LARGE_PER_WORKER = 32;
+const LARGE_PER_WORKER = 128;
+
+export function server({ workers, maxBodyBytes }: Pick<GatewayConfig, "workers" | "maxBodyBytes">): string {
+  return `    server {
+        listen 443 ssl http2 default_server backlog=4096;
+
+        ssl_certificate ${PATHS.tls}/${TLS_FILES.certificate};
+        ssl_certificate_key ${PATHS.tls}/${TLS_FILES.privateKey};
+        ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_ciphers ECDHE+AESGCM:ECDHE+CHACHA20;
+        ssl_session_cache shared:tls:10m;
+        ssl_session_tickets off;
+
+        limit_req zone=unauthenticated burst=${UNAUTHENTICATED_BURST} nodelay;
+        limit_conn addresses 1024;
+        # As many as the workers queue; more would only fill memory.
+        limit_conn clients ${QUEUED_REQUESTS * workers};
+        limit_conn large ${CLIENT_LARGE_PER_WORKER * workers};
+        limit_conn any_large ${LARGE_PER_WORKER * workers};
+        merge_slashes off;
+
+        add_header X-Request-Id $request_id always;
+        add_header X-Content-Type-Options nosniff always;
+
+        error_page 400 414 494 495 496 505 =400 /refuse/bad_request;
+        error_page 401 @unauthorized;
+        error_page 404 @not_found;
+        error_page 405 @method_not_allowed;
+        error_page 413 @too_large;
+        error_page 429 @too_many;
+        error_page 497 @plain_http;
+        error_page 500 502 503 504 =503 @unavailable;
+
+        location / {
+            rewrite ^ /refuse/not_found? last;
+        }
+
+${routes()}
+
+        # Refusals, with no file to try: \`return\` would come before limit_req has counted.
+${refusal("not_found", 404)}
+${refusal("method_not_allowed", 405)}
+${refusal("unauthorized", 401)}
+
+${errorLocations(maxBodyBytes)}
+    }
+`;
+}
+
+function routes(): string {
+  const { embeddings, models, health } = ROUTES;
+  return [
+    // 32,000 tokens, or a full batch, behind others in the queue.
+    route(embeddings, { needsKey: true, seconds: LONGEST_ANSWER_SECONDS }),
+    route(models, { needsKey: true, seconds: 5 }),
+    route(health, { needsKey: false, seconds: 5 }),
+  ].join("\n\n");
+}
+
+/** Passes one method of one path to the workers. nginx decodes and normalises a path first: only the plain form counts. */
+function route(
+  { method, path }: { method: string; path: string },
+  { needsKey, seconds }: { needsKey: boolean; seconds: number },
+): string {
+  return `        location = ${path} {
+            if ($request_uri !~ "^${path}(\\?|$)") {
+                rewrite ^ /refuse/not_found? last;
+            }
+            if ($request_method != ${method}) {
+                rewrite ^ /refuse/method_not_allowed? last;
+            }
+${needsKey ? REQUIRE_KEY : ""}            proxy_read_timeout ${seconds}s;
+            proxy_pass http://workers;
+        }`;
+}
+
+const REQUIRE_KEY = `            if ($qwen3_access = unavailable) {
+                return 503;
+            }
+            if ($qwen3_client = "") {
+                rewrite ^ /refuse/unauthorized? last;
+            }
+`;
+
+function refusal(name: string, status: number): string {
+  return `        location = /refuse/${name} {
+            internal;
+            try_files /none =${status};
+        }`;
+}

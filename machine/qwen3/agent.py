@@ -1,0 +1,200 @@
+"""One pass of qwen3-keys after another: from Secrets Manager's versions to digests and certificate on tmpfs."""
+
+import logging
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from .aws import Index, Version
+from .certificate import Certificate
+from .clients import describe, error_code, is_outage
+from .contract import LONGEST_KEY, SHORTEST_KEY, TOKEN
+from .digests import Digests, Entry, digest
+from .problems import Problems
+
+log = logging.getLogger("qwen3-keys")
+
+CERTIFICATE_POLLS = 12
+"""The certificate is read at every twelfth pass: a renewal has months."""
+DELETED_POLLS = 3
+"""After so many passes without it, a secret counts as deleted, and its keys end."""
+PATIENCE_POLLS = 3
+"""For so many passes one client's problem keeps an unknown key at 503; then it is 401, and the others are served."""
+PARALLEL_CALLS = 8
+
+
+class Secrets(Protocol):
+    """What `aws.Aws` reads; its docstrings say what each raises."""
+
+    def index(self) -> Index: ...
+
+    def versions(self, arn: str) -> list[Version]: ...
+
+    def value(self, arn: str, version_id: str) -> str: ...
+
+
+class Agent:
+    """Keeps what one pass learned for the next, keys excepted."""
+
+    def __init__(self, aws: Secrets, digests: Digests, certificate: Certificate) -> None:
+        self.problems = Problems()
+        self._aws = aws
+        self._digests = digests
+        self._certificate = certificate
+        self._index: Index | None = None
+        self._entries = digests.read()
+        """By client and digest, from each client's last good pass."""
+        self._digest_of: dict[str, str] = {}
+        self._refused: dict[str, str] = {}
+        """By version ID: a digest, or why the value is not a key. A version's value never changes."""
+        self._not_found: dict[str, int] = {}
+        self._certificate_version: str | None = None
+        self._certificate_due = 0
+        self._passes = 0
+        """Those that reached AWS."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether nginx and the workers have what they need, from this process or an earlier one."""
+        return self._digests.loaded and self._certificate.present
+
+    def follow(self) -> bool:
+        """One pass. Returns whether it reached AWS; `problems` has what it could not read or write."""
+        self._read_index()
+        reached = self._index is not None and self._read_clients(self._index)
+        if self._index is not None and reached:
+            self._passes += 1
+            self._read_certificate(self._index.tls)
+        self._write()
+        return reached
+
+    def _read_index(self) -> None:
+        try:
+            self._index = self._aws.index()
+            self.problems.end("index")
+        except (BotoCoreError, ClientError, ValueError) as error:
+            self.problems.begin("index", f"{describe(error)}; the last one stays in use")
+
+    def _read_clients(self, index: Index) -> bool:
+        """Returns whether Secrets Manager was there. Once one call finds it down, the others are not made."""
+        down = threading.Event()
+
+        def read(client: str, arn: str) -> None:
+            if down.is_set():
+                return
+            try:
+                self._entries[client] = self._valid_entries(client, arn, index.grace_seconds)
+                self._not_found.pop(client, None)
+                self.problems.end(f"client {client}")
+            except (BotoCoreError, ClientError, ValueError) as error:
+                if is_outage(error):
+                    down.set()
+                    self.problems.begin("Secrets Manager", f"{describe(error)}; the last keys stay in use")
+                else:
+                    self._keep_client(client, error)
+
+        with ThreadPoolExecutor(PARALLEL_CALLS) as pool:
+            list(pool.map(read, index.clients.keys(), index.clients.values()))
+        if not down.is_set():
+            self.problems.end("Secrets Manager")
+        self._entries = {client: found for client, found in self._entries.items() if client in index.clients}
+        self.problems.keep_clients(set(index.clients))
+        return not down.is_set()
+
+    def _keep_client(self, client: str, error: Exception) -> None:
+        """One client's secret cannot be read: its keys stay in use, unless the secret is deleted."""
+        consequence = "its last keys stay in use"
+        if error_code(error) == "ResourceNotFoundException":
+            self._not_found[client] = self._not_found.get(client, 0) + 1
+            if self._not_found[client] >= DELETED_POLLS:
+                self._entries.pop(client, None)
+                consequence = "its keys are refused"
+        self.problems.begin(f"client {client}", f"{describe(error)}; {consequence}")
+
+    def _valid_entries(self, client: str, arn: str, grace_seconds: float) -> dict[str, Entry]:
+        """The entries of a client's current and previous key, by digest. Raises botocore's errors and ValueError."""
+        versions = self._aws.versions(arn)
+        current, previous = labelled(versions, "AWSCURRENT"), labelled(versions, "AWSPREVIOUS")
+        if current is None:
+            raise ValueError("its secret has no version AWSCURRENT")
+        entries: dict[str, Entry] = {}
+        end = current.created.timestamp() + grace_seconds
+        if previous is not None and grace_seconds > 0 and time.time() < end:
+            self._add(entries, arn, previous, Entry(client, end))
+        else:
+            self.problems.end(f"client {client} AWSPREVIOUS")
+        self._add(entries, arn, current, Entry(client, None))
+        return entries
+
+    def _add(self, entries: dict[str, Entry], arn: str, version: Version, entry: Entry) -> None:
+        """Add the version's entry, or nothing but a line in the journal when its value is not a key."""
+        about = f"client {entry.client} {'AWSCURRENT' if entry.not_after is None else 'AWSPREVIOUS'}"
+        if version.id not in self._digest_of and version.id not in self._refused:
+            try:
+                self._digest_of[version.id] = key_digest(self._aws.value(arn, version.id))
+                log.info("client %s: read version %s", entry.client, version.id)
+            except ValueError as error:
+                self._refused[version.id] = str(error)
+        if version.id in self._refused:
+            self.problems.begin(about, f"{self._refused[version.id]}; version {version.id} is refused")
+        else:
+            self.problems.end(about)
+            entries[self._digest_of[version.id]] = entry
+
+    def _read_certificate(self, arn: str) -> None:
+        if self._passes < self._certificate_due:
+            return
+        try:
+            current = labelled(self._aws.versions(arn), "AWSCURRENT")
+            if current is None:
+                raise ValueError("its secret has no version AWSCURRENT")
+            if current.id != self._certificate_version:
+                self._certificate.follow(self._aws.value(arn, current.id))
+                log.info("certificate: read version %s", current.id)
+            self._certificate_version = current.id
+            self._certificate_due = self._passes + CERTIFICATE_POLLS
+            self.problems.end("certificate")
+        except (BotoCoreError, ClientError, ValueError, OSError, subprocess.SubprocessError) as error:
+            self.problems.begin("certificate", f"{describe(error)}; the last one stays in use")
+
+    def _write(self) -> None:
+        try:
+            self._digests.write(merged(self._entries), complete=self._index is not None and not self.problems)
+            if self._entries and (not self.problems or self._passes >= PATIENCE_POLLS):
+                self._digests.mark_loaded()
+            self.problems.end("digests")
+        except OSError as error:
+            self.problems.begin("digests", f"{error}; what could not be written stays as it was, or is refused")
+
+    def mark_stale(self, since: float | None) -> None:
+        """Leave a mark for alarms while there are problems, or remove it."""
+        try:
+            self._digests.mark_stale(since)
+            self.problems.end("mark of problems")
+        except OSError as error:
+            self.problems.begin("mark of problems", str(error))
+
+
+def merged(entries: Mapping[str, dict[str, Entry]]) -> dict[str, Entry]:
+    """All clients' entries by digest."""
+    return {name: entry for found in entries.values() for name, entry in found.items()}
+
+
+def labelled(versions: list[Version], stage: str) -> Version | None:
+    return next((version for version in versions if stage in version.stages), None)
+
+
+def key_digest(key: str) -> str:
+    """The digest of a key. Raises ValueError, without the value, for what cannot be one."""
+    if not (SHORTEST_KEY <= len(key) <= LONGEST_KEY and re.fullmatch(TOKEN, key)):
+        raise ValueError(
+            f"a value of {len(key)} characters is not a key; allowed: {SHORTEST_KEY} to {LONGEST_KEY} printable ASCII "
+            "characters without spaces"
+        )
+    return digest(key)

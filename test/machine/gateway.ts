@@ -1,0 +1,165 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import { type AddressInfo, connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { connect as connectTls } from "node:tls";
+import { expect } from "vitest";
+import type { FleetMembership } from "../../components/bundle/instanceConfig";
+import { digestPath, gatewayKeys, prepareGateway, writeDigests } from "../../local/gateway";
+import { freePort } from "../freePort";
+
+export const MAX_BODY = 1_000_000;
+export const KEY = "qwe3_".padEnd(54, "k");
+
+export interface Reply {
+  status: number;
+  headers: Record<string, string>;
+  text: string;
+}
+
+/** A worker that records what reaches it, and then does what `behave` says. */
+export class FakeWorker {
+  readonly seen: IncomingMessage[] = [];
+  behave: "answer" | "reset" | "hang" = "answer";
+  #server: Server | undefined;
+
+  async start(port = 0): Promise<number> {
+    const server = createServer((request, reply) => {
+      this.seen.push(request);
+      let size = 0;
+      request.on("data", (chunk: Buffer) => {
+        size += chunk.length;
+      });
+      request.on("end", () => {
+        if (this.behave === "reset") {
+          request.socket.resetAndDestroy();
+        } else if (this.behave === "answer") {
+          reply.setHeader("content-type", "application/json").end(JSON.stringify({ size }));
+        }
+      });
+    });
+    this.#server = server;
+    await new Promise<void>((done) => server.listen(port, "127.0.0.1", done));
+    return (server.address() as AddressInfo).port;
+  }
+
+  async stop(): Promise<void> {
+    this.#server?.closeAllConnections();
+    await new Promise((done) => this.#server?.close(done));
+  }
+}
+
+/** An instance's nginx on loopback, and a client of it. */
+export class Gateway {
+  readonly folder = mkdtempSync(join(tmpdir(), "qwen3-gateway-"));
+  port = 0;
+  #process: ChildProcess | undefined;
+
+  async start(workerPorts: number[], fleet?: FleetMembership): Promise<void> {
+    this.port = await freePort();
+    const options = { port: this.port, workerPorts, maxBodyBytes: MAX_BODY, fleet };
+    const [file = "", ...args] = (await prepareGateway(this.folder, options)).command;
+    execFileSync(file, [...args, "-t", "-q"], { stdio: "inherit" });
+    this.#process = spawn(file, args, { stdio: "inherit" });
+    await untilListening(this.port);
+  }
+
+  get keys(): string {
+    return gatewayKeys(this.folder);
+  }
+
+  /** Lines of the access log so far. */
+  get log(): Record<string, unknown>[] {
+    return readFileSync(join(this.folder, "access.log"), "utf8")
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => JSON.parse(line));
+  }
+
+  accept(key: string, notAfter: number | null = null): void {
+    writeDigests(this.keys, { [key]: { client: "default", notAfter } });
+  }
+
+  /** What the file of a key's digest holds, whole or not. */
+  write(key: string, text: string): void {
+    writeFileSync(digestPath(this.keys, key), text);
+  }
+
+  async stop(): Promise<void> {
+    if (this.#process?.kill("SIGTERM")) {
+      await once(this.#process, "exit");
+    }
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** Sends a request line with the usual headers over TLS, byte by byte as given, and reads the response. */
+  async send(
+    line: string,
+    {
+      key = KEY as string | null,
+      headers = [] as string[],
+      body = "" as string | Buffer,
+      address = "127.0.0.1",
+    } = {},
+  ): Promise<Reply> {
+    // TLS over a socket of one's own: only that chooses the address from which it comes.
+    const socket = connectTls({
+      socket: connect({ host: "127.0.0.1", port: this.port, localAddress: address }),
+      rejectUnauthorized: false,
+      ALPNProtocols: ["http/1.1"],
+    });
+    const lines = [`${line} HTTP/1.1`, "Host: gateway", "Connection: close", ...headers];
+    socket.setTimeout(10_000, () => socket.destroy());
+    if (key !== null) {
+      lines.push(`Authorization: Bearer ${key}`);
+    }
+    if (body.length > 0) {
+      lines.push(`Content-Length: ${body.length}`, "Content-Type: application/json");
+    }
+    socket.write(`${lines.join("\r\n")}\r\n\r\n`, "latin1");
+    socket.write(body);
+    return readReply(socket);
+  }
+}
+
+export async function readReply(socket: Socket): Promise<Reply> {
+  const chunks: Buffer[] = [];
+  socket.on("data", (chunk) => chunks.push(chunk));
+  await new Promise<void>((done) => {
+    socket.on("close", () => done());
+    socket.on("error", () => done());
+  });
+  const [head = "", ...rest] = Buffer.concat(chunks).toString().split("\r\n\r\n");
+  const [status = "", ...lines] = head.split("\r\n");
+  const headers = Object.fromEntries(
+    lines.map((line) => [line.split(":")[0]?.toLowerCase(), line.slice(line.indexOf(":") + 2)]),
+  );
+  return { status: Number(status.split(" ")[1]), headers, text: rest.join("\r\n\r\n") };
+}
+
+async function untilListening(port: number): Promise<void> {
+  for (let tries = 0; tries < 100; tries++) {
+    const open = await new Promise<boolean>((done) => {
+      const socket = connect(port, "127.0.0.1", () => done(true));
+      socket.on("error", () => done(false));
+      socket.on("connect", () => socket.destroy());
+    });
+    if (open) {
+      return;
+    }
+    await sleep(50);
+  }
+  throw new Error(`nothing listens on ${port}`);
+}
+
+export function expectError(reply: Reply, { status, code }: { status: number; code: string | null }): void {
+  expect(reply.status, reply.text).toBe(status);
+  expect(reply.headers["content-type"]).toBe("application/json");
+  expect(reply.headers["x-request-id"]).toMatch(/^[0-9a-f]{32}$/);
+  const { error } = JSON.parse(reply.text);
+  expect(error).toEqual({ message: expect.any(String), type: expect.any(String), param: null, code });
+}
