@@ -5,6 +5,8 @@ const MINUTE = 60_000;
 /** One project a layer of test; test/run.ts runs them in order and says what it skips. */
 export default defineConfig({
   test: {
+    // Vitest leaves one of two cores idle.
+    maxWorkers: 2,
     projects: [
       { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: MINUTE } },
       {

@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PATHS } from "../components/bundle/contract";
+import { ROOT } from "../scripts/lib/paths";
 import { plugIn, unplug } from "./network";
 import { endProcess, isAlive, run, startDetached, waitUntil } from "./process";
 
@@ -73,7 +74,7 @@ export async function launchInstance(spec: InstanceSpec): Promise<void> {
       "--propagation",
       "private",
       "sh",
-      join(__dirname, "container.sh"),
+      join(ROOT, "local", "container.sh"),
       folder,
       place.image,
       `${place.store}:${PATHS.store}`,
@@ -198,7 +199,7 @@ function startMetadataService(place: Host, spec: InstanceSpec, folder: string, n
       "exec",
       namespace,
       "/usr/bin/python3",
-      join(__dirname, "aws", "imds.py"),
+      join(ROOT, "local", "aws", "imds.py"),
       "--instance-id",
       spec.instanceId,
       "--region",
