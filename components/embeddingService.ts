@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { MODEL } from "./bundle/instanceConfig";
+import { MODEL } from "./bundle/model";
 import { type EmbeddingServiceArgs, flatten } from "./embeddingServiceArgs";
 import { ApiKey } from "./keys/apiKey";
 import type { Service } from "./service/context";

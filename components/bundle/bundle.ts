@@ -54,7 +54,6 @@ function entries(config: BundleConfig): Entry[] {
     text("nginx/contract.js", contractScript()),
     text("nginx/nginx.conf", nginxConf(config)),
     text("contract.sh", contractShell()),
-    file("lib/qwen3/contract.json", "qwen3/contract.json"),
     ...tree("lib/qwen3", "qwen3"),
     ...(config.accelerator === "cpu" ? tree("lib-cpu", "cpu") : []),
     ...Object.entries(rendered.files).map(([name, content]) => text(`units/${name}`, content)),
@@ -72,7 +71,7 @@ function text(name: string, content: string): Entry {
 
 function tree(name: string, source: string): Entry[] {
   return readdirSync(join(machineDir, source), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith(".py"))
+    .filter((entry) => entry.isFile() && /\.(py|json)$/.test(entry.name))
     .map((entry) => {
       const path = join(entry.parentPath, entry.name).slice(join(machineDir, source).length + 1);
       return file(`${name}/${path}`, join(source, path));

@@ -1,24 +1,10 @@
 import { createHash } from "node:crypto";
-import { LONGEST_ANSWER_SECONDS, PATHS, SERVED_MODEL } from "./contract";
+import type { Setting } from "../settings/kinds";
+import { SETTINGS, type Settings } from "../settings/table";
+import { LONGEST_ANSWER_SECONDS, PATHS } from "./contract";
+import { MODEL } from "./model";
 
 export { LONGEST_ANSWER_SECONDS };
-
-/** The model that this stack serves; https://huggingface.co/Qwen/Qwen3-Embedding-4B, Apache-2.0. */
-export const MODEL = {
-  ...SERVED_MODEL,
-  revision: "5cf2132abc99cad020ac570b19d031efec650f2b",
-  /** From config.json at that revision; `parameters` follows from it, with 151,665 rows of embeddings that are tied. */
-  architecture: {
-    parameters: 4_021_774_336,
-    layers: 36,
-    kvHeads: 8,
-    headDim: 128,
-    intermediate: 9728,
-  },
-} as const;
-
-/** The default source of the weights. */
-export const DEFAULT_MODEL_SOURCE = `hf://${MODEL.id}@${MODEL.revision}`;
 
 /** A load balancer waits a little longer than nginx does for a worker, so that the error comes from nginx. */
 export const LOAD_BALANCER_IDLE_SECONDS = LONGEST_ANSWER_SECONDS + 20;
@@ -39,38 +25,20 @@ export interface FleetMembership {
   trustedProxies: string[];
 }
 
-export type Accelerator = "cuda" | "cpu";
-
 /** What decides the contents of the bundle. */
-export interface BundleConfig {
-  accelerator: Accelerator;
+export interface BundleConfig extends Pick<Settings, "accelerator" | "maxBodyBytes" | "modelSource"> {
   /** One worker for each GPU. */
   workers: number;
-  /** Largest request body, in bytes. */
-  maxBodyBytes: number;
-  /** `hf://OWNER/NAME@REVISION` or `s3://BUCKET/PREFIX`. */
-  modelSource: string;
   /** Only for an instance of a fleet. */
   fleet?: FleetMembership;
 }
 
 /** Everything that an instance is a function of. */
-export interface InstanceConfig extends BundleConfig {
+export interface InstanceConfig
+  extends BundleConfig,
+    Pick<Settings, "contextLength" | "memFractionStatic" | "maxInputs">,
+    Partial<Pick<Settings, "awsEndpointUrl" | "httpsProxy" | "packageMirror" | "modelSha256">> {
   region: string;
-  /** Another endpoint for AWS's services, for instance a proxy or an emulator. */
-  awsEndpointUrl?: string;
-  /** Proxy for packages and model weights, as `http://HOST:PORT`. */
-  httpsProxy?: string;
-  /** `s3://BUCKET/PREFIX` with the wheels of the locks, instead of PyPI. */
-  packageMirror?: string;
-  /** SHA-256 of the file SHA256SUMS among the weights, for an S3 source. */
-  modelSha256?: string;
-  /** Tokens, the appended end-of-text token included. */
-  contextLength: number;
-  /** Share of GPU memory for weights and KV pool, 0 to 1. */
-  memFractionStatic: number;
-  /** Items in one request. */
-  maxInputs: number;
   bucket: string;
   bundleKey: string;
   /** SHA-256 of the bundle, hexadecimal: the instance refuses any other. */
@@ -87,28 +55,30 @@ export function modelPath(config: Pick<InstanceConfig, "modelSource" | "modelSha
   return `${PATHS.store}/models/${id}`;
 }
 
-/** The variables of {@link PATHS.environment}, in the order in which they are written. */
+/** The variables of {@link PATHS.environment}: the settings that the table says an instance is told, and what follows. */
 export function environment(config: InstanceConfig): Record<string, string> {
   return {
     AWS_REGION: config.region,
     AWS_DEFAULT_REGION: config.region,
-    ...(config.awsEndpointUrl && { AWS_ENDPOINT_URL: config.awsEndpointUrl }),
-    QWEN3_ACCELERATOR: config.accelerator,
+    ...toldSettings(config),
     QWEN3_SERVED_MODEL: MODEL.servedName,
     QWEN3_MODEL_ID: MODEL.id,
-    QWEN3_MODEL_SOURCE: config.modelSource,
-    ...(config.modelSha256 && { QWEN3_MODEL_SHA256: config.modelSha256 }),
     QWEN3_MODEL_PATH: modelPath(config),
-    ...(config.packageMirror && { QWEN3_PACKAGE_MIRROR: config.packageMirror }),
     QWEN3_DIMENSIONS: String(MODEL.dimensions),
-    QWEN3_CONTEXT_LENGTH: String(config.contextLength),
-    QWEN3_MEM_FRACTION_STATIC: String(config.memFractionStatic),
-    QWEN3_MAX_INPUTS: String(config.maxInputs),
-    QWEN3_MAX_BODY_BYTES: String(config.maxBodyBytes),
     QWEN3_BUCKET: config.bucket,
     QWEN3_INDEX_KEY: config.indexKey,
     ...(config.fleet && { QWEN3_AUTO_SCALING_GROUP: config.fleet.autoScalingGroup }),
   };
+}
+
+/** Settings that an instance is told, by variable, in the order of the table. */
+function toldSettings(config: InstanceConfig): Record<string, string> {
+  const values: Partial<Record<string, unknown>> = { ...config };
+  return Object.fromEntries(
+    Object.entries(SETTINGS as Record<string, Setting>).flatMap(([name, { variable }]) =>
+      variable === undefined || values[name] === undefined ? [] : [[variable, String(values[name])]],
+    ),
+  );
 }
 
 /** Lines of a systemd EnvironmentFile; values are quoted, which systemd and a shell read alike. */

@@ -1,4 +1,4 @@
-import { MODEL } from "../bundle/instanceConfig";
+import { MODEL } from "../bundle/model";
 import { rule } from "../settings/rule";
 import { GPU_INSTANCE_TYPES, type Gpus } from "./instanceTypes";
 

@@ -1,6 +1,7 @@
 import { Region } from "@pulumi/aws/types/enums";
 import type * as v from "valibot";
-import { DEFAULT_MODEL_SOURCE, MODEL } from "../bundle/instanceConfig";
+import { KEYS } from "../bundle/contract";
+import { DEFAULT_MODEL_SOURCE, MODEL } from "../bundle/model";
 import { PURCHASE_OPTIONS } from "../compute/purchaseOption";
 import { isCron, isTimezone } from "../operations/cron";
 import { isCidr, isDomain, isHttpUrl, isModelSource, S3_PREFIX, ZONE } from "./formats";
@@ -18,8 +19,6 @@ import {
 
 /** More would be a typing error; the account's quota ends far below. */
 const MOST_INSTANCES = 50;
-
-const WEEK_SECONDS = 7 * 24 * 3600;
 
 const GROUP = {
   instance: "Instances",
@@ -181,7 +180,7 @@ export const SETTINGS = {
     max: 50,
     allowed:
       "a list of 1 to 50 different names (the limit of one role's policy) of 1 to 64 lower-case letters, digits and hyphens, each beginning with a letter",
-    accepts: /^[a-z][a-z0-9-]{0,63}$/,
+    accepts: new RegExp(`^${KEYS.clientName}$`),
   }),
   keyGraceSeconds: integer({
     description:
@@ -189,7 +188,7 @@ export const SETTINGS = {
     group: GROUP.keys,
     default: 3600,
     min: 0,
-    max: WEEK_SECONDS,
+    max: KEYS.longestGraceSeconds,
     unit: "seconds",
   }),
   secretRecoveryDays: integerWhere({

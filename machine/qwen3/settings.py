@@ -1,16 +1,26 @@
 """A worker's settings, as one frozen record of its environment."""
 
+import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from .contract import CONTEXT_LENGTH, DIMENSIONS, FEWEST_DIMENSIONS, KEYS, QUEUED_REQUESTS
+from jsonschema import Draft202012Validator
+
+from .contract import DIMENSIONS, FEWEST_DIMENSIONS, KEYS, QUEUED_REQUESTS
 from .environment import required
+
+Schema = Mapping[str, Any]
+
+SCHEMAS: Mapping[str, Schema] = json.loads(Path(__file__).with_name("settings.schema.json").read_text())["properties"]
+"""By variable: type, limits, default, and what is allowed in words. Generated from the stack's table of settings."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """A worker's settings; docs/reference/machine.md says what each one means."""
+    """A worker's settings; docs/reference/settings.md says what each one of the stack's means."""
 
     served_model: str
     """The model's name in responses."""
@@ -40,45 +50,53 @@ class Settings:
 
 def read_settings() -> Settings:
     """Exits with the variable, its value and what is allowed when one is wrong."""
-    context_length = whole("QWEN3_CONTEXT_LENGTH", CONTEXT_LENGTH, 16, CONTEXT_LENGTH)
+    context_length = told("QWEN3_CONTEXT_LENGTH")
     return Settings(
         served_model=required("QWEN3_SERVED_MODEL"),
         model_id=required("QWEN3_MODEL_ID"),
         model_path=Path(required("QWEN3_MODEL_PATH")),
-        accelerator=one_of("QWEN3_ACCELERATOR", "cuda", ("cuda", "cpu")),
+        accelerator=told("QWEN3_ACCELERATOR"),
         context_length=context_length,
-        dimensions=whole("QWEN3_DIMENSIONS", DIMENSIONS, FEWEST_DIMENSIONS, 1 << 16),
-        mem_fraction_static=fraction("QWEN3_MEM_FRACTION_STATIC", 0.85, 0.1, 0.95),
-        max_total_tokens=whole("QWEN3_MAX_TOTAL_TOKENS", 0, context_length + 8, 1 << 30) or None,
-        max_inputs=whole("QWEN3_MAX_INPUTS", 2048, 1, 8192),
-        max_body_bytes=whole("QWEN3_MAX_BODY_BYTES", 8 << 20, 1024, 64 << 20),
-        max_queued_requests=whole("QWEN3_MAX_QUEUED_REQUESTS", QUEUED_REQUESTS, 1, 1 << 16),
+        dimensions=own("QWEN3_DIMENSIONS", DIMENSIONS, FEWEST_DIMENSIONS, 1 << 16),
+        mem_fraction_static=told("QWEN3_MEM_FRACTION_STATIC"),
+        max_total_tokens=own("QWEN3_MAX_TOTAL_TOKENS", 0, context_length + 8, 1 << 30) or None,
+        max_inputs=told("QWEN3_MAX_INPUTS"),
+        max_body_bytes=told("QWEN3_MAX_BODY_BYTES"),
+        max_queued_requests=own("QWEN3_MAX_QUEUED_REQUESTS", QUEUED_REQUESTS, 1, 1 << 16),
         keys=Path(os.environ.get("QWEN3_KEYS_DIR") or KEYS),
     )
 
 
-def whole(name: str, default: int, least: int, most: int) -> int:
+def told(name: str) -> Any:
+    """A setting of the stack, by its schema."""
+    return read(name, SCHEMAS[name])
+
+
+def own(name: str, default: int, least: int, most: int) -> int:
+    """A number that the stack does not set: for tests and for somebody who tries something."""
+    limits = {"type": "integer", "minimum": least, "maximum": most, "default": default}
+    number: int = read(name, {**limits, "allowed": f"a whole number from {least} to {most}"})
+    return number
+
+
+def read(name: str, schema: Schema) -> Any:
+    """The variable's value, or the default of the schema. Exits where the schema does not allow the value."""
     text = os.environ.get(name)
     if not text:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) <= 12 and least <= int(text) <= most):
-        raise SystemExit(f"{name} is {text!r}; allowed: a whole number from {least} to {most}")
-    return int(text)
+        return schema["default"]
+    value = parse(text, schema)
+    if not Draft202012Validator(schema).is_valid(value):
+        raise SystemExit(f"{name} is {text!r}; allowed: {schema['allowed']}")
+    return value
 
 
-def fraction(name: str, default: float, least: float, most: float) -> float:
-    text = os.environ.get(name)
+def parse(text: str, schema: Schema) -> object:
+    """The environment has texts alone: a number is what JSON calls one, and a text where that cannot be read."""
+    if schema.get("type") not in ("integer", "number"):
+        return text
     try:
-        value = float(text) if text else default
+        value = json.loads(text, parse_constant=str)
     except ValueError:
-        value = float("nan")
-    if not least <= value <= most:
-        raise SystemExit(f"{name} is {text!r}; allowed: a number from {least} to {most}")
-    return value
-
-
-def one_of(name: str, default: str, allowed: tuple[str, ...]) -> str:
-    value = os.environ.get(name) or default
-    if value not in allowed:
-        raise SystemExit(f"{name} is {value!r}; allowed: {', '.join(allowed)}")
-    return value
+        return text
+    # JSON Schema takes 1.0 for a whole number, and Python does not.
+    return text if schema["type"] == "integer" and isinstance(value, float) else value

@@ -3,7 +3,7 @@
 import pytest
 
 from qwen3.contract import KEYS, QUEUED_REQUESTS
-from qwen3.settings import read_settings
+from qwen3.settings import SCHEMAS, read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +16,20 @@ def _good(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_defaults() -> None:
     settings = read_settings()
     assert (settings.keys, settings.max_queued_requests) == (KEYS, QUEUED_REQUESTS)
+    assert (settings.context_length, settings.mem_fraction_static, settings.accelerator) == (32768, 0.85, "cuda")
+
+
+def test_limits_are_those_of_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("QWEN3_CONTEXT_LENGTH", "QWEN3_MAX_INPUTS", "QWEN3_MAX_BODY_BYTES"):
+        least, most = SCHEMAS[name]["minimum"], SCHEMAS[name]["maximum"]
+        for value in (least, most):
+            monkeypatch.setenv(name, str(value))
+            read_settings()
+        for value in (least - 1, most + 1):
+            monkeypatch.setenv(name, str(value))
+            with pytest.raises(SystemExit, match=f"allowed: a whole number of .* from {least} to {most}"):
+                read_settings()
+        monkeypatch.delenv(name)
 
 
 @pytest.mark.parametrize(
@@ -25,6 +39,10 @@ def test_defaults() -> None:
         ("QWEN3_MEM_FRACTION_STATIC", "nan"),
         ("QWEN3_ACCELERATOR", "tpu"),
         ("QWEN3_MAX_INPUTS", "-1"),
+        ("QWEN3_MAX_INPUTS", "1e2000"),
+        ("QWEN3_MAX_INPUTS", "1.5"),
+        ("QWEN3_MAX_INPUTS", "true"),
+        ("QWEN3_MAX_QUEUED_REQUESTS", "0"),
     ],
 )
 def test_errors_name_the_setting(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { DEFAULT_MODEL_SOURCE } from "../../components/bundle/instanceConfig";
+import { DEFAULT_MODEL_SOURCE } from "../../components/bundle/model";
 import { type Context, oneOf, option, type Rule, ScriptCommand } from "../lib/commandLine";
 
 export interface MirrorOptions {

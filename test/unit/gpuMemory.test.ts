@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { MODEL } from "../../components/bundle/instanceConfig";
+import { MODEL } from "../../components/bundle/model";
 import { memoryNeed, memoryProblem } from "../../components/compute/gpuMemory";
 import { GPU_INSTANCE_TYPES } from "../../components/compute/instanceTypes";
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { renderBundle } from "../../components/bundle/bundle";
-import { environmentFile, type InstanceConfig, MODEL } from "../../components/bundle/instanceConfig";
+import { environmentFile, type InstanceConfig } from "../../components/bundle/instanceConfig";
+import { MODEL } from "../../components/bundle/model";
 import { renderUserData, USER_DATA_LIMIT } from "../../components/bundle/userData";
 
 const config: InstanceConfig = {

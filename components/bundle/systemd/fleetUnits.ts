@@ -1,16 +1,11 @@
+import type { Settings } from "../../settings/table";
 import { PATHS } from "../contract";
-import {
-  type Accelerator,
-  type FleetMembership,
-  METRICS_NAMESPACE,
-  READY_HOOK,
-  UTILIZATION_METRIC,
-} from "../instanceConfig";
+import { type FleetMembership, METRICS_NAMESPACE, READY_HOOK, UTILIZATION_METRIC } from "../instanceConfig";
 import { DEVICES, HARDENING } from "./hardening";
 import type { Units } from "./units";
 
 /** The units that only an instance of a fleet has. */
-export function fleetUnits(fleet: FleetMembership, accelerator: Accelerator): Units {
+export function fleetUnits(fleet: FleetMembership, accelerator: Settings["accelerator"]): Units {
   return {
     files: {
       "qwen3-ready.service": readyUnit(),
@@ -51,7 +46,7 @@ WantedBy=multi-user.target
 `;
 }
 
-function utilizationUnit(accelerator: Accelerator): string {
+function utilizationUnit(accelerator: Settings["accelerator"]): string {
   return `[Unit]
 Description=Publishes this instance's utilization, by which its fleet grows and shrinks
 Wants=network-online.target
