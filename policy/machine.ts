@@ -1,3 +1,4 @@
+import * as pulumi from "@pulumi/pulumi";
 import { isKnown, isTrue, list, part, resourcePolicy } from "./resources";
 
 const INSTANCE = "aws:ec2/instance:Instance";
@@ -79,14 +80,19 @@ const PINNED = resourcePolicy(
       ...(text === "" || /BUNDLE_SHA256="?[0-9a-f]{64}/.test(text)
         ? []
         : ["the user data names no digest of the machine's files"]),
-      ...(opts.ignoreChanges.includes(image)
+      ...(opts.ignoreChanges.includes(image) || isOwnImage(props[image])
         ? []
-        : [`${image} is not in ignoreChanges: AWS's next image would replace the machine`]),
+        : [`${image} is not in ignoreChanges: AWS's next image would replace the instance`]),
     ];
   },
 );
 
 export const machinePolicies = [IMDSV2, NO_KEY_PAIR, ENCRYPTED_VOLUMES, NO_SECRET_IN_USER_DATA, PINNED];
+
+/** Whether the image is the one that the stack's setting imageId names, which moves only with the setting. */
+function isOwnImage(image: unknown): boolean {
+  return image !== undefined && image === new pulumi.Config().get("imageId");
+}
 
 /** The document, plain or base64; empty while it is not known. */
 function userData({ userData, userDataBase64 }: Record<string, unknown>): string {

@@ -248,6 +248,21 @@ describe("a policy", () => {
     expect(judge({ policy: "open-to-everyone-on-purpose", type: RULE, props })).toEqual(said);
   });
 
+  it("lets an image of the deployer's own be without ignoreChanges, and no other image", async () => {
+    await pulumi.runtime.setMocks(
+      { newResource: () => ({ id: "", state: {} }), call: () => ({}) },
+      "p",
+      "test",
+    );
+    pulumi.runtime.setAllConfig({ "p:imageId": "ami-0123456789abcdef0" });
+    const judgeImage = (ami: string) =>
+      judge({ policy: "pinned-versions", type: INSTANCE, props: { ami }, opts: { ignoreChanges: [] } });
+    expect(judgeImage("ami-0123456789abcdef0")).toEqual([]);
+    expect(judgeImage("ami-00000000000000000")).toEqual([
+      expect.stringMatching(/ami is not in ignoreChanges/),
+    ]);
+  });
+
   it("is broken here at least once", () => {
     const broken = new Set([...BREACHES.map(({ policy }) => policy), "private-encrypted-buckets"]);
     expect([...broken].sort()).toEqual(policies.map(({ name }) => name).sort());
