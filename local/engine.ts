@@ -29,6 +29,11 @@ export async function prepareEngine(providers: string, onProgress: (line: string
   return { ...found, path: [join(found.pulumi, ".."), providers, process.env.PATH].join(delimiter) };
 }
 
+/** Whether {@link prepareEngine} has nothing to download or build. */
+export function engineIsThere(): boolean {
+  return onPath() !== undefined || existsSync(builtPath());
+}
+
 interface Found {
   pulumi: string;
   origin: string;

@@ -36,8 +36,7 @@ locale: false
  */
 export async function buildImage(onProgress: (line: string) => void): Promise<string> {
   const release = codename();
-  const recipe = JSON.stringify({ PACKAGES, CLOUD_CONFIG, release, version: 1 });
-  const image = join(CACHE, "images", createHash("sha256").update(recipe).digest("hex").slice(0, 16));
+  const image = imageFolder();
   if (existsSync(image)) {
     return image;
   }
@@ -68,6 +67,12 @@ export async function buildImage(onProgress: (line: string) => void): Promise<st
     rmSync(partial, { recursive: true, force: true });
   }
   return image;
+}
+
+/** The image's folder, whether it was made already or not. */
+export function imageFolder(): string {
+  const recipe = JSON.stringify({ PACKAGES, CLOUD_CONFIG, release: codename(), version: 1 });
+  return join(CACHE, "images", createHash("sha256").update(recipe).digest("hex").slice(0, 16));
 }
 
 function codename(): string {

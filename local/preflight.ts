@@ -43,7 +43,8 @@ export async function installPrograms(onProgress: (line: string) => void): Promi
   return `installed ${missing.join(", ")}`;
 }
 
-function missingPackages(): string[] {
+/** Debian packages of the programs that local instances need and this machine lacks. */
+export function missingPackages(): string[] {
   const packages = Object.entries(PROGRAMS).filter(([program]) => !onPath(program));
   // Debian's python3 comes without the module that makes virtual environments.
   const venv = existsSync("/usr/lib/python3") && !hasVenv() ? ["python3-venv"] : [];

@@ -13,12 +13,21 @@ export async function pythonWith(
   lock: string,
   onProgress: (line: string) => void = () => undefined,
 ): Promise<string> {
-  const id = createHash("sha256").update(readFileSync(lock)).digest("hex").slice(0, 16);
-  const folder = join(CACHE, "python", id);
-  if (!existsSync(join(folder, ".complete"))) {
+  const folder = folderOf(lock);
+  if (!pythonIsThere(lock)) {
     await install(lock, folder, onProgress);
   }
   return join(folder, "bin", "python");
+}
+
+/** Whether {@link pythonWith} has nothing to install. */
+export function pythonIsThere(lock: string): boolean {
+  return existsSync(join(folderOf(lock), ".complete"));
+}
+
+function folderOf(lock: string): string {
+  const id = createHash("sha256").update(readFileSync(lock)).digest("hex").slice(0, 16);
+  return join(CACHE, "python", id);
 }
 
 /** A virtual environment cannot be moved, so a half-made one is recognised by what it lacks: `.complete`. */

@@ -2,6 +2,7 @@ import type { OutputMap } from "@pulumi/pulumi/automation";
 import { Listr, type ListrTask } from "listr2";
 import type { Context } from "../scripts/lib/commandLine";
 import { type Environment, isUsable, preparation, readEnvironment, removeEnvironment } from "./environment";
+import { announcement, LOCAL_ENVIRONMENT } from "./installs";
 import { installPrograms, unsupported } from "./preflight";
 import { bringUp } from "./up";
 
@@ -13,6 +14,7 @@ export async function startEnvironment(name: string, context: Context): Promise<
   if (reason) {
     throw new Error(`${reason}.\nThe unit tests run anywhere: npm run test:unit`);
   }
+  context.out(announcement(LOCAL_ENVIRONMENT));
   try {
     await new Listr(tasks(name, readEnvironment(name)), {
       fallbackRenderer: "simple",

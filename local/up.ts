@@ -1,7 +1,5 @@
-import { existsSync, readdirSync } from "node:fs";
-import { join } from "node:path";
 import type { OutputMap } from "@pulumi/pulumi/automation";
-import { CACHE, ROOT } from "../scripts/lib/paths";
+import { ROOT } from "../scripts/lib/paths";
 import { runProgram } from "../scripts/lib/program";
 import { inMachine, listInstances } from "./container";
 import type { Environment } from "./environment";
@@ -10,7 +8,6 @@ import { openStack } from "./workspace";
 
 /** Brings the environment's stack up with the repository's own program, and ends with a verified endpoint. */
 export async function bringUp(environment: Environment): Promise<OutputMap> {
-  announceDownloads();
   Object.assign(process.env, environment.env);
   const stack = await openStack(environment, runProgram);
   const stopFollowing = followInstances();
@@ -43,16 +40,6 @@ export async function bringUp(environment: Environment): Promise<OutputMap> {
 
 function write(text: string): void {
   process.stdout.write(text);
-}
-
-function announceDownloads(): void {
-  const venvs = join(CACHE, "store", "venvs");
-  const kept = existsSync(venvs) && readdirSync(venvs).length > 0;
-  console.log(
-    kept
-      ? `SGLang comes from the cache, ${join(CACHE, "store")}.`
-      : `The machine will download SGLang and all it needs, about 5 GB, once; 11 GB are kept in ${join(CACHE, "store")}.`,
-  );
 }
 
 /** Prints what an instance's own installation says, from the moment there is an instance. */

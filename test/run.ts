@@ -1,118 +1,78 @@
 import "../scripts/lib/nodeVersion";
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { installPrograms, unsupported } from "../local/preflight";
-import { ROOT } from "../scripts/lib/paths";
-import { findTools } from "./provider/terraform";
+import { announcement, installMissing } from "../local/installs";
+import { unsupported } from "../local/preflight";
+import { type Counts, type Layer, layers } from "./layers";
 
-/** A layer of test and why it cannot run here, if it cannot. */
-interface Layer {
-  name: string;
-  skipped?: string;
-}
+/** The layers of each stage run side by side; their output comes when they end. The last one measures time, alone. */
+const STAGES = [["check", "unit", "python"], ["engine", "provider"], ["machine"]];
 
-/** `npm test`: every layer, or those named; says which are skipped and why; ends with one line of counts. */
+/** What `npm run test:quick` runs: it needs neither root nor a network. */
+const QUICK = ["check", "unit", "python"];
+
+/**
+ * `npm test`: every layer, or those named. Says first what it will install and which layers are skipped, with the
+ * reason; ends with one line of counts.
+ */
 async function main(named: string[]): Promise<void> {
-  const reason = unsupported();
-  const layers: Layer[] = [
-    { name: "unit" },
-    { name: "python" },
-    { name: "engine", skipped: reason },
-    { name: "provider", skipped: providerUnsupported() },
-    { name: "machine", skipped: reason },
-  ];
-  const chosen = named.length > 0 ? layers.filter(({ name }) => named.includes(name)) : layers;
-  if (!reason && chosen.some(({ name }) => name === "engine" || name === "machine")) {
-    console.log(`Programs: ${await installPrograms((line) => console.log(line))}`);
+  const known = layers(unsupported());
+  const chosen = choose(known, named);
+  for (const { name, skipped } of chosen.filter((layer) => layer.skipped)) {
+    console.log(`The ${name} tests are skipped: ${skipped}.`);
   }
-  const counts = { passed: 0, failed: 0, skipped: 0 };
-  const check = named.length > 0 || runCheck();
-  for (const { name, skipped } of chosen) {
-    if (skipped) {
-      console.log(`\nThe ${name} tests are skipped: ${skipped}.`);
-      counts.skipped += 1;
-      continue;
-    }
-    const result = name === "python" ? runPytest() : runVitest(name);
-    counts.passed += result.passed;
-    counts.failed += result.failed;
-    counts.skipped += result.skipped;
+  const running = chosen.filter(({ skipped }) => !skipped);
+  const needed = [...new Set(running.flatMap(({ needs }) => needs))];
+  process.stdout.write(announcement(needed));
+  await installMissing(needed, (line) => console.log(`  ${line}`));
+
+  const counts: Counts = { passed: 0, failed: 0, skipped: chosen.length - running.length };
+  const lines: string[] = [];
+  for (const stage of STAGES) {
+    const side = running.filter(({ name }) => stage.includes(name));
+    await Promise.all(
+      side.map(async (layer) => {
+        const result = await runLayer(layer, side.length > 1);
+        for (const outcome of ["passed", "failed", "skipped"] as const) {
+          counts[outcome] += result[outcome];
+        }
+        lines.push(describe(layer.name, result));
+      }),
+    );
   }
-  counts.failed += check ? 0 : 1;
-  console.log(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+  console.log(
+    `\n${lines.join("\n")}\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`,
+  );
   process.exitCode = counts.failed > 0 || counts.passed === 0 ? 1 : 0;
 }
 
-/** Why the provider layer cannot run here, or undefined where it can. */
-function providerUnsupported(): string | undefined {
-  const tools = findTools();
-  return typeof tools === "string" ? tools : undefined;
-}
-
-function runCheck(): boolean {
-  console.log("\nTypes, lint and format");
-  const passed = ["check", "check:machine"].map(
-    (script) => spawnSync("npm", ["run", "--silent", script], { cwd: ROOT, stdio: "inherit" }).status === 0,
-  );
-  return passed.every(Boolean);
-}
-
-interface Counts {
-  passed: number;
-  failed: number;
-  skipped: number;
-}
-
-/** The tests of machine/, by the counts of pytest's report. */
-function runPytest(): Counts {
-  console.log("\nThe python tests");
-  return withReport("report.xml", (report) => {
-    const args = ["run", "--silent", "test:python", "--", `--junitxml=${report}`];
-    const { status } = spawnSync("npm", args, { cwd: ROOT, stdio: "inherit" });
-    const suite = /<testsuite [^>]*>/.exec(readFileSync(report, "utf8"))?.[0] ?? "";
-    const count = (name: string) => Number(new RegExp(` ${name}="(\\d+)"`).exec(suite)?.[1] ?? 0);
-    const [failed, skipped] = [count("failures") + count("errors"), count("skipped")];
-    return {
-      passed: count("tests") - failed - skipped,
-      failed: status !== 0 && failed === 0 ? 1 : failed,
-      skipped,
-    };
-  });
-}
-
-function runVitest(project: string): Counts {
-  console.log(`\nThe ${project} tests`);
-  return withReport("report.json", (report) => readVitest(project, report));
-}
-
-function readVitest(project: string, report: string): Counts {
-  const { status } = spawnSync(
-    "vitest",
-    ["run", "--project", project, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`],
-    { cwd: ROOT, stdio: "inherit" },
-  );
-  const counted = JSON.parse(readFileSync(report, "utf8")) as Record<string, number>;
-  const failed = counted.numFailedTests ?? 0;
-  // A file that does not load fails without a failed test.
-  return {
-    passed: counted.numPassedTests ?? 0,
-    failed: status !== 0 && failed === 0 ? 1 : failed,
-    skipped: (counted.numPendingTests ?? 0) + (counted.numTodoTests ?? 0),
-  };
-}
-
-/** Counts from a report; a run that leaves none that can be read has failed. */
-function withReport(name: string, run: (report: string) => Counts): Counts {
-  const folder = mkdtempSync(join(tmpdir(), "qwen3-test-"));
-  try {
-    return run(join(folder, name));
-  } catch {
-    return { passed: 0, failed: 1, skipped: 0 };
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+function choose(known: Layer[], named: string[]): Layer[] {
+  const names = named.includes("quick") ? QUICK : named;
+  const unknown = names.filter((name) => !known.some((layer) => layer.name === name));
+  if (unknown.length > 0) {
+    throw new Error(
+      `there is no layer ${unknown.join(", ")}; allowed: quick, ${known.map(({ name }) => name).join(", ")}`,
+    );
   }
+  return names.length > 0 ? known.filter(({ name }) => names.includes(name)) : known;
+}
+
+interface Result extends Counts {
+  seconds: number;
+}
+
+/** Runs one layer. Beside others, its output is kept until it ends, so that none is between another's lines. */
+async function runLayer(layer: Layer, beside: boolean): Promise<Result> {
+  const begin = Date.now();
+  const title = `\n=== ${layer.title} ===`;
+  console.log(beside ? `\n${layer.title}: running` : title);
+  const { output, ...counts } = await layer.run(beside);
+  if (beside) {
+    console.log(`${title}\n${output}`);
+  }
+  return { ...counts, seconds: (Date.now() - begin) / 1000 };
+}
+
+function describe(name: string, { passed, failed, skipped, seconds }: Result): string {
+  return `${name.padEnd(9)} ${passed} passed, ${failed} failed, ${skipped} skipped in ${seconds.toFixed(0)} s`;
 }
 
 main(process.argv.slice(2)).catch((error: Error) => {

@@ -1,4 +1,12 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
+
+// Bundles of configurations that nobody deploys are not for the user's cache; the program reads this when it loads.
+const cache = mkdtempSync(join(tmpdir(), "qwen3-unit-"));
+process.env.XDG_CACHE_HOME = cache;
+process.on("exit", () => rmSync(cache, { recursive: true, force: true }));
 
 /** A resource as the program registers it; secrets are in Pulumi's envelope. */
 export interface Registered {
