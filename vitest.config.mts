@@ -30,11 +30,27 @@ export default defineConfig({
       },
       {
         test: {
+          name: "gateway",
+          include: ["test/machine/gateway*.test.ts"],
+          testTimeout: MINUTE,
+          hookTimeout: 5 * MINUTE,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: "readme",
+          include: ["test/machine/readme.test.ts"],
+          testTimeout: 20 * MINUTE,
+          hookTimeout: 5 * MINUTE,
+        },
+      },
+      {
+        test: {
           name: "machine",
-          include: ["test/machine/**/*.test.ts"],
+          include: ["test/machine/stack.test.ts"],
           testTimeout: 10 * MINUTE,
           hookTimeout: 40 * MINUTE,
-          fileParallelism: false,
         },
       },
     ],

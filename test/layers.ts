@@ -2,7 +2,15 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { EMULATOR, ENGINE, type Install, LOCAL_ENVIRONMENT, pythonPackages } from "../local/installs";
+import {
+  EMULATOR,
+  ENGINE,
+  IMAGE,
+  type Install,
+  LOCAL_ENVIRONMENT,
+  PROGRAMS,
+  pythonPackages,
+} from "../local/installs";
 import { ROOT } from "../scripts/lib/paths";
 import { findTools } from "./provider/terraform";
 
@@ -47,6 +55,20 @@ export function layers(noContainers: string | undefined): Layer[] {
       skipped: typeof terraform === "string" ? terraform : undefined,
       needs: [ENGINE, EMULATOR],
       run: vitest("provider"),
+    },
+    {
+      name: "gateway",
+      title: "The gateway tests",
+      skipped: noContainers,
+      needs: [PROGRAMS, IMAGE],
+      run: vitest("gateway"),
+    },
+    {
+      name: "readme",
+      title: "The README's commands",
+      skipped: noContainers,
+      needs: LOCAL_ENVIRONMENT,
+      run: vitest("readme"),
     },
     {
       name: "machine",

@@ -3,8 +3,15 @@ import { announcement, installMissing } from "../local/installs";
 import { unsupported } from "../local/preflight";
 import { type Counts, type Layer, layers } from "./layers";
 
-/** The layers of each stage run side by side; their output comes when they end. The last one measures time, alone. */
-const STAGES = [["check", "unit", "python"], ["engine", "provider"], ["machine"]];
+/**
+ * One stage after another. The lanes of a stage run side by side, the layers of a lane one after another. The last
+ * stage measures time, so that nothing runs beside it.
+ */
+const STAGES = [
+  [["check", "python"], ["unit"]],
+  [["engine"], ["provider", "gateway", "readme"]],
+  [["machine"]],
+];
 
 /** What `npm run test:quick` runs: it needs neither root nor a network. */
 const QUICK = ["check", "unit", "python"];
@@ -27,14 +34,18 @@ async function main(named: string[]): Promise<void> {
   const counts: Counts = { passed: 0, failed: 0, skipped: chosen.length - running.length };
   const lines: string[] = [];
   for (const stage of STAGES) {
-    const side = running.filter(({ name }) => stage.includes(name));
+    const lanes = stage
+      .map((names) => running.filter(({ name }) => names.includes(name)))
+      .filter((lane) => lane.length > 0);
     await Promise.all(
-      side.map(async (layer) => {
-        const result = await runLayer(layer, side.length > 1);
-        for (const outcome of ["passed", "failed", "skipped"] as const) {
-          counts[outcome] += result[outcome];
+      lanes.map(async (lane) => {
+        for (const layer of lane) {
+          const result = await runLayer(layer, lanes.length > 1);
+          for (const outcome of ["passed", "failed", "skipped"] as const) {
+            counts[outcome] += result[outcome];
+          }
+          lines.push(describe(layer.name, result));
         }
-        lines.push(describe(layer.name, result));
       }),
     );
   }
