@@ -146,7 +146,7 @@ describe("the model", () => {
       QWEN3_MODEL_SOURCE: `s3://${BUCKET}/qwen3/model`,
       QWEN3_MODEL_SHA256: sha256(sums),
     });
-    expect(said).toMatch(/complete: every file as its digest says/);
+    expect(said).toMatch(/complete: every file matches its digest/);
     expect(readFileSync(join(folder, "model.safetensors")).equals(weights)).toBe(true);
   });
 
