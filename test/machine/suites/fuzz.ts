@@ -10,7 +10,7 @@ import type { BootedMachine } from "../container";
 import { report } from "../report";
 
 const FOLDER = join(ROOT, "test", "machine", "fuzz");
-/** Another one finds other requests; this one is repeatable. */
+/** Makes the run repeatable. Another seed gives other requests. */
 const SEED = "20261125";
 
 interface Outcome {
@@ -20,9 +20,9 @@ interface Outcome {
   faults: unknown[];
 }
 
-/** At least 20,000 requests that nobody sensible would send: none breaks a worker, each is answered in shape. */
+/** At least 20,000 malformed or unusual requests: none breaks a worker, each gets a response in the right format. */
 export function fuzz(machine: () => BootedMachine): void {
-  it("answers what schemathesis makes of docs/reference/openapi.yaml as that says", async () => {
+  it("returns what docs/reference/openapi.yaml specifies for requests of schemathesis", async () => {
     const box = machine();
     const outcome = await unharmed(box, "schemathesis", async () =>
       python(["schema.py", join(ROOT, "docs/reference/openapi.yaml"), "1000", SEED], await target(box)),
@@ -31,7 +31,7 @@ export function fuzz(machine: () => BootedMachine): void {
     expect(outcome.statuses["200"]).toBeGreaterThan(100);
   });
 
-  it("answers 16,000 requests of a grammar of crash vectors in OpenAI's shape, through nginx", async () => {
+  it("returns responses in OpenAI's format to 16,000 requests of a grammar of crash vectors, through nginx", async () => {
     const box = machine();
     const outcome = await unharmed(box, "grammar, through nginx", async () =>
       python(["grammar.py", "16000", "540", SEED], await target(box)),
@@ -40,7 +40,7 @@ export function fuzz(machine: () => BootedMachine): void {
     expect(outcome.statuses["200"]).toBeGreaterThan(500);
   });
 
-  it("answers 4,000 of them in the worker too, without nginx in front", async () => {
+  it("does the same for 4,000 of them in the worker, without nginx", async () => {
     const box = machine();
     const direct = { ...(await target(box)), host: "127.0.0.1", port: FIRST_WORKER_PORT, ca: null };
     const outcome = await unharmed(box, "grammar, to the worker", () =>
@@ -60,7 +60,7 @@ async function target(box: BootedMachine) {
   return { host, port: 443, ca, key, model };
 }
 
-/** Runs it, and finds no fault, no restart and the same workers afterwards. */
+/** Runs it, and expects no fault, no restart and the same workers afterwards. */
 async function unharmed(box: BootedMachine, name: string, run: () => Promise<Outcome>): Promise<Outcome> {
   const before = await box.servingPids();
   const outcome = await run();
@@ -71,7 +71,7 @@ async function unharmed(box: BootedMachine, name: string, run: () => Promise<Out
   return outcome;
 }
 
-/** Runs one of the programs, in the network of a machine if its init is named; the key goes in by standard input. */
+/** Runs one of the programs, in the network of an instance if its init is given. The key is sent to standard input. */
 async function python(args: string[], input: unknown, machine?: number): Promise<Outcome> {
   const interpreter = await pythonWith(join(FOLDER, "requirements.lock"));
   const [program, ...rest] = args;
