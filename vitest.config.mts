@@ -2,10 +2,10 @@ import { defineConfig } from "vitest/config";
 
 const MINUTE = 60_000;
 
-/** One project a layer of test; test/run.ts runs them in order and says what it skips. */
+/** One project per layer of tests. test/run.ts runs them in order and reports what it skips. */
 export default defineConfig({
   test: {
-    // Vitest leaves one of two cores idle.
+    // By default, Vitest leaves one of two cores idle.
     maxWorkers: 2,
     projects: [
       { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: MINUTE } },
@@ -15,7 +15,7 @@ export default defineConfig({
           include: ["test/engine/**/*.test.ts"],
           testTimeout: 5 * MINUTE,
           hookTimeout: 15 * MINUTE,
-          // Each starts an engine and an emulator; two cores carry one at a time.
+          // Each file starts an engine and an emulator; two cores are enough for one at a time.
           fileParallelism: false,
         },
       },

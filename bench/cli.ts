@@ -7,7 +7,7 @@ import { runCommand } from "./run/command";
 
 const context = new Context(process.env, process);
 const program = new Command("tsx bench/cli.ts")
-  .description("Benchmarks, for work on the stack itself.")
+  .description("Benchmarks for work on the stack itself.")
   .addCommand(runCommand(context))
   .addCommand(gatewayCommand(context))
   .addCommand(growthCommand(context));

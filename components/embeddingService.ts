@@ -78,7 +78,7 @@ export class EmbeddingService extends pulumi.ComponentResource<Created> {
     this.declared = this.getData().then(() => undefined);
   }
 
-  /** The steps. Look-ups come first: what AWS cannot provide for is refused before anything is created. */
+  /** Look-ups come first, so that settings that AWS cannot satisfy are rejected before anything is created. */
   protected override async initialize(
     args: pulumi.Inputs,
     _opts?: pulumi.ComponentResourceOptions,

@@ -39,7 +39,7 @@ export function flatten({ endpoint, ...rest }: EmbeddingServiceArgs): SettingsAr
   return { ...rest, ...settings };
 }
 
-/** The arguments that checked settings describe: with a domain, a fleet. Settings of the stack alone are left out. */
+/** The arguments that checked settings describe: with a domain, a fleet. Settings of the stack alone are omitted. */
 export function serviceArgs(settings: Settings): EmbeddingServiceArgs {
   const { stopSchedule, startSchedule, scheduleTimezone, ...others } = ofService(settings);
   const { domain, hostedZoneId, internal, instancesMin, instancesMax, ...rest } = others;

@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
  * The result of a look-up in AWS.
  *
  * @param what what was looked up, for the error
- * @throws pulumi.RunError that says what to do when AWS cannot be asked: no credentials, no region, no permission.
+ * @throws pulumi.RunError that says what to do if AWS cannot be reached: no credentials, no region, no permission.
  */
 export async function lookUp<T>(what: string, call: Promise<T>): Promise<T> {
   try {

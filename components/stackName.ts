@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 /**
  * The name of the stack's service, with which the names of all resources begin.
  *
- * @throws pulumi.RunError for a stack whose name is too long or has other characters; S3 has room for 20.
+ * @throws pulumi.RunError if the name is too long or has other characters. S3 has room for 20.
  */
 export function stackName(stack: string): string {
   if (!/^[a-z][a-z0-9-]{0,19}$/.test(stack)) {

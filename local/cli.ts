@@ -3,13 +3,13 @@ import { Argument, Command } from "commander";
 import { Context, matching, option, readValue, runProcess, ScriptCommand } from "../scripts/lib/commandLine";
 
 const DEFAULT_NAME = "local";
-/** Part of folders' names. */
+/** Names become part of folder names. */
 const NAME = matching(/^[A-Za-z0-9_-][A-Za-z0-9._-]*$/, "letters, digits, ., _ and -");
 
 const context = new Context(process.env, process);
 
 const start = new ScriptCommand("start", "start", "npm start --")
-  .description("Bring the whole stack up on this machine, to a verified endpoint.")
+  .description("Deploy the whole stack on this computer and verify its endpoint.")
   .addArgument(nameArgument())
   .action(async (name: string) => {
     const { startEnvironment } = await import("./start");
@@ -17,7 +17,7 @@ const start = new ScriptCommand("start", "start", "npm start --")
   });
 
 const stop = new ScriptCommand("stop", "stop", "npm stop --")
-  .description("Destroy the stack of a local environment, and remove what it ran on.")
+  .description("Destroy the stack of a local environment, and remove everything that it ran on.")
   .addArgument(nameArgument())
   .action(async (name: string) => {
     const { stopEnvironment } = await import("./stop");
@@ -26,20 +26,22 @@ const stop = new ScriptCommand("stop", "stop", "npm stop --")
 
 const example = new ScriptCommand("example")
   .description(
-    "Bring the application of examples/app up beside the embedding stack of a local environment, and query it.",
+    "Deploy the application of examples/app next to the embedding stack of a local environment, and query it.",
   )
   .addOption(
-    option("--stack <name>", "the local environment, which npm start brings up", NAME).default(DEFAULT_NAME),
+    option("--stack <name>", "name of a local environment that npm start created", NAME).default(
+      DEFAULT_NAME,
+    ),
   )
-  .option("--destroy", "take the application down again")
-  .argument("[query...]", "what to ask (default: one question in English and one in Chinese)")
+  .option("--destroy", "destroy the application")
+  .argument("[query...]", "the queries (default: one question in English and one in Chinese)")
   .action(async (queries: string[], options: { stack: string; destroy?: boolean }) => {
     const { runExample } = await import("./example");
     await runExample({ ...options, queries }, context);
   });
 
 const program = new Command("tsx local/cli.ts")
-  .description("The local environment: the whole stack on the machine in front of you.")
+  .description("The local environment: the whole stack on this computer.")
   .addCommand(start)
   .addCommand(stop)
   .addCommand(example);
@@ -47,7 +49,7 @@ const program = new Command("tsx local/cli.ts")
 void runProcess(program, context);
 
 function nameArgument(): Argument {
-  return new Argument("[name]", "of the local environment")
+  return new Argument("[name]", "name of the local environment")
     .argParser((text) => readValue("NAME", text, NAME))
     .default(DEFAULT_NAME);
 }

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Runs one local machine until it powers off, in a mount namespace of its own, so that nothing stays mounted.
+# Runs one local instance until it powers off, in its own mount namespace, so that nothing stays mounted.
 # usage: container.sh FOLDER IMAGE STORE:STORE_ON_THE_INSTANCE NETWORK_NAMESPACE
 set -eu
 folder=$1 image=$2 store=$3 namespace=$4
-# nspawn wants systemd's runtime folder, which a host without systemd lacks.
+# nspawn requires systemd's runtime folder, which does not exist on a host without systemd.
 [ -d /run/systemd/system ] || { mkdir -p /run/systemd && mount -t tmpfs tmpfs /run/systemd; }
 mount -t overlay overlay -o "lowerdir=$image,upperdir=$folder/upper,workdir=$folder/work" "$folder/root"
 while :; do
@@ -11,6 +11,6 @@ while :; do
 	systemd-nspawn --quiet --register=no --keep-unit --boot --console=pipe --machine="$(basename "$folder")" \
 		--directory="$folder/root" --network-namespace-path="/run/netns/$namespace" \
 		--bind="$store" || code=$?
-	# 133: the machine rebooted itself.
+	# 133: the instance rebooted.
 	[ "$code" -eq 133 ] || exit "$code"
 done

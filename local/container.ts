@@ -5,29 +5,29 @@ import { ROOT } from "../scripts/lib/paths";
 import { plugIn, unplug } from "./network";
 import { endProcess, isAlive, run, startDetached, waitUntil } from "./process";
 
-/** What EC2 would be asked to run. */
+/** The parameters that RunInstances would get. */
 export interface InstanceSpec {
   instanceId: string;
   imageId: string;
-  /** The document as it is, before base64. */
+  /** The user data, not base64-encoded. */
   userData: string;
-  /** Name of the instance profile whose role the machine's metadata service hands out. */
+  /** Name of the instance profile whose role's credentials the metadata service returns. */
   instanceProfile: string | undefined;
   privateIp: string;
   region: string;
 }
 
-/** What is known of a running machine, kept as `instances/ID.json` in the environment's folder. */
+/** A running instance, stored as `instances/ID.json` in the environment's folder. */
 export interface InstanceRecord extends Omit<InstanceSpec, "userData"> {
   namespace: string;
-  /** Folder with the machine's own layer over the image. */
+  /** Folder with the instance's own layer over the image. */
   folder: string;
-  /** Process that runs the machine until it powers off, and its metadata service. */
+  /** The process that runs the instance until it powers off, and the process of its metadata service. */
   supervisorPid: number;
   metadataPid: number;
 }
 
-/** Where the environment of this process keeps its things; set by whoever started the engine. */
+/** Paths and network of this process's environment, from the variables that local/workspace.ts sets. */
 interface Host {
   state: string;
   image: string;
@@ -41,7 +41,7 @@ function host(): Host {
   const read = (name: string) => {
     const value = process.env[name];
     if (!value) {
-      throw new Error(`${name} is not set: local machines run through \`npm start\``);
+      throw new Error(`${name} is not set: local instances run through \`npm start\``);
     }
     return value;
   };
@@ -56,7 +56,10 @@ function host(): Host {
   };
 }
 
-/** Boots a machine from its user data; returns once systemd answers, as EC2 says "running" before cloud-init is done. */
+/**
+ * Boots an instance from its user data. Returns once systemd responds: EC2 too reports "running" before cloud-init
+ * is done.
+ */
 export async function launchInstance(spec: InstanceSpec): Promise<void> {
   const place = host();
   const folder = join(place.state, "machines", spec.instanceId);
@@ -94,11 +97,11 @@ export async function launchInstance(spec: InstanceSpec): Promise<void> {
       return answersSystemctl(spec.instanceId);
     },
     60_000,
-    `${spec.instanceId}: an answer of its systemd`,
+    `systemd of ${spec.instanceId}`,
   );
 }
 
-/** Powers a machine off and removes all of it. Does nothing when it is gone already. */
+/** Powers an instance off and removes all its files. Has no effect if the instance does not exist. */
 export async function terminateInstance(instanceId: string): Promise<void> {
   const record = readRecord(instanceId);
   if (!record) {
@@ -115,27 +118,27 @@ export async function terminateInstance(instanceId: string): Promise<void> {
   rmSync(recordPath(instanceId));
 }
 
-/** Restarts the machine's operating system, as EC2's RebootInstances does. */
+/** Reboots the instance's operating system, as EC2's RebootInstances does. */
 export async function rebootInstance(instanceId: string): Promise<void> {
   const before = leaderPid(instanceId);
   await inMachine(instanceId, "systemctl reboot").catch(() => undefined);
   await waitUntil(
     async () => leaderPid(instanceId) !== before && (await answersSystemctl(instanceId)),
     120_000,
-    `${instanceId}: its systemd after the reboot`,
+    `systemd of ${instanceId} after the reboot`,
   );
 }
 
-/** Gives a machine a public address, taking it from whichever machine had it. */
+/** Associates a public address with an instance, and disassociates it from any other. */
 export async function attachAddress(instanceId: string, publicIp: string): Promise<void> {
   await detachAddress(publicIp);
   const { namespace } = mustRead(instanceId);
   await run("ip", ["-netns", namespace, "address", "add", `${publicIp}/24`, "dev", "eth0"]);
-  // Otherwise the host goes on talking to the machine that had the address before.
+  // Otherwise the host keeps sending to the instance that had the address before.
   await run("ip", ["neighbour", "flush", "to", publicIp]);
 }
 
-/** Takes a public address from one machine, or from whichever has it. */
+/** Disassociates a public address from one instance, or from any instance that has it. */
 export async function detachAddress(publicIp: string, instanceId?: string): Promise<void> {
   for (const { namespace } of listInstances().filter(
     (each) => !instanceId || each.instanceId === instanceId,
@@ -146,7 +149,7 @@ export async function detachAddress(publicIp: string, instanceId?: string): Prom
   }
 }
 
-/** Runs a shell command as root in the machine and answers its standard output. */
+/** Runs a shell command as root on the instance and returns its standard output. */
 export async function inMachine(instanceId: string, command: string, timeoutMs = 60_000): Promise<string> {
   const leader = leaderPid(instanceId);
   if (leader === undefined) {
@@ -162,7 +165,7 @@ export async function inMachine(instanceId: string, command: string, timeoutMs =
   });
 }
 
-/** Host's process ID of the machine's init; it changes when the machine reboots. */
+/** Process ID of the instance's init on the host. It changes when the instance reboots. */
 export function leaderPid(instanceId: string): number | undefined {
   const record = readRecord(instanceId);
   const nspawn = record && childOf(record.supervisorPid);
@@ -219,7 +222,7 @@ function startMetadataService(place: Host, spec: InstanceSpec, folder: string, n
 }
 
 async function answersSystemctl(instanceId: string): Promise<boolean> {
-  // Prints the state and fails while it is anything but "running": any word at all is an answer.
+  // Prints the state, and fails unless it is "running". Any output shows that systemd responds.
   const state = await inMachine(instanceId, "systemctl is-system-running || true", 5_000).catch(() => "");
   return /^(starting|running|degraded)/.test(state);
 }
@@ -253,7 +256,7 @@ function readRecord(instanceId: string): InstanceRecord | undefined {
 function mustRead(instanceId: string): InstanceRecord {
   const record = readRecord(instanceId);
   if (!record) {
-    throw new Error(`no machine ${instanceId} here`);
+    throw new Error(`no local instance ${instanceId}`);
   }
   return record;
 }

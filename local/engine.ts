@@ -4,22 +4,22 @@ import { CACHE, ROOT } from "../scripts/lib/paths";
 import { type FakeProvider, writeFakeProviders } from "./fakeProviders";
 import { run, runWithProgress } from "./process";
 
-/** The engine that is built where Pulumi's own site cannot be reached: the newest one that is a Go module. */
+/** The engine that is built if Pulumi's site cannot be reached: the newest version that is a Go module. */
 const ENGINE_VERSION = "v3.259.0";
 
-/** Plugins for which there is a fake; the real one is used wherever it can be installed, except for AWS's. */
+/** Plugins that have a fake. The real one is used wherever it can be installed, except for AWS's. */
 const PLUGINS = { random: "4.21.2", command: "1.2.1", tls: "5.6.1" } as const;
 
 /** A Pulumi command line and the fake providers that it needs, as folders for PATH. */
 export interface Engine {
   pulumi: string;
   path: string;
-  /** For people: where it came from. */
+  /** Where the engine came from, for display. */
   origin: string;
 }
 
 /**
- * Finds or makes an engine: one on PATH, one that `npx pulumi` brings, otherwise one built from its Go module.
+ * Finds or builds an engine: one on PATH, else the one that `npx pulumi` downloads, else one built from its Go module.
  *
  * @param providers folder for the fake providers of one environment
  */
@@ -43,7 +43,7 @@ interface Found {
 function onPath(): Found | undefined {
   for (const folder of (process.env.PATH ?? "").split(delimiter)) {
     const pulumi = join(folder, "pulumi");
-    // node_modules/.bin holds the lazy installer, which comes next.
+    // node_modules/.bin has the installer of the npm package, which is tried next.
     if (!folder.includes("node_modules") && existsSync(pulumi)) {
       return { pulumi, origin: pulumi, built: false };
     }
@@ -55,7 +55,7 @@ async function lazyInstaller(onProgress: (line: string) => void): Promise<Found 
   if (existsSync(builtPath())) {
     return undefined;
   }
-  onProgress("asking the npm package pulumi for its engine");
+  onProgress("running the npm package pulumi, which downloads the engine");
   const pulumi = join(ROOT, "node_modules", ".bin", "pulumi");
   try {
     await run(pulumi, ["version"], { timeoutMs: 300_000 });
@@ -73,7 +73,7 @@ async function build(onProgress: (line: string) => void): Promise<Found> {
   const target = builtPath();
   if (!existsSync(target)) {
     onProgress(
-      `Pulumi's site is out of reach: building the engine ${ENGINE_VERSION} from its Go module (minutes, once)`,
+      `Pulumi's site cannot be reached: building the engine ${ENGINE_VERSION} from its Go module (minutes, once)`,
     );
     const work = join(CACHE, "engine", `build-${process.pid}`);
     mkdirSync(work, { recursive: true });
@@ -110,7 +110,7 @@ async function build(onProgress: (line: string) => void): Promise<Found> {
   return { pulumi: target, origin: `built from its Go module, ${ENGINE_VERSION}`, built: true };
 }
 
-/** The providers that are faked: AWS's always, another one if the real plugin cannot be installed. A built engine has none. */
+/** The providers to fake: AWS's always, another if its plugin cannot be installed. A built engine has no plugins. */
 async function fakedProviders(found: Found, onProgress: (line: string) => void): Promise<FakeProvider[]> {
   const names = Object.keys(PLUGINS) as (keyof typeof PLUGINS)[];
   const needed = await Promise.all(

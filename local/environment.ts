@@ -13,25 +13,25 @@ import { createWorkspace } from "./workspace";
 const EMULATOR_PORT = 4566;
 const PROXY_PORT = 3128;
 
-/** What one local environment consists of, its stack apart; kept as environment.json. */
+/** One local environment without its stack, stored as environment.json. */
 export interface Environment extends Workspace {
   name: string;
   state: string;
   network: LocalNetwork;
   emulatorPid: number;
   proxyPid: number;
-  /** Whether the preparation came to its end. */
+  /** Whether the preparation finished. */
   prepared: boolean;
 }
 
-/** A step of the preparation, with a title for progress. */
+/** A step of the preparation, with a title for the progress display. */
 export interface Step {
   title: string;
   run: (onProgress: (line: string) => void) => Promise<string>;
 }
 
 /**
- * The steps that prepare an environment, in order. Each returns what it found or made, in a few words.
+ * The steps that prepare an environment, in order. Each returns a short summary of what it found or made.
  * After the last one, {@link readEnvironment} returns the environment.
  */
 export function preparation(name: string): Step[] {
@@ -49,7 +49,7 @@ export function preparation(name: string): Step[] {
       },
     },
     {
-      title: "The machine's image",
+      title: "The image for instances",
       run: async (onProgress) => {
         known.image = await buildImage(onProgress);
         return known.image;
@@ -61,7 +61,7 @@ export function preparation(name: string): Step[] {
         const network = await createNetwork(name);
         const { hostAddress } = network;
         environment = { ...NOTHING, name, state, network };
-        // From here on something runs: what ends it must know of it, whatever happens next.
+        // From here on processes run. Stopping the environment needs this file, whatever happens next.
         writeEnvironment(environment);
         const emulator = await startEmulator({
           stateDir: state,
@@ -82,7 +82,7 @@ export function preparation(name: string): Step[] {
       },
     },
     {
-      title: "A tiny random Qwen3 of 2560 dimensions in the emulator's S3",
+      title: "A tiny random Qwen3 model with 2560 dimensions, in the emulator's S3",
       run: async () => {
         const modelSha256 = await publishModel(known.emulatorUrl);
         writeEnvironment(assemble(environment, { ...known, modelSha256 }));
@@ -92,7 +92,7 @@ export function preparation(name: string): Step[] {
   ];
 }
 
-/** Before anything runs; no process has the ID 0. */
+/** The state before anything runs; no process has the ID 0. */
 const NOTHING = { stackName: "", workDir: "", env: {}, emulatorPid: 0, proxyPid: 0, prepared: false };
 
 function assemble(
@@ -127,7 +127,7 @@ function assemble(
   };
 }
 
-/** The environment of that name, if one was prepared. */
+/** The environment of that name, or undefined if there is none. */
 export function readEnvironment(name: string): Environment | undefined {
   return readLocalEnvironment(name) as Environment | undefined;
 }
@@ -138,12 +138,12 @@ function writeEnvironment(environment: Environment): void {
   });
 }
 
-/** Whether the environment was prepared and what it runs on still runs; after a reboot of the host it does not. */
+/** Whether the environment was prepared and its processes still run. After a reboot of the host they do not. */
 export function isUsable(environment: Environment): boolean {
   return environment.prepared && isAlive(environment.emulatorPid) && isAlive(environment.proxyPid);
 }
 
-/** Ends every process of the environment and removes all that it keeps. The cache stays. */
+/** Ends every process of the environment and removes its files. The cache is kept. */
 export async function removeEnvironment(environment: Environment): Promise<void> {
   if (environment.prepared) {
     Object.assign(process.env, environment.env);

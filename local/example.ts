@@ -13,7 +13,7 @@ const FOLDER = join(ROOT, "examples", "app");
 const QUERIES = ["Why does ice float on water?", "蝙蝠在黑暗中怎样捕食？"];
 
 export interface ExampleOptions {
-  /** The local environment's name. */
+  /** Name of the local environment. */
   stack: string;
   destroy?: boolean;
   queries: string[];
@@ -24,14 +24,14 @@ interface Found {
   text: string;
 }
 
-/** Brings the example application up in a local environment and queries it, or takes it down. */
+/** Deploys the example application in a local environment and queries it, or destroys it. */
 export async function runExample(
   { stack: name, destroy, queries }: ExampleOptions,
   context: Context,
 ): Promise<void> {
   const environment = readEnvironment(name);
   if (!environment || !isUsable(environment)) {
-    throw new Error(`there is no local environment ${name}: npm start brings one up`);
+    throw new Error(`there is no local environment ${name}: npm start creates one`);
   }
   const stack = await openExample(environment);
   const color = process.stdout.isTTY ? ("always" as const) : ("never" as const);
@@ -41,7 +41,7 @@ export async function runExample(
     return;
   }
   const { outputs } = await stack.up(output);
-  context.out("What is found means nothing here: the local environment's weights are random.\n\n");
+  context.out("The results are meaningless: the local environment's weights are random.\n\n");
   for (const query of queries.length > 0 ? queries : QUERIES) {
     const results = await search(environment, outputs.functionName?.value, query);
     const lines = results.map(({ score, text }) => `  ${score.toFixed(4)}  ${text}`);
@@ -49,9 +49,9 @@ export async function runExample(
   }
 }
 
-/** Opens the example application's stack beside the embedding stack of a local environment, with its own program. */
+/** Opens the example application's stack, with its own program, in the backend of a local environment. */
 export async function openExample(environment: Environment): Promise<Stack> {
-  // The Automation API looks for the engine on this process's PATH alone.
+  // The Automation API looks for the engine only on this process's PATH.
   Object.assign(process.env, environment.env);
   const workDir = join(environment.state, "example");
   mkdirSync(workDir, { recursive: true });
@@ -61,19 +61,19 @@ export async function openExample(environment: Environment): Promise<Stack> {
     { stackName: environment.stackName, projectName: project.name, program: runProgram },
     { workDir, envVars: environment.env },
   );
-  // In a backend of files every stack belongs to `organization`.
+  // In a file backend every stack belongs to `organization`.
   const embeddingStack = `organization/${projectName(environment.workDir)}/${environment.stackName}`;
   await stack.setConfig(`${project.name}:embeddingStack`, { value: embeddingStack });
   return stack;
 }
 
-/** The example's own program, which the Pulumi command line runs. */
+/** The example's own program, as the Pulumi command line runs it. */
 async function runProgram(): Promise<Record<string, unknown>> {
   const { default: program } = await import("../examples/app/index");
   return program();
 }
 
-/** Invokes the application's function as a caller that may. @throws Error with what it failed with */
+/** Invokes the application's function as an authorised caller. @throws Error with the function's error message */
 async function search(environment: Environment, functionName: string, query: string): Promise<Found[]> {
   const client = new LambdaClient(awsClientConfig({ region: "us-east-1", env: environment.env }));
   try {

@@ -7,9 +7,9 @@ import { CACHE, ROOT } from "../scripts/lib/paths";
 export type FakeProvider = "aws" | "command" | "random" | "tls";
 
 /**
- * Writes the fakes of these providers into an otherwise empty folder for PATH, where the engine finds them.
+ * Writes the fakes of these providers into an empty folder for PATH, where the engine finds them.
  *
- * They are bundled into one file: the engine starts each provider anew for each refresh and each update, and a bundle
+ * They are bundled into one file: the engine starts each provider anew for every refresh and update, and a bundle
  * loads in a third of the time.
  */
 export async function writeFakeProviders(folder: string, names: readonly FakeProvider[]): Promise<void> {
@@ -27,7 +27,7 @@ export async function writeFakeProviders(folder: string, names: readonly FakePro
   }
 }
 
-/** The fakes as one file in the cache, named by its content. */
+/** Bundles the fakes into one file in the cache, named by its content. */
 async function bundle(): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [join(ROOT, "local", "fakes", "main.ts")],
@@ -38,7 +38,7 @@ async function bundle(): Promise<string> {
     sourcemap: "inline",
     sourcesContent: false,
     logLevel: "error",
-    // The bundle is not where its sources are.
+    // The bundle is in another folder than its sources.
     define: { "process.env.QWEN3_ROOT": JSON.stringify(ROOT) },
   });
   const { contents } = outputFiles[0]!;

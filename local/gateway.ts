@@ -18,7 +18,7 @@ import { ROOT } from "../scripts/lib/paths";
 import { buildImage } from "./image";
 
 export interface GatewayOptions {
-  /** On 127.0.0.1. */
+  /** Port on 127.0.0.1. */
   port: number;
   workerPorts: readonly number[];
   maxBodyBytes: number;
@@ -26,13 +26,13 @@ export interface GatewayOptions {
 }
 
 export interface Gateway {
-  /** Runs it in the foreground; with `-t` after it, checks its configuration. */
+  /** Runs the gateway in the foreground. With `-t` appended, checks its configuration. */
   command: string[];
   /** PEM of its certificate, for 127.0.0.1. */
   certificate: string;
 }
 
-/** Below a gateway's folder: what qwen3-keys writes on an instance. */
+/** Folder below a gateway's folder for the files that qwen3-keys writes on an instance. */
 export function gatewayKeys(folder: string): string {
   return moveRuntime(PATHS.keys, folder);
 }
@@ -42,7 +42,7 @@ export function digestPath(keys: string, key: string): string {
   return join(keys, KEY_FILES.digests, createHash("sha256").update(key).digest("hex"));
 }
 
-/** Writes digests as qwen3-keys does, without a gateway or an agent; `loaded` with them. */
+/** Writes digests as qwen3-keys does, without a gateway or an agent, and marks them as `loaded`. */
 export function writeDigests(keys: string, files: Record<string, DigestFile>): void {
   mkdirSync(join(keys, KEY_FILES.digests), { recursive: true });
   for (const [key, file] of Object.entries(files)) {
@@ -52,10 +52,10 @@ export function writeDigests(keys: string, files: Record<string, DigestFile>): v
 }
 
 /**
- * An instance's nginx without an instance, from the image that local instances boot from: its nginx.conf differs in paths,
- * ports, the user and the log alone.
+ * Prepares the nginx of an instance, without an instance, from the image of local instances. Its nginx.conf differs
+ * from an instance's only in paths, ports, the user and the log.
  *
- * @param folder its own, empty but for the keys
+ * @param folder a folder of its own, empty except for the keys
  */
 export async function prepareGateway(folder: string, options: GatewayOptions): Promise<Gateway> {
   const image = await buildImage(() => undefined);
@@ -80,7 +80,7 @@ export async function prepareGateway(folder: string, options: GatewayOptions): P
   const libraries = `${image}/usr/lib/x86_64-linux-gnu:${image}/lib/x86_64-linux-gnu`;
   return {
     command: [
-      // The host may have no nginx, nor its libraries.
+      // The host may not have nginx or its libraries.
       ...[`${image}/lib64/ld-linux-x86-64.so.2`, "--library-path", libraries, `${image}/usr/sbin/nginx`],
       ...["-c", config, "-g", "daemon off;"],
     ],
@@ -88,7 +88,7 @@ export async function prepareGateway(folder: string, options: GatewayOptions): P
   };
 }
 
-/** A path below /run on an instance as one below a gateway's folder; in a text, every such path. */
+/** Moves every path below /run in a text to the gateway's folder. */
 function moveRuntime(text: string, folder: string): string {
   return text.replaceAll(PATHS.runtime, join(folder, basename(PATHS.runtime)));
 }
@@ -134,7 +134,7 @@ function moveConfig(config: string, { image, folder, scripts, options }: Moved):
   ];
   const text = replacements.reduce((result, [from, to]) => {
     if (!result.includes(from)) {
-      throw new Error(`nginx.conf has no ${JSON.stringify(from)}`);
+      throw new Error(`nginx.conf does not contain ${JSON.stringify(from)}`);
     }
     return result.replace(from, to);
   }, config);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { CACHE } from "../scripts/lib/paths";
 import { run, runWithProgress } from "./process";
 
-/** What makes a root file system boot, take user data and need no package archive. */
+/** The packages that a root file system needs to boot, run user data, and install nothing from an archive. */
 const PACKAGES = [
   "ca-certificates",
   "cloud-init",
@@ -24,15 +24,15 @@ const PACKAGES = [
 ];
 // biome-ignore format: a list of names
 
-/** What an Amazon image brings that a plain root lacks: the data source, and a quiet nginx. */
+/** What an Amazon image has and a plain root file system lacks: the data source, and no automatic start of nginx. */
 const CLOUD_CONFIG = `datasource_list: [NoCloud]
 network: {config: disabled}
 locale: false
 `;
 
 /**
- * The image that local instances boot from: the host's own distribution, from the archives that the host uses.
- * Made once for each list of packages, configuration and release; returns its folder.
+ * Builds the image of local instances: the host's distribution, from the archives that the host uses. It is built
+ * once for each list of packages, configuration and release. Returns its folder.
  */
 export async function buildImage(onProgress: (line: string) => void): Promise<string> {
   const release = codename();
@@ -52,7 +52,7 @@ export async function buildImage(onProgress: (line: string) => void): Promise<st
         "--format=directory",
         `--include=${PACKAGES.join(",")}`,
         `--customize-hook=upload ${configuration} /etc/cloud/cloud.cfg.d/90_qwen3.cfg`,
-        // An instance trusts what its host trusts.
+        // An instance trusts the certificate authorities that its host trusts.
         "--customize-hook=upload /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt",
         '--customize-hook=chroot "$1" systemctl disable nginx.service',
         release,
@@ -69,7 +69,7 @@ export async function buildImage(onProgress: (line: string) => void): Promise<st
   return image;
 }
 
-/** The image's folder, whether it was made already or not. */
+/** The image's folder, whether or not the image exists. */
 export function imageFolder(): string {
   const recipe = JSON.stringify({ PACKAGES, CLOUD_CONFIG, release: codename(), version: 1 });
   return join(CACHE, "images", createHash("sha256").update(recipe).digest("hex").slice(0, 16));
@@ -79,13 +79,13 @@ function codename(): string {
   const match = /^VERSION_CODENAME=(.+)$/m.exec(readFileSync("/etc/os-release", "utf8"));
   if (!match) {
     throw new Error(
-      "/etc/os-release names no VERSION_CODENAME: the local environment needs Debian or Ubuntu",
+      "/etc/os-release has no VERSION_CODENAME: the local environment requires Debian or Ubuntu",
     );
   }
   return match[1]!;
 }
 
-/** The host's own package archives of its release, one source line each. */
+/** The host's package archives for its release, one source line each. */
 async function archives(release: string): Promise<string[]> {
   const format = "deb $(REPO_URI) $(RELEASE) $(COMPONENT)";
   const targets = await run("apt-get", ["indextargets", "--format", format, "Identifier: Packages"]);
@@ -94,7 +94,7 @@ async function archives(release: string): Promise<string[]> {
     return suite === release || suite.startsWith(`${release}-`);
   });
   if (lines.length === 0) {
-    throw new Error(`apt knows no archive of ${release}: run \`apt-get update\` and try again`);
+    throw new Error(`apt has no archive of ${release}: run \`apt-get update\` and try again`);
   }
   return lines;
 }

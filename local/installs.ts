@@ -10,14 +10,14 @@ type Progress = (line: string) => void;
 
 /** Something that is installed once, outside the repository. */
 export interface Install {
-  /** What it is, with its size on the disk as it was measured. */
+  /** Its name, with its measured size on the disk. */
   what: string;
   isThere(): boolean;
-  /** Absent for what an instance installs itself. */
+  /** Absent if an instance installs it. */
   install?(onProgress: Progress): Promise<unknown>;
 }
 
-/** Debian packages, which are not kept in the cache. */
+/** Debian packages. They are not kept in the cache. */
 export const PROGRAMS: Install = {
   get what() {
     return `from the distribution's archives: ${missingPackages().join(", ")}`;
@@ -38,7 +38,7 @@ export const IMAGE: Install = {
   install: buildImage,
 };
 
-/** Python packages of a lock file. */
+/** The Python packages of a lock file. */
 export function pythonPackages(lock: string, what: string): Install {
   const path = join(ROOT, lock);
   return {
@@ -58,10 +58,10 @@ export const SGLANG: Install = {
   },
 };
 
-/** What a local environment needs. */
+/** What a local environment requires. */
 export const LOCAL_ENVIRONMENT: readonly Install[] = [PROGRAMS, ENGINE, EMULATOR, IMAGE, SGLANG];
 
-/** Says what is missing, before anything of it is installed. Returns nothing when all is there. */
+/** Lists what is missing, before it is installed. Returns an empty string if nothing is. */
 export function announcement(installs: readonly Install[]): string {
   const missing = installs.filter((each) => !each.isThere());
   return missing.length === 0
@@ -69,7 +69,7 @@ export function announcement(installs: readonly Install[]): string {
     : `Not installed yet. This command installs, into ${CACHE}:\n${missing.map(({ what }) => `  - ${what}`).join("\n")}\n`;
 }
 
-/** Installs what is missing, one after another: two that need the same thing must not both install it. */
+/** Installs what is missing, in sequence: two installations with a common requirement must not both install it. */
 export async function installMissing(installs: readonly Install[], onProgress: Progress): Promise<void> {
   for (const each of installs) {
     if (!each.isThere()) {

@@ -1,13 +1,13 @@
-"""Writes a random model of Qwen3-Embedding's architecture and 2560 dimensions, the same bytes every time.
+"""Writes a random model with Qwen3-Embedding's architecture and 2560 dimensions. The bytes are the same every time.
 
 usage: makeRandomModel.py FOLDER [tiny|4B]
 
-`tiny` has one small layer. `4B` has the published model's exact shape, 8 GB, to measure a GPU with: how fast a token is
-computed does not depend on the weights' values, and its 36 layers are all alike.
+`tiny` has one small layer. `4B` has the exact shape of the published model, 8 GB, to measure a GPU: the time per token
+does not depend on the weights' values, and all 36 layers are alike.
 
-Its vectors mean nothing. What is real: the architecture, last-token pooling on an end-of-text token that the
-tokenizer appends, the dimensions and the context. Texts that differ get vectors that differ, because what a token
-attends to outweighs what it is.
+Its vectors are meaningless. What is real: the architecture, last-token pooling on an end-of-text token that the
+tokenizer appends, the dimensions and the context length. Different texts get different vectors, because what a token
+attends to has more weight than the token itself.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ class Shape:
     heads: int
     kv_heads: int
     vocabulary: int
-    """Rows of the embedding; the tokenizer has tokens for 257 of them."""
+    """Rows of the embedding matrix; the tokenizer has tokens for 257 of them."""
 
 
 SHAPES = {"tiny": Shape(256, 1, 2, 1, 257), "4B": Shape(9728, 36, 32, 8, 151_665)}
@@ -52,7 +52,7 @@ def checksum(path: Path) -> str:
 
 
 def write_tokenizer(folder: Path) -> int:
-    """One token a byte, and the end-of-text token appended as the published tokenizer does. Answers that token's ID."""
+    """One token per byte, and the end-of-text token appended as in the published tokenizer. Returns that token's ID."""
     tokens = {token: index for index, token in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
     end = tokens[END] = len(tokens)
     tokenizer = Tokenizer(models.BPE(vocab=tokens, merges=[]))
@@ -129,7 +129,7 @@ def write_weights(folder: Path, shape: Shape) -> None:
 
 
 def write_safetensors(path: Path, weights: dict[str, np.ndarray]) -> None:
-    """The format by hand: the header's length, the header, the tensors one after the other."""
+    """Writes the safetensors format: the header's length, the header, then the tensors."""
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     end = 0
     for name, weight in weights.items():

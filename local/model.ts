@@ -12,7 +12,7 @@ const PREFIX = "tiny-qwen3";
 const generator = join(__dirname, "makeRandomModel.py");
 
 /**
- * Puts the tiny model into the emulator's S3, laid out as a mirror of the weights.
+ * Uploads the tiny model to the emulator's S3, in the layout of a mirror of the weights.
  * Returns the SHA-256 of its SHA256SUMS.
  */
 export async function publishModel(endpoint: string): Promise<string> {
@@ -38,7 +38,7 @@ export async function publishModel(endpoint: string): Promise<string> {
     .digest("hex");
 }
 
-/** Random weights from a fixed seed: made once for each version of the generator. */
+/** Makes random weights from a fixed seed, once for each version of the generator. */
 async function makeModel(): Promise<string> {
   const id = createHash("sha256").update(readFileSync(generator)).digest("hex").slice(0, 16);
   const folder = join(CACHE, "models", id);

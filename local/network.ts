@@ -2,17 +2,17 @@ import { createHash } from "node:crypto";
 import { networkInterfaces } from "node:os";
 import { run } from "./process";
 
-/** The network that one local environment's machines share: a bridge on the host, reachable from the host alone. */
+/** The network of one local environment's instances: a bridge on the host that only the host can reach. */
 export interface LocalNetwork {
-  /** The bridge's interface name. */
+  /** Interface name of the bridge. */
   bridge: string;
   /** First three octets of the /24, for example `10.213.7`. */
   subnet: string;
-  /** The host's own address on the bridge, where the emulator and the proxy listen. */
+  /** Address of the host on the bridge, where the emulator and the proxy listen. */
   hostAddress: string;
 }
 
-/** Creates the environment's bridge, or answers the one that is there. */
+/** Creates the environment's bridge, or returns the existing one. */
 export async function createNetwork(environment: string): Promise<LocalNetwork> {
   const bridge = `qwen3-${createHash("sha256").update(environment).digest("hex").slice(0, 8)}`;
   const existing = networkInterfaces()[bridge]?.find(({ family }) => family === "IPv4")?.address;
@@ -32,7 +32,7 @@ export async function deleteNetwork(bridge: string): Promise<void> {
   await run("ip", ["link", "delete", bridge]).catch(() => undefined);
 }
 
-/** Network namespace and cable of one machine: its own address, and the metadata service's on loopback. */
+/** Creates an instance's network namespace and veth pair: its address, and the metadata service's on loopback. */
 export async function plugIn(namespace: string, network: LocalNetwork, address: string): Promise<void> {
   const cable = `q3${namespace.slice(-10)}`;
   await run("ip", ["netns", "add", namespace]);

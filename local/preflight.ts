@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { runWithProgress } from "./process";
 
-/** Programs that local machines need, and the Debian package of each. */
+/** Programs that local instances need, and the Debian package of each. */
 const PROGRAMS: Record<string, string> = {
   curl: "curl",
   ip: "iproute2",
@@ -14,26 +14,26 @@ const PROGRAMS: Record<string, string> = {
   unshare: "util-linux",
 };
 
-/** Why local machines cannot run here, or undefined where they can. */
+/** Why local instances cannot run here. Undefined if they can. */
 export function unsupported(): string | undefined {
   if (process.platform !== "linux" || process.arch !== "x64") {
-    return `local machines need Linux on x86-64, and this is ${process.platform} on ${process.arch}`;
+    return `local instances require Linux on x86-64; this is ${process.platform} on ${process.arch}`;
   }
   if (process.getuid?.() !== 0) {
-    return "local machines need root, for namespaces and mounts: run it with sudo";
+    return "local instances require root, for namespaces and mounts: run the command with sudo";
   }
   const missing = missingPackages();
   if (missing.length > 0 && !onPath("apt-get")) {
-    return `local machines need ${missing.join(", ")}, and there is no apt-get to install them with`;
+    return `local instances require ${missing.join(", ")}, and apt-get is not available to install them`;
   }
   return undefined;
 }
 
-/** Installs what is missing from the distribution's own archives. Answers what it did. */
+/** Installs missing programs from the distribution's archives. Returns a summary. */
 export async function installPrograms(onProgress: (line: string) => void): Promise<string> {
   const missing = missingPackages();
   if (missing.length === 0) {
-    return "all there";
+    return "all installed";
   }
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
   await runWithProgress("apt-get", ["update"], onProgress, { env });
@@ -43,10 +43,10 @@ export async function installPrograms(onProgress: (line: string) => void): Promi
   return `installed ${missing.join(", ")}`;
 }
 
-/** Debian packages of the programs that local instances need and this machine lacks. */
+/** Debian packages of the programs that local instances need and that are not installed. */
 export function missingPackages(): string[] {
   const packages = Object.entries(PROGRAMS).filter(([program]) => !onPath(program));
-  // Debian's python3 comes without the module that makes virtual environments.
+  // Debian's python3 does not include the modules that create virtual environments.
   const venv = existsSync("/usr/lib/python3") && !hasVenv() ? ["python3-venv"] : [];
   return [...new Set([...packages.map(([, name]) => name), ...venv])];
 }

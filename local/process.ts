@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 
 const execFileAsync = promisify(execFile);
 
-/** Runs a program to its end and answers its standard output; a failure carries the end of what it said. */
+/** Runs a program and returns its standard output. An error contains the end of the program's output. */
 export async function run(
   file: string,
   args: string[],
@@ -25,7 +25,7 @@ export async function run(
   }
 }
 
-/** Runs a program and hands each line that it prints to `onLine`, for long steps that show progress. */
+/** Runs a program and passes each line of its output to `onLine`, for long steps that show progress. */
 export async function runWithProgress(
   file: string,
   args: string[],
@@ -51,7 +51,7 @@ export async function runWithProgress(
   }
 }
 
-/** Starts a program that outlives this one, its output going to `log`, and answers its process ID. */
+/** Starts a program that outlives this one, with its output in `log`, and returns its process ID. */
 export function startDetached(
   file: string,
   args: string[],
@@ -77,7 +77,7 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Ends a process that this project started: asks first, insists after `graceMs`. */
+/** Ends a process that this project started: SIGTERM first, SIGKILL after `graceMs`. */
 export async function endProcess(pid: number, graceMs = 10_000): Promise<void> {
   for (const signal of ["SIGTERM", "SIGKILL"] as const) {
     if (!isAlive(pid)) {
@@ -97,7 +97,7 @@ export async function waitUntil(
   const end = Date.now() + timeoutMs;
   while (!(await condition())) {
     if (Date.now() > end) {
-      throw new Error(`${what} did not come about within ${timeoutMs / 1000} s`);
+      throw new Error(`timed out after ${timeoutMs / 1000} s while waiting for ${what}`);
     }
     await sleep(100);
   }

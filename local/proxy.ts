@@ -1,8 +1,8 @@
 import { Server } from "proxy-chain";
 
 /**
- * Forwards package downloads of machines that have no way out of their own bridge.
- * Standalone, because it outlives the command that starts it: `proxy.ts HOST PORT`.
+ * Forwards package downloads of local instances, which cannot reach anything beyond their bridge.
+ * It is a separate program because it outlives the command that starts it: `proxy.ts HOST PORT`.
  */
 async function main(): Promise<void> {
   const [host, port] = process.argv.slice(2);

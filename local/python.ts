@@ -5,7 +5,7 @@ import { CACHE } from "../scripts/lib/paths";
 import { run, runWithProgress } from "./process";
 
 /**
- * A Python with exactly what a lock file pins, made once for each content of that file; returns its executable.
+ * Makes a Python environment with exactly the packages of a lock file, once per content. Returns its executable.
  *
  * @param lock requirements with hashes, as pip's `--require-hashes` needs them
  */
@@ -30,7 +30,7 @@ function folderOf(lock: string): string {
   return join(CACHE, "python", id);
 }
 
-/** A virtual environment cannot be moved, so a half-made one is recognised by what it lacks: `.complete`. */
+/** A virtual environment cannot be moved, so the file `.complete` distinguishes a complete one from a partial one. */
 async function install(lock: string, folder: string, onProgress: (line: string) => void): Promise<void> {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
@@ -40,10 +40,10 @@ async function install(lock: string, folder: string, onProgress: (line: string) 
   writeFileSync(join(folder, ".complete"), "");
 }
 
-/** The system's own Python where it can make environments, else the first one on PATH. */
+/** The system's own Python if it can create virtual environments, else the first one on PATH. */
 async function systemPython(): Promise<string> {
   const system = "/usr/bin/python3";
-  // Without Debian's package python3-venv there is a module `venv`, and no `ensurepip` that it needs.
+  // Without Debian's package python3-venv, the module `venv` exists but `ensurepip`, which it needs, does not.
   return run(system, ["-c", "import ensurepip, venv"]).then(
     () => system,
     () => "python3",

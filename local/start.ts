@@ -8,11 +8,11 @@ import { bringUp } from "./up";
 
 const HINT = "Nothing outside the environment's own folder was changed; `npm stop` removes it.";
 
-/** Prepares a local environment where there is none that is usable, and brings its stack up. */
+/** Prepares a local environment if there is no usable one, and deploys its stack. */
 export async function startEnvironment(name: string, context: Context): Promise<void> {
   const reason = unsupported();
   if (reason) {
-    throw new Error(`${reason}.\nThe unit tests run anywhere: npm run test:unit`);
+    throw new Error(`${reason}.\nThe unit tests run on any computer: npm run test:unit`);
   }
   context.out(announcement(LOCAL_ENVIRONMENT));
   try {
@@ -39,7 +39,7 @@ function tasks(name: string, existing: Environment | undefined): ListrTask[] {
       },
     },
     {
-      title: "What an earlier environment left behind is removed",
+      title: "Remove what an earlier environment left behind",
       enabled: stale,
       task: () => removeEnvironment(existing!),
     },
@@ -58,7 +58,7 @@ function tasks(name: string, existing: Environment | undefined): ListrTask[] {
   ];
 }
 
-/** The endpoint, the outputs, and a command that works as it is pasted. */
+/** The endpoint, the outputs, and a command that can be pasted as it is. */
 function howToTry(name: string, outputs: OutputMap): string {
   const shown = ["endpoint", "model", "dimensions", "region", "instanceId", "secretArn", "apiKeyUrn"];
   const width = Math.max(...shown.map((output) => output.length));
@@ -72,7 +72,7 @@ Try it:
   curl --cacert "$EMBEDDING_CA_FILE" -H "Authorization: Bearer $EMBEDDING_API_KEY" -H "Content-Type: application/json" \\
     -d "{\\"model\\":\\"$EMBEDDING_MODEL\\",\\"input\\":\\"Hello\\"}" "$EMBEDDING_API_BASE/embeddings"
 
-Check it again:  npm run verify -- --stack ${name}
-Take it down:    npm stop${name === "local" ? "" : ` -- ${name}`}
+Verify it again:  npm run verify -- --stack ${name}
+Remove it:        npm stop${name === "local" ? "" : ` -- ${name}`}
 `;
 }

@@ -3,7 +3,7 @@ import { CACHE } from "../scripts/lib/paths";
 import { type Environment, readEnvironment, removeEnvironment } from "./environment";
 import { openStack } from "./workspace";
 
-/** Destroys a local environment's stack through the engine, then ends and removes what it ran on. */
+/** Destroys a local environment's stack with the engine, then ends its processes and removes its files. */
 export async function stopEnvironment(name: string, context: Context): Promise<void> {
   const environment = readEnvironment(name);
   if (!environment) {
@@ -14,18 +14,18 @@ export async function stopEnvironment(name: string, context: Context): Promise<v
     await destroyStack(environment, context);
   } catch (error) {
     context.err(
-      `The engine could not destroy the stack: ${(error as Error).message}\nRemoving what it ran on all the same.\n`,
+      `The engine could not destroy the stack: ${(error as Error).message}\nRemoving what it ran on anyway.\n`,
     );
   } finally {
     await removeEnvironment(environment);
   }
-  context.out(`The local environment ${name} is gone. The cache in ${CACHE} stays for the next start.\n`);
+  context.out(`The local environment ${name} is gone. The cache in ${CACHE} is kept for the next start.\n`);
 }
 
 async function destroyStack(environment: Environment, context: Context): Promise<void> {
   Object.assign(process.env, environment.env);
   const stack = await openStack(environment, async () => ({}));
-  // An update that is under way, or was killed, holds the stack's lock.
+  // An update that is in progress, or was killed, holds the stack's lock.
   await stack.cancel().catch(() => undefined);
   await stack.destroy({ onOutput: (text) => context.out(text), remove: true });
 }

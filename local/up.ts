@@ -6,7 +6,7 @@ import type { Environment } from "./environment";
 import { runWithProgress } from "./process";
 import { openStack } from "./workspace";
 
-/** Brings the environment's stack up with the repository's own program, and ends with a verified endpoint. */
+/** Deploys the environment's stack with the repository's own program, and verifies the endpoint. */
 export async function bringUp(environment: Environment): Promise<OutputMap> {
   Object.assign(process.env, environment.env);
   const stack = await openStack(environment, runProgram);
@@ -22,7 +22,7 @@ export async function bringUp(environment: Environment): Promise<OutputMap> {
       ([kind, n]) => kind !== "same" && n > 0,
     );
     if (!changed) {
-      // An update verifies what it changed; without a change nothing has looked at the endpoint yet.
+      // An update verifies what it changed. Without a change, nothing has verified the endpoint yet.
       await runWithProgress(
         "npm",
         ["run", "--silent", "verify", "--", "--stack", environment.name],
@@ -42,7 +42,7 @@ function write(text: string): void {
   process.stdout.write(text);
 }
 
-/** Prints what an instance's own installation says, from the moment there is an instance. */
+/** Prints the installation log of each instance as soon as the instance exists. */
 function followInstances(): () => void {
   const seen = new Map<string, string>();
   const timer = setInterval(async () => {

@@ -8,7 +8,7 @@ import { ROOT } from "../scripts/lib/paths";
 import { projectName } from "../scripts/lib/project";
 import { ADMINISTRATOR } from "./aws/administrator";
 
-/** A workspace in `state`: Pulumi's own state in files there, its secrets behind a passphrase made for it. */
+/** Creates a workspace in `state`: Pulumi's state in files there, its secrets encrypted with a generated passphrase. */
 export function createWorkspace(
   state: string,
   stackName: string,
@@ -48,7 +48,7 @@ export function createWorkspace(
 
 /** Opens the workspace's stack with a program, usually the repository's own. */
 export function openStack(workspace: Workspace, program: PulumiFn): Promise<Stack> {
-  // The Automation API looks for the engine on this process's PATH alone.
+  // The Automation API looks for the engine only on this process's PATH.
   process.env.PATH = workspace.env.PATH;
   return LocalWorkspace.createOrSelectStack(
     { stackName: workspace.stackName, projectName: projectName(workspace.workDir), program },
@@ -56,13 +56,13 @@ export function openStack(workspace: Workspace, program: PulumiFn): Promise<Stac
   );
 }
 
-/** The repository's Pulumi.yaml, its program still in the repository, so that commands run there as well. */
+/** Writes Pulumi.yaml with `main` in the repository, so that the program and its commands run there. */
 function writeProject(workDir: string): void {
   const project = parse(readFileSync(join(ROOT, "Pulumi.yaml"), "utf8"));
   writeFileSync(join(workDir, "Pulumi.yaml"), stringify({ ...project, main: ROOT }));
 }
 
-/** The repository's configuration plus what is known only now; the engine's own entries stay. */
+/** Merges the repository's configuration with values that are only known now. The engine's own entries are kept. */
 function writeConfiguration(
   workDir: string,
   stackName: string,

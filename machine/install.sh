@@ -12,7 +12,7 @@ accounts() {
 	getent group "$QWEN3_KEYS_GROUP" >/dev/null || groupadd --system "$QWEN3_KEYS_GROUP"
 	getent passwd "$QWEN3_WORKER_USER" >/dev/null ||
 		useradd --system --user-group --no-create-home --shell /usr/sbin/nologin "$QWEN3_WORKER_USER"
-	# Both read the digests of the keys.
+	# Both can read the digests of the keys.
 	usermod --append --groups "$QWEN3_KEYS_GROUP" "$QWEN3_WORKER_USER"
 	usermod --append --groups "$QWEN3_KEYS_GROUP" "$QWEN3_GATEWAY_USER"
 }
@@ -30,14 +30,14 @@ files() {
 	/usr/bin/python3 -m compileall -q "$QWEN3_LIBRARY"
 }
 
-# Weights from S3 need nothing of what is installed next: both downloads run side by side.
+# Weights from S3 need nothing that is installed later, so both downloads run in parallel.
 model() {
 	mkdir -p "$QWEN3_STORE"
 	systemctl daemon-reload
 	case "$QWEN3_MODEL_SOURCE" in s3://*) systemctl start --no-block qwen3-model.service ;; esac
 }
 
-# One environment for each lock and Python, in the store: an instance whose store has it installs nothing.
+# One environment per lock and Python version, in the store: an instance whose store has it installs nothing.
 environment() {
 	python=$(/usr/bin/python3 -c 'import sys; print("py%d%d" % sys.version_info[:2])')
 	venv="$QWEN3_STORE/venvs/$(sha256sum "$bundle/requirements.lock" | cut -c 1-16)-$python"
@@ -50,7 +50,7 @@ environment() {
 	say "Python environment $venv is complete"
 }
 
-# The locks' hashes decide what is installed, from PyPI or from a mirror.
+# The locks' hashes determine what is installed, from PyPI or from a mirror.
 packages() {
 	say "installing SGLang and its packages, about 5 GB to download, into $1"
 	from=""
@@ -62,12 +62,12 @@ packages() {
 	/usr/bin/python3 -m venv "$1"
 	# shellcheck disable=SC2086 # two words or none
 	"$1/bin/pip" install --quiet --disable-pip-version-check $from --require-hashes -r "$bundle/installer.lock"
-	# uv's cache is in the store, so that files are linked, not copied; uv uses the system's certificates, as pip does, and
-	# compiles, because the workers may not write there.
+	# uv's cache is in the store, so that files are linked, not copied. uv uses the system's certificates, as pip does, and
+	# compiles bytecode, because the workers cannot write there.
 	# shellcheck disable=SC2086
 	UV_CACHE_DIR="$QWEN3_STORE/uv" UV_SYSTEM_CERTS=1 \
 		"$1/bin/uv" pip install $from --no-progress --compile-bytecode --python "$1/bin/python" --require-hashes -r "$bundle/requirements.lock"
-	# What links against CUDA looks for a toolkit's layout; the packages have the libraries by version only.
+	# Programs that link against CUDA expect a toolkit's layout; the packages have the libraries only by version.
 	for cuda in "$1"/lib/python3*/site-packages/nvidia/cu13; do
 		ln -sfn lib "$cuda/lib64"
 		ln -sf libcudart.so.13 "$cuda/lib/libcudart.so"
@@ -79,10 +79,10 @@ packages() {
 
 units() {
 	systemctl daemon-reload
-	# shellcheck disable=SC2046 # one word for each unit
+	# shellcheck disable=SC2046 # one word per unit
 	systemctl enable --quiet $(cat "$bundle/enable")
-	# Not waited for: each unit waits for what it needs, and logs it.
-	# A download of the model that is under way goes on.
+	# --no-block: each unit waits for what it needs, and logs it.
+	# A download of the model that is in progress continues.
 	# shellcheck disable=SC2046
 	systemctl restart --no-block $(grep -v '^qwen3-model' "$bundle/enable")
 	systemctl start --no-block qwen3-model.service

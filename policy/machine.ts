@@ -5,40 +5,40 @@ const INSTANCE = "aws:ec2/instance:Instance";
 const TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate";
 const MACHINES = [INSTANCE, TEMPLATE];
 
-/** What a key, a token or a private key looks like. */
+/** Formats of keys, tokens and private keys. */
 const SECRETS: Record<string, RegExp> = {
   "an API key of this stack": /qwen3_[0-9A-Za-z]{48}/,
   "a private key": /-----BEGIN [A-Z ]*PRIVATE KEY-----/,
   "an AWS access key": /\b(AKIA|ASIA)[0-9A-Z]{16}\b/,
-  "a token of Hugging Face": /\bhf_[0-9A-Za-z]{30,}/,
+  "a Hugging Face token": /\bhf_[0-9A-Za-z]{30,}/,
 };
 
 const IMDSV2 = resourcePolicy(
   "imdsv2",
-  "The metadata service takes tokens only, and answers the machine itself only.",
+  "The metadata service requires tokens and has a hop limit of 1, so that it responds only to the instance itself.",
   MACHINES,
   ({ metadataOptions }) => [
     ...(part(metadataOptions, "httpTokens") === "required"
       ? []
       : [
-          "metadataOptions.httpTokens is not required: IMDSv1 would hand the role's credentials to a plain GET",
+          "metadataOptions.httpTokens is not required: IMDSv1 would return the role's credentials to a plain GET",
         ]),
     ...(part(metadataOptions, "httpPutResponseHopLimit") === 1
       ? []
-      : ["metadataOptions.httpPutResponseHopLimit is not 1: containers would reach the role's credentials"]),
+      : ["metadataOptions.httpPutResponseHopLimit is not 1: containers could get the role's credentials"]),
   ],
 );
 
 const NO_KEY_PAIR = resourcePolicy(
   "no-key-pair",
-  "No machine is started with an SSH key pair.",
+  "No instance has an SSH key pair.",
   MACHINES,
-  ({ keyName }) => (keyName === undefined ? [] : ["keyName is set: there is no SSH here"]),
+  ({ keyName }) => (keyName === undefined ? [] : ["keyName is set; use Session Manager instead of SSH"]),
 );
 
 const ENCRYPTED_VOLUMES = resourcePolicy(
   "encrypted-volumes",
-  "Every volume of a machine is encrypted, the root volume by name.",
+  "Every volume of an instance is encrypted, the root volume explicitly.",
   MACHINES,
   (props, { type }) => {
     const volumes =
@@ -55,19 +55,19 @@ const ENCRYPTED_VOLUMES = resourcePolicy(
 
 const NO_SECRET_IN_USER_DATA = resourcePolicy(
   "no-secret-in-user-data",
-  "User data, which any process on the machine and any reader of the instance can see, holds no secret.",
+  "User data contains no secret, because any process on the instance and anyone who can describe it can see it.",
   MACHINES,
   (props) => {
     const text = userData(props);
     return Object.entries(SECRETS)
       .filter(([, pattern]) => pattern.test(text))
-      .map(([what]) => `the user data holds ${what}`);
+      .map(([what]) => `the user data contains ${what}`);
   },
 );
 
 const PINNED = resourcePolicy(
   "pinned-versions",
-  "The model is a commit or a prefix of the deployer's own, the machine's files have a digest, and the image stays as it was chosen.",
+  "The model is a commit or in the deployer's own bucket, the bundle has a digest, and the image does not follow AWS's latest.",
   MACHINES,
   (props, { type, opts }) => {
     const text = userData(props);
@@ -79,7 +79,7 @@ const PINNED = resourcePolicy(
         : [`the model ${source} is not pinned to a commit`]),
       ...(text === "" || /BUNDLE_SHA256="?[0-9a-f]{64}/.test(text)
         ? []
-        : ["the user data names no digest of the machine's files"]),
+        : ["the user data has no digest of the bundle"]),
       ...(opts.ignoreChanges.includes(image) || isOwnImage(props[image])
         ? []
         : [`${image} is not in ignoreChanges: AWS's next image would replace the instance`]),
@@ -89,12 +89,12 @@ const PINNED = resourcePolicy(
 
 export const machinePolicies = [IMDSV2, NO_KEY_PAIR, ENCRYPTED_VOLUMES, NO_SECRET_IN_USER_DATA, PINNED];
 
-/** Whether the image is the one that the stack's setting imageId names, which moves only with the setting. */
+/** Whether the image is the value of the setting imageId, which changes only with the setting. */
 function isOwnImage(image: unknown): boolean {
   return image !== undefined && image === new pulumi.Config().get("imageId");
 }
 
-/** The document, plain or base64; empty while it is not known. */
+/** The user data, plain or decoded from base64. Empty while it is not known. */
 function userData({ userData, userDataBase64 }: Record<string, unknown>): string {
   const text = [userData, userDataBase64].find(isKnown) ?? "";
   return /^[A-Za-z0-9+/\s]+={0,2}$/.test(text) ? Buffer.from(text, "base64").toString("utf8") : text;

@@ -7,28 +7,28 @@ const GROUPS = ["aws:ec2/securityGroup:SecurityGroup", "aws:ec2/defaultSecurityG
 const LISTENERS = ["aws:lb/listener:Listener", "aws:alb/listener:Listener"];
 const TARGET_GROUPS = ["aws:lb/targetGroup:TargetGroup", "aws:alb/targetGroup:TargetGroup"];
 
-/** A way in, whichever of the provider's resources it is written as. */
+/** An inbound rule, from any of the provider's resources that define one. */
 interface Opening {
   protocol: string;
   from: number;
   to: number;
-  /** Ranges of addresses, none where another security group is the source. */
+  /** IP address ranges; none if the source is another security group. */
   ranges: string[];
 }
 
 const NO_SSH = resourcePolicy(
   "no-ssh",
-  "Nothing lets port 22 in; Session Manager needs no open port.",
+  "No security group allows port 22. Session Manager needs no open port.",
   [RULE, GROUP_RULE, ...GROUPS],
   (props, { type }) =>
     openings(type, props)
       .filter((opening) => includesPort(opening, 22))
-      .map(() => "port 22 is open: use Session Manager (`aws ssm start-session`)"),
+      .map(() => "port 22 is open; use Session Manager (`aws ssm start-session`)"),
 );
 
 const HTTPS_ONLY = resourcePolicy(
   "https-only",
-  "Ranges of addresses reach port 443, and port 80 for a redirect, and no other.",
+  "IP address ranges can reach port 443, and port 80 for a redirect, and no other port.",
   [RULE, GROUP_RULE, ...GROUPS],
   (props, { type }) =>
     openings(type, props)
@@ -36,39 +36,43 @@ const HTTPS_ONLY = resourcePolicy(
         const known = protocol === "tcp" && from === to && (from === 443 || from === 80);
         return ranges.length > 0 && !known;
       })
-      .map(({ protocol, from, to, ranges }) => `${ranges.join(", ")} reaches ${protocol} ${from} to ${to}`),
+      .map(({ protocol, from, to, ranges }) => `${ranges.join(", ")} can reach ${protocol} ${from} to ${to}`),
 );
 
 const OPEN_ON_PURPOSE = resourcePolicy(
   "open-to-everyone-on-purpose",
-  "0.0.0.0/0 and ::/0 are let in only where the setting allowPublicAccess says so.",
+  "0.0.0.0/0 and ::/0 are allowed only if the setting allowPublicAccess is true.",
   [RULE, GROUP_RULE, ...GROUPS],
   (props, { type }) => {
-    // Of the project that the engine runs this pack for.
+    // The configuration of the project that the engine runs this pack for.
     const meant = new pulumi.Config().getBoolean("allowPublicAccess") === true;
     const everyone = openings(type, props).filter(({ ranges }) => ranges.some((range) => /\/0$/.test(range)));
-    return meant ? [] : everyone.map(() => "everyone is let in, and allowPublicAccess is not true");
+    return meant
+      ? []
+      : everyone.map(() => "the whole internet is allowed, but allowPublicAccess is not true");
   },
 );
 
 const TLS = resourcePolicy(
   "tls",
-  "A load balancer takes HTTPS with TLS 1.2 or later, or redirects to it; its targets are reached by HTTPS.",
+  "A load balancer accepts HTTPS with TLS 1.2 or later, or redirects to it, and uses HTTPS to its targets.",
   [...LISTENERS, ...TARGET_GROUPS],
   (props, { type }) => {
     if (TARGET_GROUPS.includes(type)) {
-      return props.protocol === "HTTPS" ? [] : [`targets are reached by ${String(props.protocol)}`];
+      return props.protocol === "HTTPS"
+        ? []
+        : [`the target group uses ${String(props.protocol)} instead of HTTPS`];
     }
     if (props.protocol === "HTTPS") {
       const policy = String(props.sslPolicy);
       return /^ELBSecurityPolicy-(TLS13-1-[23]|TLS-1-2|FS-1-2)/.test(policy)
         ? []
-        : [`sslPolicy is ${policy}, which takes TLS older than 1.2`];
+        : [`sslPolicy is ${policy}, which allows TLS versions before 1.2`];
     }
     const redirects = list(props.defaultActions).every(
       (action) => action.type === "redirect" && part(action, "redirect", "protocol") === "HTTPS",
     );
-    return redirects ? [] : [`a listener takes ${String(props.protocol)} and does not redirect to HTTPS`];
+    return redirects ? [] : [`a listener accepts ${String(props.protocol)} and does not redirect to HTTPS`];
   },
 );
 

@@ -4,7 +4,7 @@ import { networkPolicies } from "./network";
 import { rightsPolicies } from "./rights";
 import { storagePolicies } from "./storage";
 
-/** Every promise, one policy each. */
+/** All policies. */
 export const policies: Policies = [
   ...networkPolicies,
   ...machinePolicies,

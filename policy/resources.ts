@@ -3,10 +3,10 @@ import type { ReportViolation, ResourceValidationArgs, ResourceValidationPolicy 
 type Props = Record<string, unknown>;
 
 /**
- * A policy over the resources of some types. A property that is not known yet, in a preview, is undefined or Pulumi's
- * marker and is not judged: the update judges it.
+ * A policy for resources of some types. A property that is not known yet, in a preview, is undefined or Pulumi's
+ * placeholder and is not checked: the update checks it.
  *
- * @param find returns what is wrong with one resource, one sentence each
+ * @param find returns the violations of one resource, one sentence each
  */
 export function resourcePolicy(
   name: string,
@@ -28,12 +28,12 @@ export function resourcePolicy(
   };
 }
 
-/** The value as a list: nothing is an empty one. */
+/** The value as a list; no value is an empty list. */
 export function list(value: unknown): Props[] {
   return Array.isArray(value) ? (value as Props[]) : value ? [value as Props] : [];
 }
 
-/** A part of a property, or undefined. */
+/** A nested property, or undefined. */
 export function part(value: unknown, ...path: string[]): unknown {
   return path.reduce<unknown>(
     (inner, name) => (typeof inner === "object" && inner !== null ? (inner as Props)[name] : undefined),
@@ -41,12 +41,12 @@ export function part(value: unknown, ...path: string[]): unknown {
   );
 }
 
-/** Whether the value says yes; the provider takes booleans as text in some places. */
+/** Whether the value is true. The provider accepts booleans as text in some places. */
 export function isTrue(value: unknown): boolean {
   return value === true || value === "true";
 }
 
-/** Whether a text is known; in a preview, Pulumi's marker stands for what is not. */
+/** Whether a text is known. In a preview, unknown values are Pulumi's placeholder. */
 export function isKnown(value: unknown): value is string {
   return typeof value === "string" && value !== "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 }

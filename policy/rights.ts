@@ -8,7 +8,7 @@ interface Statement {
   Condition?: Record<string, Record<string, unknown>>;
 }
 
-/** Actions that take no resource, by AWS's service authorization reference. */
+/** Actions without resource types, according to AWS's service authorization reference. */
 const WITHOUT_RESOURCE = [
   /^ssm:UpdateInstanceInformation$/,
   /^ssmmessages:/,
@@ -19,19 +19,19 @@ const WITHOUT_RESOURCE = [
 
 const LEAST_PRIVILEGE = resourcePolicy(
   "least-privilege",
-  "A role's policy names its actions one by one, and resources wherever the action has any.",
+  "A role's policy names actions one by one, and resources wherever an action supports them.",
   ["aws:iam/rolePolicy:RolePolicy"],
   ({ policy }) => (typeof policy === "string" && policy.startsWith("{") ? problems(policy) : []),
 );
 
 const NO_MANAGED_POLICIES = resourcePolicy(
   "no-managed-policies",
-  "No role has one of AWS's managed policies: AmazonSSMManagedInstanceCore, for one, reads every parameter of the account.",
+  "No role has an AWS managed policy: AmazonSSMManagedInstanceCore, for example, can read every parameter of the account.",
   ["aws:iam/rolePolicyAttachment:RolePolicyAttachment", "aws:iam/role:Role"],
   ({ policyArn, managedPolicyArns }) =>
     [policyArn, ...((managedPolicyArns ?? []) as unknown[])]
       .filter((arn) => /^arn:[^:]*:iam::aws:policy\//.test(String(arn)))
-      .map((arn) => `${String(arn)} is AWS's`),
+      .map((arn) => `${String(arn)} is an AWS managed policy`),
 );
 
 export const rightsPolicies = [LEAST_PRIVILEGE, NO_MANAGED_POLICIES];

@@ -10,28 +10,28 @@ const CLOSED = ["blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "res
 
 const PRIVATE_BUCKETS: StackValidationPolicy = {
   name: "private-encrypted-buckets",
-  description: "Every bucket is closed to the public, encrypted, and refuses plain HTTP.",
+  description: "Every bucket blocks public access, is encrypted, and denies plain HTTP.",
   enforcementLevel: "mandatory",
   validateStack: ({ resources }, report) => {
     for (const bucket of resources.filter(({ type }) => type === BUCKET)) {
       const of = (type: string) => resources.filter((each) => each.type === type && isOf(each, bucket));
       if (!of(ACCESS).some(({ props }) => CLOSED.every((name) => props[name] === true))) {
-        report("the bucket is not closed to the public in all four ways", bucket.urn);
+        report("not all four public access block settings of the bucket are on", bucket.urn);
       }
       if (!of(ENCRYPTION).some(({ props }) => list(props.rules).some(encrypts))) {
-        report("the bucket has no encryption by default", bucket.urn);
+        report("the bucket has no default encryption", bucket.urn);
       }
       if (!of(POLICY).some(({ props }) => !isKnown(props.policy) || refusesPlainHttp(String(props.policy)))) {
-        report("the bucket's policy does not refuse plain HTTP", bucket.urn);
+        report("the bucket's policy does not deny plain HTTP", bucket.urn);
       }
     }
   },
 };
 
-/** Everything that may hold a text, except the secrets themselves. */
+/** Resources that may contain text, except the secrets themselves. */
 const SECRETS_IN_THEIR_PLACE = resourcePolicy(
   "keys-in-secrets-manager-only",
-  "A key of this stack or a private key is an input of secrets and certificates, and of nothing else.",
+  "Only secrets and certificates contain keys of this stack or private keys.",
   [
     "aws:s3/bucketObjectv2:BucketObjectv2",
     "aws:ssm/parameter:Parameter",
@@ -40,7 +40,7 @@ const SECRETS_IN_THEIR_PLACE = resourcePolicy(
   ],
   (props) =>
     /qwen3_[0-9A-Za-z]{48}|-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(JSON.stringify(props))
-      ? ["an input holds a key"]
+      ? ["an input contains a key"]
       : [],
 );
 

@@ -3,7 +3,7 @@ import { cpSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-// What npm pack packs: the compiled components and commands, and beside them the files that instances install.
+// Builds what npm pack packs: the compiled components and commands, and the files that instances install.
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const dist = join(root, "dist");
 rmSync(dist, { recursive: true, force: true });

@@ -11,7 +11,7 @@ import { verifyCommand } from "./verify/command";
 
 const context = new Context(process.env, process);
 const program = new Command("tsx scripts/cli.ts")
-  .description("What an operator runs: each command is an npm script of the same name.")
+  .description("Commands for operators. Each one is an npm script of the same name.")
   .addCommand(verifyCommand(context))
   .addCommand(rotateCommand(context))
   .addCommand(envCommand(context))

@@ -20,14 +20,14 @@ export interface Counts {
   skipped: number;
 }
 
-/** A layer of test. */
+/** A layer of tests. */
 export interface Layer {
   name: string;
   title: string;
   /** Why it cannot run here. */
   skipped?: string;
   needs: readonly Install[];
-  /** @param quiet whether to return what it prints instead of showing it */
+  /** @param quiet whether to return its output instead of showing it */
   run(quiet: boolean): Promise<Counts & { output: string }>;
 }
 
@@ -89,7 +89,7 @@ async function check(quiet: boolean): Promise<Counts & { output: string }> {
   return { passed: 0, failed, skipped: 0, output: results.map(({ output }) => output).join("") };
 }
 
-/** A project of vitest.config.mts, by the counts of its report. */
+/** Runs a project of vitest.config.mts. The counts are from its report. */
 function vitest(project: string): Layer["run"] {
   return (quiet) =>
     withReport("report.json", async (report) => {
@@ -99,7 +99,7 @@ function vitest(project: string): Layer["run"] {
       const failed = counted.numFailedTests ?? 0;
       return {
         passed: counted.numPassedTests ?? 0,
-        // A file that does not load fails without a failed test.
+        // A file that cannot be loaded fails without a failed test.
         failed: status !== 0 && failed === 0 ? 1 : failed,
         skipped: (counted.numPendingTests ?? 0) + (counted.numTodoTests ?? 0),
         output,
@@ -132,7 +132,7 @@ async function withReport<T>(name: string, run: (report: string) => Promise<T>):
   }
 }
 
-/** undefined for a run that left no report. */
+/** Returns undefined if the run wrote no report. */
 function readReport<T>(path: string, read: (text: string) => T): T | undefined {
   try {
     return read(readFileSync(path, "utf8"));

@@ -9,11 +9,11 @@ const FOLDER = join(ROOT, "machine");
 const USAGE = `usage: npm run check:machine
        npm run test:python [-- PYTEST_ARGUMENT…]
 
-The first checks the Python and the shell of machine/ with ruff, mypy and shellcheck; the second runs its tests.
-Their packages are those of machine/dev.lock, in a virtual environment outside this folder.
+The first checks the Python and shell code of machine/ with ruff, mypy and shellcheck; the second runs its tests.
+Both use the packages of machine/dev.lock, in a virtual environment outside this folder.
 `;
 
-/** A step: what it is called and the arguments for the environment's Python. */
+/** A step: its name, and the arguments for the environment's Python. */
 type Step = [name: string, ...args: string[]];
 
 /** The second folder has the tests that need SGLang. */

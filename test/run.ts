@@ -13,12 +13,12 @@ const STAGES = [
   [["machine"]],
 ];
 
-/** What `npm run test:quick` runs: it needs neither root nor a network. */
+/** The layers of `npm run test:quick`, which requires neither root nor a network. */
 const QUICK = ["check", "unit", "python"];
 
 /**
- * `npm test`: every layer, or those named. Says first what it will install and which layers are skipped, with the
- * reason; ends with one line of counts.
+ * `npm test`: runs every layer, or the named ones. Lists first what it will install and which layers are skipped, with
+ * the reason. Ends with one line of counts.
  */
 async function main(named: string[]): Promise<void> {
   const known = layers(unsupported());
@@ -70,7 +70,7 @@ interface Result extends Counts {
   seconds: number;
 }
 
-/** Runs one layer. Beside others, its output is kept until it ends, so that none is between another's lines. */
+/** Runs one layer. In parallel with others, its output is held back until it ends, so that outputs are not mixed. */
 async function runLayer(layer: Layer, beside: boolean): Promise<Result> {
   const begin = Date.now();
   const title = `\n=== ${layer.title} ===`;

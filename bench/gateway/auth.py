@@ -1,10 +1,10 @@
-"""Processor time of the worker's own part in a request: all but HTTP's framing and SGLang.
+"""Processor time of the worker's own part of a request: everything except HTTP's framing and SGLang.
 
     PYTHONPATH=machine QWEN3_TEST_MODEL=FOLDER VENV/bin/python bench/gateway/auth.py [--profile]
 
-Calls the worker's ASGI app with an engine that returns at once: key, JSON, checks, tokens, vectors to JSON, the line of
-log. FOLDER holds a tokenizer.json and a config.json, such as local/makeRandomModel.py makes. Prints the least of several
-rounds, which other work on the machine disturbs least.
+Calls the worker's ASGI app with an engine that returns immediately: key, JSON, checks, tokens, vectors to JSON, log
+line. FOLDER contains a tokenizer.json and a config.json, such as local/makeRandomModel.py makes. Prints the minimum of
+several rounds, which is the one that other work on the computer affects least.
 """
 
 import asyncio
@@ -90,19 +90,19 @@ async def ask(app, body: bytes) -> int:
 
 
 async def cost(app, body: bytes, count: int) -> float:
-    """Milliseconds of processor time a request."""
+    """Milliseconds of processor time per request."""
     begin = time.process_time()
     for _ in range(count):
         status = await ask(app, body)
         if status != 200:
-            sys.exit(f"the app returns {status}")
+            sys.exit(f"the app returned {status}")
     return 1000 * (time.process_time() - begin) / count
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as null:
         app = make_app(Path(folder))
-        out, sys.stdout = sys.stdout, null  # the lines of log
+        out, sys.stdout = sys.stdout, null  # the log lines
         for texts, encoding, count in ((1, "float", 500), (1, "base64", 500), (128, "float", 15), (128, "base64", 30)):
             body = request_body(texts, encoding)
             least = min(asyncio.run(cost(app, body, count)) for _ in range(ROUNDS))

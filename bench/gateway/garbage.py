@@ -1,10 +1,10 @@
-"""What Python's garbage collection costs a worker: its engine as it is, with what is loaded left in, and with Python's defaults.
+"""What Python's garbage collection costs a worker: with Python's defaults, with loaded objects excluded, and currently.
 
     PYTHONPATH=machine:machine/cpu python bench/gateway/garbage.py MODEL
 
-MODEL is a folder such as local/makeRandomModel.py makes. Two clients ask for 128 texts of four tokens each at a time, so
-that the CPU has little else to do. Each way is measured in turns with an engine of its own; prints requests and latencies
-of each round, and the ratio of the requests.
+MODEL is a folder such as local/makeRandomModel.py makes. Two clients request 128 texts of four tokens each at a time,
+so that the CPU has little else to do. The variants are measured in alternation, each with its own engine. Prints
+requests and latencies of each round, and the ratio of the requests.
 """
 
 import argparse
@@ -24,15 +24,15 @@ from qwen3.tune.traffic import Traffic
 
 WAYS: dict[str, tuple[dict[str, object], bool]] = {
     "Python's defaults": ({"gc_threshold": None}, False),
-    "what is loaded left out": ({"gc_threshold": None}, True),
-    "as it is": ({}, True),
+    "loaded objects excluded": ({"gc_threshold": None}, True),
+    "current": ({}, True),
 }
 LENGTHS = [4] * 128
 CLIENTS = 2
 
 
 def measure(way: str, seconds: float) -> None:
-    """In a process of its own; prints the latencies in seconds."""
+    """Runs in a separate process and prints the latencies in seconds."""
     from qwen3.worker.engine import Engine
 
     changes, settled = WAYS[way]

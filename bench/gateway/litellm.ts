@@ -3,8 +3,8 @@ import { join } from "node:path";
 import type { Processes } from "../lib/processes";
 
 /**
- * LiteLLM's proxy in front of an endpoint, one process, with its master key. Virtual keys need its database client,
- * whose engine comes from a site of its own.
+ * LiteLLM's proxy in front of an endpoint, one process, with its master key. Virtual keys would require its database
+ * client, whose engine is downloaded from its own site.
  *
  * @param environment a virtual environment with `litellm[proxy]`
  * @returns its base URL

@@ -20,7 +20,7 @@ const SERVED = SERVED_MODEL.servedName;
 const WORKER_INDEX = 510;
 const PORTS = { bare: 31_010, gateway: 31_011, litellm: 31_012 };
 const CLIENTS = 100;
-/** What serves each endpoint, in their order. */
+/** The programs that serve each endpoint, in the order of the endpoints. */
 const PROGRAMS = [["sglang"], ["worker"], ["nginx", "worker"], ["litellm", "sglang"]];
 
 const SINGLES: Shape[] = [{ batch: 1, tokens: 32, format: "float" }];
@@ -28,10 +28,10 @@ const SHORT: Shape[] = [
   { batch: 128, tokens: 32, format: "float" },
   { batch: 128, tokens: 32, format: "base64" },
 ];
-/** A CPU takes minutes for these. */
+/** These take minutes on a CPU. */
 const LONG: Shape[] = [{ batch: 128, tokens: 512, format: "float" }];
 
-/** Starts each server, measures them in turns, and prints, draws and writes the figures. */
+/** Starts each server, measures them in alternation, and prints the figures and writes them and the chart to files. */
 export function compareGateways(options: GatewayOptions, context: Context): Promise<void> {
   return withProcesses(async (processes, folder) => {
     const endpoints = await start(processes, folder, options, context);
@@ -79,7 +79,7 @@ async function report(
   context: Context,
 ): Promise<void> {
   const names = endpoints.map(({ name }) => name);
-  context.out(`${cpus().length} cores (${cpus()[0]?.model}), ${seconds} s each in ${windows} turns\n`);
+  context.out(`${cpus().length} cores (${cpus()[0]?.model}), ${seconds} s each in ${windows} windows\n`);
   const runs: { pace: Pace; shapes: Shape[] }[] = [
     { pace: { connections: 2 }, shapes: accelerator === "cpu" ? SHORT : [...SHORT, ...LONG] },
     { pace: { connections: 1 }, shapes: SINGLES },
@@ -105,7 +105,7 @@ async function report(
 
 function drawn(names: string[], subtitle: string, [first]: Measured[]): string {
   return draw({
-    title: "One text of 32 tokens, through each",
+    title: "One text of 32 tokens, through each endpoint",
     subtitle,
     series: first!.windows.map((windows, i) => ({ name: names[i] ?? "", windows })),
   });

@@ -1,11 +1,11 @@
-"""What a GPU allows: a plain PyTorch forward of Qwen3-Embedding-4B's exact shape against the matrix rate of the same run.
+"""What a GPU can do: a plain PyTorch forward of Qwen3-Embedding-4B's exact shape against the matrix rate of one run.
 
     python3 bench/gpu/ceiling.py [--json FILE]
 
-Weights are random: how fast a token is computed does not depend on them. Needs PyTorch 2.10 or later with CUDA, and
-transformers to check the result against. Takes about seven minutes and 40 GB of GPU memory.
+The weights are random, because the time per token does not depend on them. Requires PyTorch 2.10 or later with CUDA,
+and transformers to check the result. Takes about seven minutes and 40 GB of GPU memory.
 
-Every figure is the median of repeated passes, timed with the device's events, with the quartiles beside it.
+Every figure is the median of repeated passes, measured with the device's events, with the quartiles.
 """
 
 import argparse
@@ -28,7 +28,7 @@ TYPE = torch.bfloat16
 
 
 def flops(lengths: list[int]) -> float:
-    """Of the matrix products and of causal attention, for texts of these lengths."""
+    """FLOP of the matrix products and of causal attention, for texts of these lengths."""
     weights = LAYERS * (HIDDEN * QKV + HEADS * HEAD * HIDDEN + 3 * HIDDEN * INTERMEDIATE)
     attention = sum(4 * LAYERS * HEADS * HEAD * n * (n + 1) / 2 for n in lengths)
     return 2 * weights * sum(lengths) + attention
@@ -57,7 +57,7 @@ class Layer(nn.Module):
 
 
 class Model(nn.Module):
-    """Texts packed one after the other into rows of tokens, without padding; returns each text's last token."""
+    """Packs texts one after the other into rows of tokens, without padding. Returns each text's last token."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Model(nn.Module):
         self.last = nn.Parameter(torch.ones(HIDDEN))
 
     def forward(self, ids: Tensor, cos: Tensor, sin: Tensor, bounds: Tensor, longest: int) -> Tensor:
-        """ids [tokens]; cos, sin [tokens, head]; bounds: where each text begins, and the end."""
+        """ids [tokens]; cos, sin [tokens, head]; bounds: the start of each text, and the end of the last one."""
         x = self.embed(ids)
         for layer in self.layers:
             q, k, v = layer.project(x, cos, sin)
@@ -125,7 +125,7 @@ def measure(work: Callable[[], Any], seconds: float = 1.5) -> tuple[float, float
 
 
 def matrix_rate(m: int, k: int, n: int) -> float:
-    """TFLOP/s of one bf16 product on random data, on several inputs in turn so that no cache holds them."""
+    """TFLOP/s of one bf16 product on random data, alternating between several inputs so that no cache contains them."""
     sets = [(torch.randn(m, k, device="cuda", dtype=TYPE), torch.randn(n, k, device="cuda", dtype=TYPE)) for _ in range(3)]
     turn = iter(range(10**9))
 
@@ -144,7 +144,7 @@ def copy_rate() -> float:
 
 
 def own_rate(tokens: int) -> float:
-    """TFLOP/s of the model's own four products at so many tokens, weighted by their work."""
+    """TFLOP/s of the model's own four products with this many tokens, weighted by their work."""
     shapes = [(HIDDEN, QKV), (HEADS * HEAD, HIDDEN), (HIDDEN, 2 * INTERMEDIATE), (INTERMEDIATE, HIDDEN)]
     work = [2 * tokens * k * n for k, n in shapes]
     return sum(work) / sum(w / matrix_rate(tokens, k, n) for w, (k, n) in zip(work, shapes))
@@ -153,7 +153,7 @@ def own_rate(tokens: int) -> float:
 def check(model: Model) -> dict[str, float]:
     """
     ‖x − exact‖ / ‖exact‖ of this model's vectors and of transformers' own in bfloat16. Exact is transformers in float32
-    with the same weights; texts are of unlike lengths. The two are alike where this model computes what Qwen3 does.
+    with the same weights; texts have different lengths. The figures are similar if this model computes what Qwen3 does.
     """
     lengths = [7, 300, 33, 512]
     packed = batch(lengths)
@@ -201,7 +201,7 @@ def padded(lengths: list[int]) -> list[int]:
 
 
 def passes(lengths: list[int], most: int) -> list[list[int]]:
-    """Texts in order, in passes of at most so many tokens."""
+    """Texts in order, in passes of at most `most` tokens."""
     parts: list[list[int]] = [[]]
     for length in lengths:
         if parts[-1] and sum(parts[-1]) + length > most:
@@ -211,7 +211,7 @@ def passes(lengths: list[int], most: int) -> list[list[int]]:
 
 
 def rate(model: Callable[..., Tensor], lengths: list[int], most: int, useful: int | None = None) -> dict[str, float]:
-    """A batch in passes of at most so many tokens. `useful`: tokens that were asked for, where some are padding."""
+    """A batch in passes of at most `most` tokens. `useful`: the tokens without padding."""
     batches = [batch(part) for part in passes(lengths, most)]
 
     def work() -> None:

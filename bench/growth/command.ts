@@ -10,24 +10,24 @@ export interface GrowthOptions {
 }
 
 const HELP = `
-The gateway is an instance's nginx in front of workers that reply at once; texts a request go to the worker with the tiny
-model. Every point is measured in turns with the others, and its median and quartiles are printed.
+The gateway is an instance's nginx in front of workers that respond immediately; texts per request are measured with the
+worker and the tiny model. All points are measured in alternation; their medians and quartiles are printed.
 
-Needs Linux, root and what npm start has installed. Takes some minutes.
+Requires Linux, root and what npm start installs. Takes a few minutes.
 
-Exit status: 0 nothing grows faster than its cause, 1 something does, 2 wrong usage.`;
+Exit status: 0 no cost grows faster than its cause, 1 a cost does, 2 wrong usage.`;
 
 /** `npm run bench:growth`. */
 export function growthCommand(context: Context): Command {
   return new ScriptCommand("growth", "bench:growth")
     .description(
-      "How cost grows with the number of keys, workers, connections and texts a request, on this machine.",
+      "Measure how cost grows with the number of keys, workers, connections and texts per request, on this computer.",
     )
-    .addOption(option("--windows <n>", "of each point", whole(999)).default(5))
-    .addOption(option("--seconds <n>", "of each window", whole(999)).default(3))
-    .option("--svg <file>", "a picture of the curves")
-    .option("--json <file>", "the figures")
-    .option("--gateway-only", "leave out the texts a request, which need SGLang")
+    .addOption(option("--windows <n>", "windows per point", whole(999)).default(5))
+    .addOption(option("--seconds <n>", "seconds per window", whole(999)).default(3))
+    .option("--svg <file>", "write a chart of the curves")
+    .option("--json <file>", "write the figures")
+    .option("--gateway-only", "skip the texts per request, which require SGLang")
     .addHelpText("after", HELP)
     .action(async (options: GrowthOptions) => {
       const { measureGrowth } = await import("./main");

@@ -1,6 +1,6 @@
 import type { Spread } from "../lib/statistics";
 
-/** What something costs by how much of it there is. */
+/** A cost by the quantity of its cause. */
 export interface Curve {
   name: string;
   label: string;
@@ -9,7 +9,7 @@ export interface Curve {
 
 const PANEL = { width: 200, height: 190, left: 56, top: 62, gap: 46 };
 
-/** The power by which the cost grows: least squares through the logarithms. 1 is linear. */
+/** The exponent by which the cost grows: least squares through the logarithms. 1 is linear. */
 export function slope({ points }: Curve): number {
   const logs = points.map(({ x, cost }) => [Math.log(x), Math.log(cost.median)] as const);
   const mean = (axis: 0 | 1) => logs.reduce((sum, each) => sum + each[axis], 0) / logs.length;
@@ -18,15 +18,15 @@ export function slope({ points }: Curve): number {
   return covariance / logs.reduce((sum, each) => sum + (each[0] - x) ** 2, 0);
 }
 
-/** A panel a curve, both axes logarithmic; medians with their quartiles, and dashed what linear would be. */
+/** One panel per curve, both axes logarithmic: medians with quartiles, and linear growth as a dashed line. */
 export function drawCurves(curves: readonly Curve[]): string {
   const width = curves.length * (PANEL.width + PANEL.gap) + PANEL.left;
   const height = PANEL.top + PANEL.height + 56;
   const panels = curves.map((curve, i) => panel(curve, PANEL.left + i * (PANEL.width + PANEL.gap)));
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="Helvetica, Arial, sans-serif" font-size="11" fill="#1f2937">
-<title>Milliseconds a request, as each grows</title>
+<title>Milliseconds per request, as each grows</title>
 <rect width="100%" height="100%" fill="#ffffff"/>
-<text x="${PANEL.left}" y="24" font-size="16" font-weight="bold">Milliseconds a request, as each grows</text>
+<text x="${PANEL.left}" y="24" font-size="16" font-weight="bold">Milliseconds per request, as each grows</text>
 <text x="${PANEL.left}" y="42" fill="#6b7280">medians with quartiles; dashed: linear from the first point</text>
 ${panels.join("\n")}
 </svg>

@@ -13,17 +13,19 @@ import { connectionPoints, keyPoints, type Point, startFakes, textPoints, worker
 const WORDS = 30;
 const BATCH_WORDS = 7;
 const WARM_UP_SECONDS = 0.5;
-/** Above this power of its cause, a cost grows faster than the cause. */
+/** Above this exponent, a cost grows faster than its cause. */
 const LINEAR = 1.1;
 
-/** What a point costs in one window. */
+/** The cost of a point in one window. */
 type Cost = (window: Window) => number;
 
-/** Measures each curve, and prints, draws and writes it; the status is 1 where one grows faster than its cause. */
+/** Measures each curve, prints it and writes the files. The status is 1 if a cost grows faster than its cause. */
 export function measureGrowth(options: GrowthOptions, context: Context): Promise<void> {
   return withProcesses(async (processes, folder) => {
     const { windows, seconds } = options;
-    context.out(`${cpus().length} cores (${cpus()[0]?.model}), ${windows} windows of ${seconds} s a point\n`);
+    context.out(
+      `${cpus().length} cores (${cpus()[0]?.model}), ${windows} windows of ${seconds} s per point\n`,
+    );
     const curves: Curve[] = [];
     const add = async (name: string, label: string, cost: Cost, points: Point[]) => {
       const curve = await measureCurve(name, label, cost, points, options);
@@ -36,24 +38,24 @@ export function measureGrowth(options: GrowthOptions, context: Context): Promise
     await add("connections", "connections at a time", perRequest, await connectionPoints(processes, folder));
     if (!options.gatewayOnly) {
       const points = await textPoints(processes, folder);
-      await add("texts", "texts a request, through the worker", perReply, points);
+      await add("texts", "texts per request, through the worker", perReply, points);
     }
     save(curves, options);
     context.status = curves.every((curve) => slope(curve) <= LINEAR) ? 0 : 1;
   });
 }
 
-/** Milliseconds a request, as the rate has them. */
+/** Milliseconds per request, from the rate. */
 function perRequest(window: Window): number {
   return 1000 / summarize([window]).requestsPerSecond;
 }
 
-/** Milliseconds until the median reply. */
+/** Milliseconds of the median reply. */
 function perReply(window: Window): number {
   return summarize([window]).p50;
 }
 
-/** Every point in turns, forwards and backwards. */
+/** Measures every point in alternation, forwards and backwards. */
 async function measureCurve(
   name: string,
   label: string,
@@ -65,7 +67,7 @@ async function measureCurve(
   for (let turn = -1; turn < windows; turn++) {
     const order = points.map((_, i) => i);
     for (const i of turn % 2 === 0 ? order : order.reverse()) {
-      // The turn before the first warms up.
+      // The window before the first one warms up.
       const window = await measurePoint(points[i]!, label, turn < 0 ? WARM_UP_SECONDS : seconds, turn + 2);
       if (turn >= 0) {
         costs[i]!.push(cost(window));
@@ -76,7 +78,7 @@ async function measureCurve(
   return { name, label, points: points.map(({ x }, i) => ({ x, cost: spread(costs[i]!) })) };
 }
 
-/** @throws where a request fails */
+/** @throws Error if a request fails */
 async function measurePoint(point: Point, label: string, seconds: number, seed: number): Promise<Window> {
   const { x, sender, shape, connections } = point;
   const texts = new Texts(shape.batch === 1 ? WORDS : BATCH_WORDS, Math.random);
@@ -90,9 +92,9 @@ async function measurePoint(point: Point, label: string, seconds: number, seed: 
 
 function describeCurve(curve: Curve): string {
   return [
-    `\n${curve.label}: milliseconds a request, median and quartiles`,
+    `\n${curve.label}: milliseconds per request, median and quartiles`,
     ...curve.points.map(({ x, cost }) => `  ${String(x).padStart(5)}  ${figures(cost)}`),
-    `  grows as the power ${slope(curve).toFixed(2)} (1: linear, 0: not at all)`,
+    `  grows with the exponent ${slope(curve).toFixed(2)} (1: linear, 0: constant)`,
     "",
   ].join("\n");
 }

@@ -11,10 +11,10 @@ const SINGLE: Shape = { batch: 1, tokens: 32, format: "float" };
 const WORKER_INDEX = 511;
 const FIRST_FAKE_PORT = 31_040;
 const MOST_WORKERS = 8;
-/** Of the gateways of each curve; a curve has at most five points. */
+/** First port of each curve's gateways. A curve has at most five points. */
 const FIRST_PORTS = { keys: 31_020, workers: 31_025, connections: 31_030 };
 
-/** One point of a curve: how it is asked, ready to be measured. */
+/** One point of a curve, ready to be measured. */
 export interface Point {
   x: number;
   sender: Sender;
@@ -22,14 +22,14 @@ export interface Point {
   connections: number;
 }
 
-/** What a point's gateway has. */
+/** The size of a point's gateway. */
 interface GatewayShape {
   workers: number;
   keys: number;
   connections: number;
 }
 
-/** Starts the workers that reply at once. */
+/** Starts workers that respond immediately. */
 export async function startFakes(processes: Processes): Promise<void> {
   const script = join(ROOT, "bench/growth/worker.ts");
   for (const port of fakePorts(MOST_WORKERS)) {
@@ -67,7 +67,7 @@ export function connectionPoints(processes: Processes, folder: string): Promise<
   );
 }
 
-/** Texts a request, to the worker with the tiny model. */
+/** Texts per request, to the worker with the tiny model. */
 export async function textPoints(processes: Processes, folder: string): Promise<Point[]> {
   const python = sglangPython();
   const model = await randomModel(python, "cpu", join(folder, "model"));
@@ -84,7 +84,7 @@ export async function textPoints(processes: Processes, folder: string): Promise<
   }));
 }
 
-/** An nginx for each value of x. */
+/** One nginx for each value of x. */
 function gatewayPoints(
   processes: Processes,
   folder: string,

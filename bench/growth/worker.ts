@@ -1,8 +1,8 @@
 import { createServer } from "node:http";
 
 /**
- * node worker.ts PORT: replies to every request at once with one vector of 2560 dimensions as floats, made beforehand. In
- * a process of its own, so that what is measured is nginx.
+ * node worker.ts PORT: responds to every request immediately with the same vector of 2560 dimensions as floats. It is a
+ * separate process, so that only nginx is measured.
  */
 const vector = Array.from({ length: 2560 }, (_, i) => Math.sin(i) / 36);
 const body = Buffer.from(

@@ -1,7 +1,7 @@
 import type { Window } from "./load";
 import { Latencies } from "./statistics";
 
-/** One endpoint's replies to one shape, as they are drawn. */
+/** One endpoint's replies to one shape, for a chart. */
 export interface Series {
   name: string;
   windows: readonly Window[];
@@ -19,12 +19,12 @@ const HEIGHT = 400;
 const PANEL = { width: 380, height: 260, top: 78 };
 const LEFTS = [70, 548];
 const SHARES = [0, 0.5, 0.9, 0.99, 0.999, 0.9999];
-/** Points of one timeline; the rest is left out evenly. */
+/** Maximum number of points of one timeline; others are omitted evenly. */
 const MOST_POINTS = 600;
 
 /**
- * Two panels in SVG over one logarithmic axis of latency: on the left by share of requests, on a scale that gives each
- * further nine the same width; on the right by time, a point a request and a cross an error.
+ * An SVG of two panels with a common logarithmic axis of latency. Left: by share of requests, on a scale that gives
+ * each further nine the same width. Right: by time, with one point per request and one cross per error.
  */
 export function draw({ title, subtitle, series }: Chart): string {
   const latencies = series.map(({ windows }) => collect(windows));
@@ -59,7 +59,7 @@ function collect(windows: readonly Window[]): Latencies {
   return latencies;
 }
 
-/** Milliseconds on 1, 2 or 5 times a power of ten, around everything that is drawn. */
+/** Milliseconds on 1, 2 or 5 times a power of ten, around all plotted values. */
 function range(latencies: readonly Latencies[]): [number, number] {
   const some = latencies.filter(({ count }) => count > 0);
   const low = Math.min(...some.map((each) => each.quantile(0)));
@@ -84,7 +84,7 @@ function ticks(low: number, high: number): number[] {
 function grid(left: number, low: number, high: number, y: (ms: number) => number): string[] {
   const right = left + PANEL.width;
   const all = ticks(low, high);
-  // Beyond three decades the powers of ten are enough.
+  // For more than three decades, the powers of ten are enough.
   const shown = all.length > 10 ? all.filter((step) => Number.isInteger(Math.log10(step))) : all;
   return [
     ...shown.flatMap((ms) => [line(left, y(ms), right, y(ms), "#e5e7eb"), label(left - 6, y(ms) + 4, ms)]),
@@ -97,12 +97,12 @@ function label(x: number, y: number, ms: number): string {
   return text(x, y, ms >= 1000 ? `${ms / 1000} s` : `${+ms.toPrecision(1)} ms`, "small end");
 }
 
-/** Each further nine takes the same width. */
+/** Each further nine has the same width. */
 function shareX(left: number, share: number, last: number): number {
   return left + (PANEL.width * Math.log10(1 - share)) / Math.log10(1 - last);
 }
 
-/** The last share that the largest number of requests can tell. */
+/** The last share that the largest number of requests can show. */
 function lastShare(latencies: readonly Latencies[]): number {
   const most = Math.max(...latencies.map(({ count }) => count), 10);
   return 1 - 1 / most;
@@ -119,7 +119,7 @@ function shareAxis(left: number, latencies: readonly Latencies[]): string[] {
         text(x, bottom + 16, `p${+(100 * share).toFixed(2)}`, "small middle"),
       ];
     }),
-    text(left + PANEL.width / 2, bottom + 34, "share of requests answered within", "small middle"),
+    text(left + PANEL.width / 2, bottom + 34, "share of requests", "small middle"),
   ];
 }
 
@@ -140,7 +140,7 @@ function curve(
   return `<polyline fill="none" stroke="${COLOURS[index % COLOURS.length]}" stroke-width="2" points="${points.join(" ")}"/>`;
 }
 
-/** The windows one after the other, each endpoint's at the time that it had by itself. */
+/** The windows one after the other, with each endpoint's windows joined. */
 function timeline(left: number, series: readonly Series[], y: (ms: number) => number): string[] {
   const total = Math.max(...series.map(({ windows }) => windows.reduce((sum, w) => sum + w.seconds, 0)));
   const bottom = PANEL.top + PANEL.height;

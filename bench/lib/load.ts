@@ -3,29 +3,29 @@ import { type Outcome, promptTokens, type Sender, type Shape } from "./sender";
 import { arrivals } from "./statistics";
 import type { Texts } from "./texts";
 
-/** `connections`: closed loop, each sends again once it has its reply. `rate`: open loop, requests a second. */
+/** `connections`: closed loop, each sends again once it has its reply. `rate`: open loop, requests per second. */
 export type Pace = { connections: number } | { rate: number };
 
-/** Requests of one kind to one endpoint for a time. */
+/** Requests of one kind to one endpoint during a period of time. */
 export interface Window {
   outcomes: Outcome[];
-  /** From its start until its last reply; of a closed loop's connections, each until its own, on average. */
+  /** From its start until its last reply. For a closed loop, the average over its connections. */
   seconds: number;
-  /** Processor time of the endpoint's own processes, where they are on this machine and counted. */
+  /** Processor time of the endpoint's own processes, if they run on this computer and are measured. */
   cpuSeconds?: number;
 }
 
-/** Connections of an open loop: what arrives while all of them wait for a reply waits too. */
+/** Connections of an open loop. If all of them are busy, further requests wait. */
 export const OPEN_CONNECTIONS = 1024;
 
-/** A client's pause after a connection that failed: a loop of refused ones would measure nothing. */
+/** A client's pause after a failed connection: a loop of refused connections would measure nothing. */
 const UNREACHED_MS = 100;
 
 export function connectionsOf(pace: Pace): number {
   return "rate" in pace ? OPEN_CONNECTIONS : pace.connections;
 }
 
-/** @param each called with every outcome as it comes */
+/** @param each called with every outcome as it arrives */
 export async function run(
   sender: Sender,
   texts: Texts,
@@ -60,7 +60,7 @@ export async function run(
   return { outcomes, seconds: await closed(ask, pace.connections, seconds, elapsed) };
 }
 
-/** @returns how long its connections were busy, on average: while the last reply comes, the others have ended */
+/** @returns how long its connections were busy, on average: while the last reply arrives, the others have ended */
 async function closed(
   ask: () => Promise<Outcome>,
   connections: number,
@@ -81,7 +81,7 @@ async function closed(
   return busy.reduce((sum, each) => sum + each, 0) / connections;
 }
 
-/** Asks at each of these times, whatever has become of what was asked before. */
+/** Sends at each of these times, regardless of earlier requests. */
 async function open(ask: (due: number) => Promise<unknown>, times: number[], begin: number): Promise<void> {
   const asked: Promise<unknown>[] = [];
   for (const due of times) {

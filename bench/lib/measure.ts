@@ -8,11 +8,11 @@ export interface Plan {
   endpoints: readonly Endpoint[];
   shapes: readonly Shape[];
   pace: Pace;
-  /** For each shape and endpoint. */
+  /** Per shape and endpoint. */
   seconds: number;
-  /** How many each endpoint's time is cut into. */
+  /** Number of windows into which each endpoint's time is divided. */
   windows: number;
-  /** Processor time that an endpoint's processes have taken so far, in seconds. */
+  /** Processor time of an endpoint's processes so far, in seconds. */
   cpuSeconds?(endpoint: number): number;
 }
 
@@ -23,10 +23,10 @@ export interface Progress {
 const WARM_UP_REQUESTS = 3;
 
 /**
- * Measures every shape on every endpoint. Two endpoints take turns, A B B A A B B A: a drift of the machine meets both
- * alike.
+ * Measures every shape on every endpoint. Two endpoints alternate, A B B A A B B A, so that a drift of the computer
+ * affects both equally.
  *
- * @throws when an endpoint does not reply to a first request of each shape as it should
+ * @throws Error if an endpoint does not respond correctly to a first request of each shape
  */
 export async function measure(plan: Plan, progress: Progress): Promise<Measured[]> {
   const senders = plan.endpoints.map((endpoint) => new Sender(endpoint, connectionsOf(plan.pace)));
@@ -45,7 +45,7 @@ export async function measure(plan: Plan, progress: Progress): Promise<Measured[
   }
 }
 
-/** Words of a text, by this endpoint's tokenizer. */
+/** Number of words of a text, by this endpoint's tokenizer. */
 function calibrate(sender: Sender, shape: Shape, random: () => number): Promise<number> {
   const count = async (text: string) => {
     const reply = await sender.send(sender.body(JSON.stringify(text), "base64"));
@@ -55,7 +55,7 @@ function calibrate(sender: Sender, shape: Shape, random: () => number): Promise<
   return wordsFor(shape.tokens, count, random);
 }
 
-/** The same texts for every endpoint, or their lengths would be what is compared; and an endpoint that is warm. */
+/** Makes the same texts for every endpoint, because lengths affect the comparison, and warms up the endpoint. */
 async function prepare(sender: Sender, shape: Shape, words: number, seed: number): Promise<Texts> {
   const texts = new Texts(words, generator(seed));
   for (let i = 0; i < WARM_UP_REQUESTS; i++) {

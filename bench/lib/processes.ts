@@ -6,15 +6,15 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { unsupported } from "../../local/preflight";
 
-/** A GPU's kernels are compiled the first time. */
+/** On the first start, a GPU's kernels are compiled. */
 const START_SECONDS = 900;
-/** USER_HZ of Linux on every architecture that is supported here. */
+/** USER_HZ of Linux on every supported architecture. */
 const TICKS_PER_SECOND = 100;
 
 /**
- * Runs a benchmark that starts programs, and gives it a folder of its own. Both are gone when it ends, also on a signal.
+ * Runs a benchmark that starts programs, with a folder for it. Both are removed when it ends, also on a signal.
  *
- * @throws Error where this machine cannot run it
+ * @throws Error if this computer cannot run it
  */
 export async function withProcesses<T>(
   measure: (processes: Processes, folder: string) => Promise<T>,
@@ -38,7 +38,7 @@ export async function withProcesses<T>(
   }
 }
 
-/** Programs that belong to one measurement, each a process group with its log in `folder`. */
+/** The programs of one measurement, each a process group with its log in `folder`. */
 export class Processes {
   readonly #started: { name: string; log: string; child: ChildProcess }[] = [];
 
@@ -55,8 +55,8 @@ export class Processes {
   /**
    * Waits until a program replies.
    *
-   * @param any whether any reply will do, not only one of success
-   * @throws with the end of its log when a program ends before it replies, or does not in time
+   * @param any whether any reply is sufficient, not only a successful one
+   * @throws Error with the end of its log if a program ends before it replies, or does not reply in time
    */
   async untilReplying(name: string, url: string, any = false): Promise<void> {
     const { child, log } = this.#started.find((each) => each.name === name)!;
@@ -74,7 +74,7 @@ export class Processes {
     }
   }
 
-  /** Processor time of these programs and all that they started, so far. */
+  /** Processor time of these programs and all their children, so far. */
   cpuSeconds(names: readonly string[]): number {
     const groups = new Set(
       this.#started.filter(({ name }) => names.includes(name)).map(({ child }) => child.pid),
@@ -86,7 +86,7 @@ export class Processes {
       .reduce((sum, times) => sum + (times?.seconds ?? 0), 0);
   }
 
-  /** Ends every group: SIGTERM, then SIGKILL for what is left after ten seconds. */
+  /** Ends every group: SIGTERM, then SIGKILL for processes that are left after ten seconds. */
   async end(): Promise<void> {
     await Promise.all(
       this.#started.map(async ({ child }) => {
@@ -96,7 +96,7 @@ export class Processes {
         const exit = ended(child) ? undefined : once(child, "exit");
         signal(child.pid, "SIGTERM");
         await Promise.race([exit, sleep(10_000)]);
-        // What it started may outlive it.
+        // Its children may outlive it.
         signal(child.pid, "SIGKILL");
         await exit;
       }),
@@ -104,10 +104,10 @@ export class Processes {
   }
 }
 
-/** Of a process: its group, and its user and system time. proc(5), /proc/PID/stat. */
+/** A process's group, and its user and system time. proc(5), /proc/PID/stat. */
 function readTimes(pid: string): { group: number; seconds: number } | undefined {
   try {
-    // The name, in parentheses, may hold anything.
+    // The name, in parentheses, may contain anything.
     const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)!.split(" ");
     return {
       group: Number(fields[2]),
@@ -118,7 +118,7 @@ function readTimes(pid: string): { group: number; seconds: number } | undefined 
   }
 }
 
-/** Also where it never started. */
+/** Also true if it never started. */
 function ended({ pid, exitCode, signalCode }: ChildProcess): boolean {
   return pid === undefined || exitCode !== null || signalCode !== null;
 }

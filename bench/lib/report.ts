@@ -3,7 +3,7 @@ import type { Shape } from "./sender";
 import type { Spread } from "./statistics";
 import { compare, type Summary, summarize } from "./summary";
 
-/** What came of one shape: windows by endpoint, in the order of the endpoints. */
+/** The results for one shape: windows by endpoint, in the order of the endpoints. */
 export interface Measured {
   shape: Shape;
   windows: Window[][];
@@ -32,11 +32,11 @@ export function describePace(pace: Pace): string {
     : `closed loop, ${pace.connections} connection${pace.connections === 1 ? "" : "s"}`;
 }
 
-/** Which endpoint is set against which, by position. */
+/** Which endpoints are compared, by position. */
 export type Pairs = readonly (readonly [number, number])[];
 const FIRST_AGAINST_SECOND: Pairs = [[0, 1]];
 
-/** A row an endpoint and shape; the ratios of the pairs that were measured below. */
+/** One row per endpoint and shape, then the ratios of the compared pairs. */
 export function formatReport(
   names: readonly string[],
   measured: readonly Measured[],
@@ -94,7 +94,7 @@ export function formatSpread({ median, quartiles, interval }: Spread): string {
   return `${median.toFixed(2)} (quartiles ${pair(quartiles)}; 95 % of the median ${pair(interval)})`;
 }
 
-/** Three significant figures, as text of a table. */
+/** Three significant figures, as text for a table. */
 function figure(value: number): string {
   if (Number.isNaN(value)) {
     return "-";

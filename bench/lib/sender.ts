@@ -1,20 +1,20 @@
 import { readFileSync } from "node:fs";
 import { Agent } from "undici";
 
-/** What is measured: an endpoint that speaks OpenAI's embeddings API. */
+/** An endpoint with OpenAI's embeddings API. */
 export interface Endpoint {
-  /** What tables and pictures call it. */
+  /** Its name in tables and charts. */
   name: string;
-  /** Base URL, `https://HOST/v1` or, on this machine, `http://127.0.0.1:PORT/v1`. */
+  /** Base URL, `https://HOST/v1` or, on this computer, `http://127.0.0.1:PORT/v1`. */
   url: string;
   model: string;
-  /** Sent as a bearer token; nothing without. */
+  /** Sent as a bearer token; no header by default. */
   key?: string;
-  /** PEM of the CA to trust; the system's without. */
+  /** PEM of the CA to trust; the system's by default. */
   ca?: string;
 }
 
-/** Texts a request, their length, and how vectors are asked for. */
+/** Texts per request, their length, and the format of the vectors. */
 export interface Shape {
   /** 1: a single string; more: a list. */
   batch: number;
@@ -25,9 +25,9 @@ export interface Shape {
 export interface Outcome {
   /** When it was due, in milliseconds from the start of its window. */
   at: number;
-  /** From when it was due until the reply's last byte. */
+  /** From the time when it was due until the last byte of the reply. */
   milliseconds: number;
-  /** An HTTP status, or the code of what went wrong with the connection. */
+  /** An HTTP status, or the code of a connection error. */
   status: number | string;
   /** `usage.prompt_tokens`. */
   tokens: number;
@@ -43,14 +43,14 @@ export interface Reply {
 const TIMEOUT_MS = 600_000;
 const NEAR_END = 512;
 
-/** Posts to one endpoint over kept connections. */
+/** Sends requests to one endpoint over persistent connections. */
 export class Sender {
   readonly #agent: Agent;
   readonly #origin: string;
   readonly #path: string;
   readonly #headers: Record<string, string>;
 
-  /** @param connections most at a time; a request beyond waits, and its latency with it */
+  /** @param connections maximum at a time; further requests wait, which counts as latency */
   constructor(
     readonly endpoint: Endpoint,
     connections: number,
@@ -98,7 +98,7 @@ export class Sender {
   }
 }
 
-/** `usage.prompt_tokens` of an embedding list, without parsing megabytes where `usage` is at the end. */
+/** `usage.prompt_tokens` of an embedding list, without parsing megabytes if `usage` is at the end. */
 export function promptTokens(body: Buffer): number {
   const end = body.subarray(Math.max(0, body.length - NEAR_END)).toString("latin1");
   const found = /"prompt_tokens":\s*(\d+)/.exec(end);
@@ -112,7 +112,7 @@ export function promptTokens(body: Buffer): number {
   }
 }
 
-/** @throws when a reply is not the whole list of vectors that was asked for */
+/** @throws Error if a reply is not the complete list of requested vectors */
 export function checkReply({ status, body }: Reply, shape: Shape): void {
   if (typeof status === "string") {
     throw new Error(`the endpoint can't be reached: ${status}`);
@@ -122,7 +122,7 @@ export function checkReply({ status, body }: Reply, shape: Shape): void {
   }
   const { data } = JSON.parse(body.toString()) as { data?: { embedding: unknown }[] };
   if (!Array.isArray(data) || data.length !== shape.batch) {
-    throw new Error(`the endpoint returned ${data?.length ?? "no"} vectors to ${shape.batch} texts`);
+    throw new Error(`the endpoint returned ${data?.length ?? "no"} vectors for ${shape.batch} texts`);
   }
   const kind = shape.format === "base64" ? "string" : "object";
   if (data.some(({ embedding }) => typeof embedding !== kind)) {

@@ -8,12 +8,12 @@ import type { Accelerator } from "./accelerators";
 import type { Processes } from "./processes";
 
 const FILES = join(ROOT, "machine");
-/** Of SGLang, as the worker sets it, in tokens. */
+/** SGLang's context length as the worker sets it, in tokens. */
 const CONTEXT = SERVED_MODEL.contextLength + SERVED_MODEL.contextMargin;
-/** Of the KV pool, in tokens. */
+/** Size of the KV pool, in tokens. */
 const POOL = 2 * CONTEXT;
 
-/** An instance's own Python with SGLang, which `npm start` has made. @throws where there is none yet */
+/** An instance's Python with SGLang, which `npm start` creates. @throws Error if there is none yet */
 export function sglangPython(): string {
   const folder = join(CACHE, "store/venvs");
   const pythons = (existsSync(folder) ? readdirSync(folder) : [])
@@ -26,7 +26,7 @@ export function sglangPython(): string {
   return pythons[0];
 }
 
-/** What SGLang and the worker serve alike. */
+/** The common parameters of SGLang's server and the worker. */
 export interface Served {
   /** A Python with SGLang. */
   python: string;
@@ -36,10 +36,10 @@ export interface Served {
   name: string;
 }
 
-/** For SGLang and the worker beside it on one GPU; each takes its share of what is free when it starts. */
+/** For SGLang and the worker on the same GPU: each gets its share of the memory that is free when it starts. */
 const SHARED_MEMORY = 0.45;
 
-/** Random weights of the published model's architecture and dimensions: tiny for a CPU, of its exact shape for a GPU. */
+/** Random weights with the published model's architecture and dimensions: tiny for a CPU, the exact shape for a GPU. */
 export async function randomModel(python: string, accelerator: Accelerator, folder: string): Promise<string> {
   const shape = accelerator === "cpu" ? "tiny" : "4B";
   await run(python, [join(ROOT, "local/makeRandomModel.py"), folder, shape]);
@@ -47,8 +47,8 @@ export async function randomModel(python: string, accelerator: Accelerator, fold
 }
 
 /**
- * SGLang's own HTTP server, with what the worker gives SGLang but for its tokenizer, which the server needs, and for
- * garbage collection, which it configures itself. Returns its base URL.
+ * SGLang's own HTTP server, with the worker's arguments except for the tokenizer, which the server needs, and garbage
+ * collection, which it configures itself. Returns its base URL.
  */
 export async function startBare(processes: Processes, served: Served, port: number): Promise<string> {
   const cpu = { device: "cpu", "attention-backend": "torch_native", dtype: "float32" };
@@ -62,7 +62,7 @@ export async function startBare(processes: Processes, served: Served, port: numb
     "random-seed": 0,
     host: "127.0.0.1",
     port,
-    // Neither server writes a line a request, which the worker does.
+    // Neither server writes one line per request; the worker does.
     "log-level": "warning",
   };
   const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
@@ -103,10 +103,10 @@ export async function startWorker(
 }
 
 function environment({ python, accelerator }: Served, more: Record<string, string>): NodeJS.ProcessEnv {
-  // SGLang on the CPU imports a part of vllm, which the folder `cpu` replaces. The tiny model has nothing to share out, and
-  // threads that wait for each other by spinning would be counted.
+  // On the CPU, SGLang imports a part of vllm, which the folder `cpu` replaces. The tiny model has nothing to
+  // parallelize, and threads that wait for each other by spinning would be counted.
   const cpu = { PYTHONPATH: `${FILES}:${join(FILES, "cpu")}`, OMP_NUM_THREADS: "1" };
-  // What compiles kernels comes with SGLang's packages.
+  // The compilers for kernels are in SGLang's packages.
   const bin = dirname(python);
   const compilers = `${bin}:${join(bin, "../lib", pythonFolder(bin), "site-packages/nvidia/cu13/bin")}`;
   const cuda = { PYTHONPATH: FILES, PATH: `${compilers}:${process.env.PATH}`, CUDA_VISIBLE_DEVICES: "0" };
@@ -120,12 +120,12 @@ function environment({ python, accelerator }: Served, more: Record<string, strin
   };
 }
 
-/** `python3.11` or another, as the virtual environment has it. */
+/** `python3.11` or another version, as in the virtual environment. */
 function pythonFolder(bin: string): string {
   return readdirSync(join(bin, "../lib")).find((name) => name.startsWith("python3")) ?? "python3";
 }
 
-/** The digests of these keys; the first one's client is named `default`. */
+/** Writes the digests of these keys; the first one's client is named `default`. */
 export function writeKeys(folder: string, keys: readonly string[]): void {
   const files = keys.map((key, i): [string, DigestFile] => [
     key,

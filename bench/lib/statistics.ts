@@ -1,10 +1,10 @@
 import { build, type Histogram } from "hdr-histogram-js";
 
-/** Microseconds up to which a histogram counts: an hour. */
+/** Maximum of the histogram in microseconds: an hour. */
 const LONGEST_MICROSECONDS = 3_600_000_000;
 const RESAMPLES = 2000;
 
-/** Latencies in a histogram of three significant figures. */
+/** A histogram of latencies with three significant figures. */
 export class Latencies {
   readonly #histogram: Histogram = build({
     lowestDiscernibleValue: 1,
@@ -22,13 +22,13 @@ export class Latencies {
     return this.#histogram.totalCount;
   }
 
-  /** Milliseconds within which this share (0 to 1) had a reply; NaN without any. */
+  /** Milliseconds within which this share (0 to 1) of requests got a reply; NaN without any. */
   quantile(share: number): number {
     return this.count === 0 ? Number.NaN : this.#histogram.getValueAtPercentile(100 * share) / 1000;
   }
 }
 
-/** The value at a share (0 to 1) of what is sorted, interpolated linearly between neighbours; NaN of nothing. */
+/** The quantile (0 to 1) of sorted values, interpolated linearly between neighbours; NaN without values. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   const position = share * (sorted.length - 1);
@@ -41,7 +41,7 @@ export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 
-/** A median of repeated measurements, and how sure it is. */
+/** A median of repeated measurements, and its confidence. */
 export interface Spread {
   median: number;
   /** Quartiles of the measurements. */
@@ -65,7 +65,7 @@ export function spread(values: readonly number[]): Spread {
   };
 }
 
-/** Numbers from 0 up to 1 that a seed decides (mulberry32). */
+/** Numbers from 0 up to 1, determined by a seed (mulberry32). */
 export function generator(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -77,8 +77,8 @@ export function generator(seed: number): () => number {
 }
 
 /**
- * When requests arrive, in milliseconds from the start: a Poisson process, as independent clients are. Decided in
- * advance, so that a slow server gets no fewer requests.
+ * Arrival times of requests, in milliseconds from the start: a Poisson process, as for independent clients. They are
+ * determined in advance, so that a slow server does not get fewer requests.
  */
 export function arrivals(perSecond: number, seconds: number, random: () => number): number[] {
   const times: number[] = [];

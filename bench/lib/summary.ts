@@ -1,16 +1,16 @@
 import type { Window } from "./load";
 import { Latencies, type Spread, spread } from "./statistics";
 
-/** What one endpoint did in one or more windows. */
+/** The results of one endpoint in one or more windows. */
 export interface Summary {
   requests: number;
-  /** By status or error code, of what did not return 200. */
+  /** Failed requests by status or error code. */
   errors: Record<string, number>;
   seconds: number;
   requestsPerSecond: number;
   tokensPerSecond: number;
   megabytesPerSecond: number;
-  /** Processor time of the endpoint's processes for one request, in milliseconds; NaN where it is not counted. */
+  /** Processor time of the endpoint's processes per request, in milliseconds; NaN if it is not measured. */
   cpuMilliseconds: number;
   p50: number;
   p95: number;
@@ -18,7 +18,7 @@ export interface Summary {
   latencies: Latencies;
 }
 
-/** Latencies and rates are of what returned 200. */
+/** Latencies and rates are of requests that returned 200. */
 export function summarize(windows: readonly Window[]): Summary {
   const latencies = new Latencies();
   const errors: Record<string, number> = {};
@@ -52,21 +52,21 @@ export function summarize(windows: readonly Window[]): Summary {
   };
 }
 
-/** One endpoint against another that was measured in turns with it. */
+/** One endpoint compared with another that was measured in alternation with it. */
 export interface Comparison {
-  /** Of requests a second; above 1: the first is faster. */
+  /** Ratio of requests per second; above 1: the first is faster. */
   rate: Spread;
-  /** Of median latencies; below 1: the first is faster. */
+  /** Ratio of median latencies; below 1: the first is faster. */
   latency: Spread;
-  /** Between median latencies, in milliseconds; below 0: the first is faster. */
+  /** Difference of median latencies, in milliseconds; below 0: the first is faster. */
   added: Spread;
-  /** Of processor time a request, and between them in milliseconds, where it is counted. */
+  /** Ratio and difference of processor time per request, in milliseconds, if it is measured. */
   cpu?: { ratio: Spread; added: Spread };
 }
 
 /**
- * By pairs of neighbouring windows, one of each endpoint: what slows the machine for longer than a window slows both of
- * a pair.
+ * By pairs of neighbouring windows, one of each endpoint: what slows the computer for longer than a window affects both
+ * windows of a pair.
  */
 export function compare(first: readonly Window[], second: readonly Window[]): Comparison {
   const pairs = first.slice(0, second.length).map((window, i) => {

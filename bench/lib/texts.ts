@@ -1,4 +1,4 @@
-/** Common English words: what a tokenizer for English mostly has a token for. */
+/** Common English words, for most of which a tokenizer for English has a token. */
 const WORDS = (
   "the of and to in is that for it as was with be by on not he his but at are this have from or had an they which " +
   "one you were all her she there would their we him been has when who will no more if out so up said what its about " +
@@ -9,29 +9,29 @@ const WORDS = (
 ).split(" ");
 
 const POOL = 64;
-/** Most tokens of one pass of calibration; what is longer is extrapolated. */
+/** Numbers of words for the calibration; longer texts are extrapolated. */
 const SAMPLE_WORDS = [20, 120] as const;
 
-/** Asks for the tokens of one text, by the reply's `usage`. */
+/** Returns the number of tokens of one text, by the reply's `usage`. */
 export type CountTokens = (text: string) => Promise<number>;
 
-/** Texts of a length in tokens, each one different, so that no reply can come from a cache. */
+/** Texts of a given length in tokens, each one different, so that no reply can come from a cache. */
 export class Texts {
   readonly #pool: string[];
   #next = 0;
 
-  /** @param words a text's length */
+  /** @param words number of words in a text */
   constructor(words: number, random: () => number) {
     this.#pool = Array.from({ length: POOL }, () => sentence(words, random));
   }
 
-  /** JSON of `input`: one string, or a list of so many. */
+  /** JSON of `input`: one string, or a list of `batch` strings. */
   input(batch: number): string {
     const texts = Array.from({ length: batch }, () => `"${this.#text()}"`);
     return batch === 1 ? texts[0]! : `[${texts.join(",")}]`;
   }
 
-  /** The first word, of seven letters, is never the same: a cache of prefixes finds nothing. */
+  /** The first word, of seven letters, is always different, so that a cache of prefixes has no hits. */
   #text(): string {
     const number = this.#next++;
     const name = letters(number);
@@ -40,8 +40,8 @@ export class Texts {
 }
 
 /**
- * Words that make a text of about so many tokens, by this endpoint's tokenizer: two texts are counted by it, and a line
- * is laid through them.
+ * Number of words in a text of about this many tokens, by this endpoint's tokenizer: a straight line through the counts
+ * of two texts.
  */
 export async function wordsFor(tokens: number, count: CountTokens, random: () => number): Promise<number> {
   const [few, many] = SAMPLE_WORDS;

@@ -19,7 +19,7 @@ export interface RunOptions {
   compare?: string;
   compareModel?: string;
   connections: number;
-  /** Requests a second of an open loop, in place of connections. */
+  /** Requests per second of an open loop, in place of connections. */
   rate?: number;
   batch: number[];
   tokens: number[];
@@ -32,9 +32,9 @@ export interface RunOptions {
 
 const LOOPBACK = new Set(["127.0.0.1", "localhost", "[::1]"]);
 
-/** A key must not travel in the clear: http is for this machine alone. */
+/** A key must not be sent in plain text: http is only allowed on loopback. */
 const ENDPOINT: Rule<string> = {
-  allowed: "https://HOST/v1, or http:// on this machine's loopback",
+  allowed: "https://HOST/v1, or http:// on this computer's loopback",
   read: (text) => {
     const url = URL.canParse(text) ? new URL(text) : undefined;
     const safe = url?.protocol === "https:" || (url?.protocol === "http:" && LOOPBACK.has(url.hostname));
@@ -43,7 +43,7 @@ const ENDPOINT: Rule<string> = {
 };
 
 const FORMATS: Rule<Shape["format"][]> = {
-  allowed: "float, base64, or both with a comma",
+  allowed: "float, base64, or both separated by a comma",
   read: (text) => {
     const formats = text.split(",");
     return formats.every((each) => each === "float" || each === "base64") ? formats : undefined;
@@ -51,21 +51,21 @@ const FORMATS: Rule<Shape["format"][]> = {
 };
 
 const HELP = `
-With --url the key is EMBEDDING_API_KEY and the CA EMBEDDING_CA_FILE, as npm run env prints them; with --compare they are
-COMPARE_API_KEY and COMPARE_CA_FILE. A key is read from Secrets Manager or the environment, and never from an argument.
+With --url, the key is EMBEDDING_API_KEY and the CA EMBEDDING_CA_FILE, as npm run env prints them; with --compare, they
+are COMPARE_API_KEY and COMPARE_CA_FILE. Keys are read from Secrets Manager or the environment, never from an argument.
 
-Exit status: 0 every request returned 200, 1 one did not, 2 wrong usage.`;
+Exit status: 0 every request returned 200, 1 a request did not, 2 wrong usage.`;
 
 /** `npm run bench`. */
 export function runCommand(context: Context): Command {
   return new ScriptCommand("run", "bench")
     .description(
-      "Send an endpoint what its clients send, and print latencies and rates for every combination of the lists.",
+      "Send an endpoint requests like those of its clients, and print latencies and rates for every combination of the lists.",
     )
     .addOption(stackOption("the stack to measure, with the key of its first client"))
     .addOption(clientOption())
     .addOption(
-      option("--url <url>", "any endpoint in place of a stack, https://HOST/v1", ENDPOINT).conflicts([
+      option("--url <url>", "an endpoint in place of a stack, https://HOST/v1", ENDPOINT).conflicts([
         "stack",
         "client",
       ]),
@@ -74,30 +74,34 @@ export function runCommand(context: Context): Command {
     .addOption(
       option(
         "--compare <url>",
-        "a second endpoint, measured in turns with the first: ratios and their spread",
+        "a second endpoint, measured in alternation with the first, for ratios and their spread",
         ENDPOINT,
       ),
     )
-    .option("--compare-model <name>", "the model's name there, where it differs")
+    .option("--compare-model <name>", "the model's name at the second endpoint, if it differs")
     .addOption(
-      option("--connections <n>", "closed loop: each sends again once it has its reply", whole(4096)).default(
-        4,
-      ),
+      option(
+        "--connections <n>",
+        "closed loop: each connection sends again once it has its reply",
+        whole(4096),
+      ).default(4),
     )
     .addOption(
       option(
         "--rate <n>",
-        "open loop: requests a second at times drawn in advance, whatever the replies",
+        "open loop: requests per second, at times drawn in advance, regardless of the replies",
         whole(100_000),
       ).conflicts("connections"),
     )
-    .addOption(option("--batch <list>", "texts a request", list(whole(2048))).default([1], "1"))
-    .addOption(option("--tokens <list>", "tokens a text, about", list(whole(32_768))).default([512], "512"))
-    .addOption(option("--format <list>", "how vectors are asked for", FORMATS).default(["float"], "float"))
-    .addOption(option("--seconds <n>", "for each combination and endpoint", whole(3600)).default(20))
-    .addOption(option("--windows <n>", "with --compare: in this many turns (default: 10)", whole(1000)))
-    .option("--svg <file>", "a picture of the latencies; of several combinations FILE-1, FILE-2, …")
-    .option("--json <file>", "the figures")
+    .addOption(option("--batch <list>", "texts per request", list(whole(2048))).default([1], "1"))
+    .addOption(
+      option("--tokens <list>", "approximate tokens per text", list(whole(32_768))).default([512], "512"),
+    )
+    .addOption(option("--format <list>", "format of the vectors", FORMATS).default(["float"], "float"))
+    .addOption(option("--seconds <n>", "seconds per combination and endpoint", whole(3600)).default(20))
+    .addOption(option("--windows <n>", "with --compare, number of windows (default: 10)", whole(1000)))
+    .option("--svg <file>", "write a chart of the latencies; for several combinations FILE-1, FILE-2, …")
+    .option("--json <file>", "write the figures")
     .addHelpText("after", HELP)
     .action(async (options: RunOptions) => {
       checkTogether(options);
@@ -106,10 +110,10 @@ export function runCommand(context: Context): Command {
     });
 }
 
-/** Several values with commas. */
+/** Several values separated by commas. */
 function list<T>(rule: Rule<T>): Rule<T[]> {
   return {
-    allowed: `${rule.allowed}, or several with commas`,
+    allowed: `${rule.allowed}, or several separated by commas`,
     read: (text) => {
       const values = text.split(",").map((each) => rule.read(each));
       return values.every((value) => value !== undefined) ? values : undefined;
@@ -120,9 +124,9 @@ function list<T>(rule: Rule<T>): Rule<T[]> {
 /** @throws UsageError */
 function checkTogether({ stack, url, compare, compareModel, windows }: RunOptions): void {
   if (stack === undefined && url === undefined) {
-    throw new UsageError("say what to measure, with --stack NAME or --url URL");
+    throw new UsageError("neither --stack NAME nor --url URL is set");
   }
   if (compare === undefined && (compareModel ?? windows) !== undefined) {
-    throw new UsageError("--compare-model and --windows are for --compare");
+    throw new UsageError("--compare-model and --windows require --compare");
   }
 }

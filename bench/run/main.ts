@@ -10,10 +10,10 @@ import type { Endpoint, Shape } from "../lib/sender";
 import type { RunOptions } from "./command";
 import { findEndpoints } from "./target";
 
-/** Turns of two endpoints, where the options name no other number. */
+/** Default number of windows of two endpoints. */
 const WINDOWS = 10;
 
-/** Measures one endpoint or two, and prints, draws and writes the figures. */
+/** Measures one endpoint or two, prints the figures, and writes them and the chart to files. */
 export async function benchmarkEndpoints(options: RunOptions, context: Context): Promise<void> {
   const endpoints = await findEndpoints(options, context.env);
   for (const { key } of endpoints) {
@@ -50,7 +50,7 @@ function names(endpoints: readonly Endpoint[]): string[] {
   return endpoints.map(({ name }) => name);
 }
 
-/** A bar of the time that is left, where somebody looks at a terminal. */
+/** Shows a bar of the remaining time on a terminal. */
 async function withProgress<T>(plan: Plan, work: (progress: Progress) => Promise<T>): Promise<T> {
   const bar = new SingleBar(
     {

@@ -6,7 +6,7 @@ import type { RunOptions } from "./command";
 
 const MODEL = "Qwen3-Embedding-4B";
 
-/** What the options name: one endpoint, or two. @throws UsageError */
+/** The endpoints that the options select: one or two. @throws UsageError */
 export async function findEndpoints(options: RunOptions, env: NodeJS.ProcessEnv): Promise<Endpoint[]> {
   const first = options.stack
     ? await ofStack(options.stack, options.client, options.model, env)

@@ -15,8 +15,8 @@ export interface ArtifactsArgs {
 }
 
 /**
- * The stack's own bucket: encrypted, private, TLS only. It holds the bundle, named by its digest, and an index that
- * instances poll. What is in the index (clients, grace) changes without a new instance.
+ * The stack's own bucket: encrypted, private, TLS only. It contains the bundle, named by its digest, and an index that
+ * instances poll. The contents of the index (clients, grace) change without a new instance.
  */
 export class Artifacts extends pulumi.ComponentResource {
   readonly bucket: pulumi.Output<string>;
@@ -37,7 +37,7 @@ export class Artifacts extends pulumi.ComponentResource {
   private createBucket(name: string): s3.Bucket {
     const bucket = new s3.Bucket(
       name,
-      // All of it can be made again from the program.
+      // The program can create all its objects again.
       { bucketPrefix: `${name}-`, forceDestroy: true },
       { parent: this },
     );

@@ -9,10 +9,10 @@ import { units } from "./systemd/units";
 
 const machineDir = join(__dirname, "..", "..", "machine");
 
-/** What an instance installs, each file by its hash. */
+/** Lock files of what an instance installs, with the hash of each file. */
 export const LOCKS = ["requirements.lock", "installer.lock"].map((name) => join(machineDir, name));
 
-/** Names the contents of the locks; a mirror of packages is marked with it once it is complete. */
+/** Identifies the contents of the locks. A complete mirror of packages is marked with it. */
 export function lockId(): string {
   const hash = createHash("sha256");
   for (const path of LOCKS) {
@@ -21,9 +21,9 @@ export function lockId(): string {
   return hash.digest("hex").slice(0, 16);
 }
 
-/** One archive with what the user data has no room for. */
+/** One archive with everything that does not fit into the user data. */
 export interface Bundle {
-  /** An uncompressed tar: its bytes depend on its files alone, never on a compressor's version. */
+  /** An uncompressed tar: its bytes depend only on its files, not on the version of a compressor. */
   content: Buffer;
   /** SHA-256 of `content`, hexadecimal. */
   sha256: string;

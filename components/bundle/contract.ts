@@ -12,7 +12,7 @@ export const PATHS = contract.paths;
  */
 export const KEY_FILES = contract.keyFiles;
 
-/** A digest's file: whose key it is, and its end in seconds since the epoch, or null for none. */
+/** A digest's file: the client of the key, and when it expires in seconds since the epoch, or null for never. */
 export interface DigestFile {
   client: string;
   notAfter: number | null;
@@ -27,29 +27,29 @@ export const ACCOUNTS = contract.accounts;
 /** The first worker's port on 127.0.0.1; worker N listens on `FIRST_WORKER_PORT + N`. */
 export const FIRST_WORKER_PORT = contract.ports.firstWorker;
 
-/** The routes, by exact path and method; there are no others. */
+/** The only routes, by exact path and method. */
 export const ROUTES = contract.routes;
 
 /**
- * The served model: its name in responses and on Hugging Face, the dimensions of its vectors and the fewest that it was
- * trained to be cut to, the longest input in tokens, the appended end-of-text token included, and by how many tokens
- * SGLang's context must be longer than the longest input.
+ * The served model: its name in responses and on Hugging Face, the dimensions of its vectors and the minimum to which
+ * its training allows them to be shortened, the maximum length of an input in tokens including the appended end-of-text
+ * token, and by how many tokens SGLang's context must exceed that length.
  */
 export const SERVED_MODEL = contract.model;
 
-/** What a key, a client's name and a key's grace may be. */
+/** The allowed keys, client names and grace periods. */
 export const KEYS = contract.keys;
 
-/** Requests of one client in nginx for each worker, and requests that a worker holds, waiting or computing. */
+/** Maximum number of one client's requests in nginx, per worker, and of requests that a worker queues or computes. */
 export const QUEUED_REQUESTS = contract.limits.queuedRequests;
 
-/** What nginx waits for a worker, and a worker for the reader of its response: 32,000 tokens, or a full batch, in a queue. */
+/** Timeout of nginx for a worker, and of a worker for its client: enough for 32,000 tokens or a full batch in a queue. */
 export const LONGEST_ANSWER_SECONDS = contract.limits.longestAnswerSeconds;
 
-/** For so long nginx keeps an idle connection to a worker. */
+/** How long nginx keeps an idle connection to a worker. */
 export const UPSTREAM_IDLE_SECONDS = contract.limits.upstreamIdleSeconds;
 
-/** An error in OpenAI's shape with its status and headers; the message of `tooLarge` holds `{bytes}`. */
+/** An error in OpenAI's format with its status and headers. The message of `tooLarge` contains `{bytes}`. */
 export interface ApiError {
   status: number;
   type: string;

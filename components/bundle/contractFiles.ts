@@ -18,7 +18,7 @@ export function contractScript(keys: string = PATHS.keys): string {
   return `// ${ORIGIN}\nexport default ${JSON.stringify(values, null, 2)};\n`;
 }
 
-/** contract.sh, which the bundle's shell scripts read: every path and account, for instance `QWEN3_CPU_LIBRARY`. */
+/** contract.sh, which the bundle's shell scripts read: every path and account, for example `QWEN3_CPU_LIBRARY`. */
 export function contractShell(): string {
   const lines = Object.entries({ ...PATHS, ...ACCOUNTS }).map(([name, value]) => {
     if (!/^[\w./-]+$/.test(value)) {

@@ -6,7 +6,7 @@ import { MODEL } from "./model";
 
 export { LONGEST_ANSWER_SECONDS };
 
-/** A load balancer waits a little longer than nginx does for a worker, so that the error comes from nginx. */
+/** A load balancer waits slightly longer than nginx does for a worker, so that the error comes from nginx. */
 export const LOAD_BALANCER_IDLE_SECONDS = LONGEST_ANSWER_SECONDS + 20;
 
 /** The lifecycle hook that an instance of a fleet completes once it serves. */
@@ -16,7 +16,7 @@ export const READY_HOOK = "ready";
 export const METRICS_NAMESPACE = "qwen3-embedding";
 export const UTILIZATION_METRIC = "Utilization";
 
-/** What an instance knows of its fleet. */
+/** An instance's membership of a fleet. */
 export interface FleetMembership {
   autoScalingGroup: string;
   /** Whether the fleet grows and shrinks with the utilization of its GPUs. */
@@ -25,15 +25,15 @@ export interface FleetMembership {
   trustedProxies: string[];
 }
 
-/** What decides the contents of the bundle. */
+/** The settings that determine the contents of the bundle. */
 export interface BundleConfig extends Pick<Settings, "accelerator" | "maxBodyBytes" | "modelSource"> {
-  /** One worker for each GPU. */
+  /** One per GPU. */
   workers: number;
   /** Only for an instance of a fleet. */
   fleet?: FleetMembership;
 }
 
-/** Everything that an instance is a function of. */
+/** Everything that determines an instance. */
 export interface InstanceConfig
   extends BundleConfig,
     Pick<Settings, "contextLength" | "memFractionStatic" | "maxInputs">,
@@ -41,12 +41,12 @@ export interface InstanceConfig
   region: string;
   bucket: string;
   bundleKey: string;
-  /** SHA-256 of the bundle, hexadecimal: the instance refuses any other. */
+  /** SHA-256 of the bundle, hexadecimal. The instance rejects any other bundle. */
   bundleSha256: string;
   indexKey: string;
 }
 
-/** A name for the weights of one source; a changed source or digest is another folder. */
+/** The folder for the weights of one source. A changed source or digest gives another folder. */
 export function modelPath(config: Pick<InstanceConfig, "modelSource" | "modelSha256">): string {
   const id = createHash("sha256")
     .update(`${config.modelSource}\n${config.modelSha256 ?? ""}`)
@@ -55,7 +55,7 @@ export function modelPath(config: Pick<InstanceConfig, "modelSource" | "modelSha
   return `${PATHS.store}/models/${id}`;
 }
 
-/** The variables of {@link PATHS.environment}: the settings that the table says an instance is told, and what follows. */
+/** The variables of {@link PATHS.environment}: the settings that have a variable in the table, and derived values. */
 export function environment(config: InstanceConfig): Record<string, string> {
   return {
     AWS_REGION: config.region,
@@ -71,7 +71,7 @@ export function environment(config: InstanceConfig): Record<string, string> {
   };
 }
 
-/** Settings that an instance is told, by variable, in the order of the table. */
+/** Settings that have a variable, by variable, in the order of the table. */
 function toldSettings(config: InstanceConfig): Record<string, string> {
   const values: Partial<Record<string, unknown>> = { ...config };
   return Object.fromEntries(
@@ -81,7 +81,7 @@ function toldSettings(config: InstanceConfig): Record<string, string> {
   );
 }
 
-/** Lines of a systemd EnvironmentFile; values are quoted, which systemd and a shell read alike. */
+/** Lines of a systemd EnvironmentFile. Values are quoted, which systemd and a shell read the same way. */
 export function environmentFile(variables: Record<string, string>): string {
   return Object.entries(variables)
     .map(([name, value]) => {

@@ -4,7 +4,7 @@ import { SERVED_MODEL } from "./contract";
 export const MODEL = {
   ...SERVED_MODEL,
   revision: "5cf2132abc99cad020ac570b19d031efec650f2b",
-  /** From config.json at that revision; `parameters` follows from it, with 151,665 rows of embeddings that are tied. */
+  /** From config.json at that revision. `parameters` is computed from it, with 151,665 rows of tied embeddings. */
   architecture: {
     parameters: 4_021_774_336,
     layers: 36,

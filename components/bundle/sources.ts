@@ -4,10 +4,10 @@ import { parseS3Prefix } from "../settings/formats";
 import { lockId } from "./bundle";
 
 /**
- * Refuses weights in S3 that the deployer cannot read, before anything is created: the instance would find out a
+ * Rejects weights in S3 that the deployer cannot read, before anything is created. Otherwise the instance would fail a
  * quarter of an hour later. Weights on Hugging Face are public and are not checked here.
  *
- * @throws pulumi.RunError when the prefix has no readable SHA256SUMS.
+ * @throws pulumi.RunError if the prefix has no readable SHA256SUMS.
  */
 export async function requireReadable(modelSource: string, opts: pulumi.InvokeOptions): Promise<void> {
   await requireObject(
@@ -20,9 +20,9 @@ export async function requireReadable(modelSource: string, opts: pulumi.InvokeOp
 }
 
 /**
- * Refuses a package mirror that the deployer cannot read, or that was filled for other lock files.
+ * Rejects a package mirror that the deployer cannot read, or that was filled for other lock files.
  *
- * @throws pulumi.RunError when the prefix does not have everything that the lock files name.
+ * @throws pulumi.RunError if the prefix does not have everything that the lock files name.
  */
 export async function requireMirrored(
   packageMirror: string | undefined,

@@ -11,18 +11,18 @@ export const USER_DATA_LIMIT = 16384;
 const bootstrapFiles = join(__dirname, "..", "..", "machine", "bootstrap");
 
 /**
- * The instance's user data: one cloud-init document that installs a bootstrap unit and starts it. What is bulky is in the
- * bundle that the unit fetches and checks. It holds no secret, because any process on the instance and any reader of its
- * attributes can see it.
+ * The instance's user data: one cloud-init document that installs a bootstrap unit and starts it. Everything large is
+ * in the bundle, which the unit downloads and checks. The document contains no secret, because any process on the
+ * instance and anyone who can read the instance's attributes can see it.
  *
- * @throws when the document is longer than {@link USER_DATA_LIMIT}.
+ * @throws Error if the document is longer than {@link USER_DATA_LIMIT}.
  */
 export function renderUserData(config: InstanceConfig): string {
   const document = `#cloud-config\n${stringify(cloudConfig(config), { lineWidth: 0 })}`;
   const size = Buffer.byteLength(document);
   if (size > USER_DATA_LIMIT) {
     throw new Error(
-      `the user data is ${size} bytes and EC2 takes ${USER_DATA_LIMIT}: move what is bulky into the bundle`,
+      `the user data is ${size} bytes; EC2 allows ${USER_DATA_LIMIT}: move large parts into the bundle`,
     );
   }
   return document;
@@ -59,7 +59,7 @@ function cloudConfig(config: InstanceConfig): object {
     ],
     runcmd: [
       ["systemctl", "daemon-reload"],
-      // Not waited for: cloud-init ends, and the unit tries again after a failure and after a reboot.
+      // --no-block, so that cloud-init ends. The unit retries after a failure and after a reboot.
       ["systemctl", "enable", "--now", "--no-block", "qwen3-bootstrap.service"],
     ],
   };
@@ -69,7 +69,7 @@ function script(path: string, file: string): object {
   return { path, permissions: "0755", content: readFileSync(join(bootstrapFiles, file), "utf8") };
 }
 
-/** Calls for credentials and to AWS never go through the proxy for packages. */
+/** Requests for credentials and to AWS never use the proxy for packages. */
 function noProxy(config: InstanceConfig): string {
   const hosts = ["169.254.169.254", "127.0.0.1", "localhost", ".amazonaws.com", ".amazonaws.com.cn"];
   if (config.awsEndpointUrl) {

@@ -7,8 +7,8 @@ const BF16 = 2;
 const GB = 1e9;
 
 /**
- * What CUDA, cuBLAS and the attention backend's workspace take of a GPU, in bytes; estimated generously, for it differs
- * between drivers.
+ * GPU memory that CUDA, cuBLAS and the attention backend's workspace use, in bytes. A generous estimate, because it
+ * differs between drivers.
  */
 const CUDA_BYTES = 1e9;
 
@@ -21,12 +21,12 @@ export interface MemoryNeed {
   working: number;
 }
 
-/** Bytes of GPU memory that the model needs to answer one input of `contextLength` tokens on such a GPU. */
+/** Bytes of GPU memory that the model needs to embed one input of `contextLength` tokens on such a GPU. */
 export function memoryNeed(contextLength: number, gpu: Pick<Gpus, "memoryGb">): MemoryNeed {
   const { architecture: model } = MODEL;
   // A key and a value in each layer.
   const kvBytesAToken = 2 * model.layers * model.kvHeads * model.headDim * BF16;
-  // The widest moment of a layer: residual and normed input, both halves of the feed-forward network and their product.
+  // The peak within a layer: residual and normed input, both halves of the feed-forward network and their product.
   const activationBytesAToken = (2 * MODEL.dimensions + 3 * model.intermediate) * BF16;
   return {
     weights: model.parameters * BF16,
@@ -36,8 +36,8 @@ export function memoryNeed(contextLength: number, gpu: Pick<Gpus, "memoryGb">): 
 }
 
 /**
- * Why the model does not fit, or undefined where it does. SGLang keeps weights and KV pool within
- * `memFractionStatic` of the GPU's memory and everything else in the rest.
+ * Why the model does not fit, or undefined if it does. SGLang keeps weights and KV pool within `memFractionStatic` of
+ * the GPU's memory and everything else in the rest.
  */
 export function memoryProblem(
   contextLength: number,
@@ -55,12 +55,12 @@ export function memoryProblem(
   const most = Math.floor(100 * (1 - need.working / total));
   const wanted =
     `weights of ${gb(need.weights)}, a KV pool of ${gb(need.kvPool)} for ${contextLength} tokens and, outside ` +
-    `SGLang's share, ${gb(need.working)} to work with`;
+    `SGLang's share, ${gb(need.working)} of working memory`;
   const allowed =
     least <= most
       ? `from ${least / 100} to ${most / 100} with this type and contextLength`
-      : "none with this type: a shorter contextLength, or an instanceType with more memory a GPU";
-  return `memFractionStatic is ${memFractionStatic}, of ${gpu.memoryGb} GB on an ${gpu.model}, which does not hold ${wanted}; allowed: ${allowed}`;
+      : "none with this type: a shorter contextLength, or an instanceType with more memory per GPU";
+  return `memFractionStatic is ${memFractionStatic}, of ${gpu.memoryGb} GB on an ${gpu.model}, which has no room for ${wanted}; allowed: ${allowed}`;
 }
 
 /** The model, its context and a forward pass must fit the memory of one GPU. */

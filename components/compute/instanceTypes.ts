@@ -34,7 +34,7 @@ export const CAPACITY_BLOCK_TYPES: readonly string[] = Object.keys(GPU_INSTANCE_
   type.startsWith("p"),
 );
 
-/** On a GPU the type must be one whose memory and number of GPUs are known here. */
+/** On a GPU, the type must be one whose memory and number of GPUs this stack knows. */
 export const instanceTypeRule = rule(["instanceType", "accelerator"], ({ instanceType, accelerator }) =>
   accelerator === "cpu" || Object.hasOwn(GPU_INSTANCE_TYPES, instanceType)
     ? []
@@ -43,7 +43,7 @@ export const instanceTypeRule = rule(["instanceType", "accelerator"], ({ instanc
       ],
 );
 
-/** Workers of one instance: one for each GPU, or on a CPU as many as are set. */
+/** Number of workers of one instance: one per GPU, or on a CPU as many as the setting says. */
 export function workersOf({
   instanceType,
   accelerator,

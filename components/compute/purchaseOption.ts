@@ -17,7 +17,7 @@ export interface MarketOptions {
 /** The inputs that request this purchase option; none for on-demand. */
 export function marketOptions({ purchaseOption, capacityReservationId }: PurchaseSettings): MarketOptions {
   return {
-    // A reservation is no market: the instance only names its reservation.
+    // A reservation is not a market type: the instance only names its reservation.
     ...((purchaseOption === "spot" || purchaseOption === "capacity-block") && {
       instanceMarketOptions: { marketType: purchaseOption },
     }),
@@ -27,7 +27,7 @@ export function marketOptions({ purchaseOption, capacityReservationId }: Purchas
   };
 }
 
-/** Whether there may be capacity for one instance only, so that its successor cannot run beside it. */
+/** Whether there may be capacity for one instance only, so that its successor cannot run at the same time. */
 export function isReserved({ purchaseOption }: Pick<Settings, "purchaseOption">): boolean {
   return purchaseOption === "reservation" || purchaseOption === "capacity-block";
 }
@@ -109,7 +109,7 @@ export function capacityAdvice(error: string, request: CapacityRequest): string 
   const market =
     purchaseOption === "spot"
       ? "set purchaseOption to on-demand"
-      : "set purchaseOption to reservation or capacity-block and use a reservation of yours";
+      : "set purchaseOption to reservation or capacity-block and use one of your reservations";
   return `AWS has no ${purchaseOption} capacity for ${instanceType} now in ${zones.join(", ")}: ${zoneAdvice}, ${market}, or change instanceType.`;
 }
 

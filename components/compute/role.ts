@@ -8,7 +8,7 @@ type InstanceRoleArgs = Pick<LaunchArgs, "secretArns" | "bucketArn" | "config">;
 
 export interface InstanceRole {
   profile: iam.InstanceProfile;
-  /** An instance must wait for it: without it the profile allows nothing. */
+  /** An instance must wait for these: without them the profile allows nothing. */
   permissions: iam.RolePolicy;
 }
 

@@ -6,7 +6,7 @@ import { lookUp } from "../lookUp";
 import { ZONE } from "../settings/formats";
 import type { Settings } from "../settings/table";
 
-/** Where instances and network go. */
+/** Where the instances and the network are placed. */
 export interface Placement {
   /** Zones of the network, one subnet each; a single instance is in the first one. */
   zones: string[];

@@ -1,4 +1,4 @@
-/** What EventBridge's fields may hold, in their order: minutes, hours, day of the month, month, day of the week, year. */
+/** Allowed values of EventBridge's fields, in order: minutes, hours, day of the month, month, day of the week, year. */
 const FIELDS = [
   { numbers: /^([0-9]|[1-5][0-9])$/, also: /^$/ },
   { numbers: /^([0-9]|1[0-9]|2[0-3])$/, also: /^$/ },
@@ -9,8 +9,8 @@ const FIELDS = [
 ] as const;
 
 /**
- * Whether a text is cron as EventBridge reads it, such as `0 20 ? * MON-FRI *`: six fields, of which the day of the
- * month or the day of the week, and not both, is `?`.
+ * Whether a text is a cron expression of EventBridge, such as `0 20 ? * MON-FRI *`: six fields, of which either the day
+ * of the month or the day of the week is `?`, but not both.
  */
 export function isCron(text: string): boolean {
   const fields = text.split(" ");

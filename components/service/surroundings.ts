@@ -6,7 +6,7 @@ import { findHostedZone } from "../network/hostedZone";
 import { type Placement, resolvePlacement } from "../network/resolvePlacement";
 import type { Settings } from "../settings/table";
 
-/** What look-ups in AWS found, before anything is created. */
+/** What look-ups in AWS found before anything is created. */
 export interface Surroundings {
   region: string;
   placement: Placement;
@@ -15,9 +15,9 @@ export interface Surroundings {
 }
 
 /**
- * Looks up region, zones, existing network and hosted zone, and refuses sources that cannot be read.
+ * Looks up region, zones, existing network and hosted zone, and rejects sources that cannot be read.
  *
- * @throws pulumi.RunError that names the setting which AWS cannot provide for
+ * @throws pulumi.RunError that names the setting that AWS cannot satisfy
  */
 export async function lookUpSurroundings(
   settings: Settings,

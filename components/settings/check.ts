@@ -20,13 +20,13 @@ const RULES = [
 ];
 
 export interface Checked {
-  /** Complete only where there are no problems. */
+  /** Complete only if there are no problems. */
   settings: Settings;
-  /** Everything that is wrong, each as "X is Y; allowed: Z". */
+  /** Every problem, as "X is Y; allowed: Z". */
   problems: string[];
 }
 
-/** Checks settings as they are written: names, each value, then the rules between them. */
+/** Checks settings as written: names, each value, then the rules between them. */
 export function check(written: RawSettings): Checked {
   const given = Object.fromEntries(Object.entries(written).filter(([, value]) => value !== undefined));
   const problems = unknownNames(Object.keys(given));
@@ -48,7 +48,7 @@ export function check(written: RawSettings): Checked {
   return { settings: settings as Settings, problems };
 }
 
-/** @throws pulumi.RunError that lists everything that is wrong. */
+/** @throws pulumi.RunError that lists every problem. */
 export function requireNone(problems: string[]): void {
   if (problems.length > 0) {
     throw new pulumi.RunError(
@@ -58,18 +58,18 @@ export function requireNone(problems: string[]): void {
   }
 }
 
-/** @throws pulumi.RunError that lists everything that is wrong. */
+/** @throws pulumi.RunError that lists every problem. */
 export function checkSettings(written: RawSettings): Settings {
   const { settings, problems } = check(written);
   requireNone(problems);
   return settings;
 }
 
-/** Names without their values, which may be secrets that were put under a wrong name. */
+/** Names without their values, which may be secrets that were entered under a wrong name. */
 function unknownNames(names: string[]): string[] {
   return names
     .filter((name) => !Object.hasOwn(SETTINGS, name))
-    .map((name) => `${name} is no setting; allowed: ${suggestion(name)}one of docs/reference/settings.md`);
+    .map((name) => `${name} is not a setting; allowed: ${suggestion(name)}one of docs/reference/settings.md`);
 }
 
 /** The name that was probably meant. Settings of the provider are often written without their prefix. */

@@ -1,31 +1,31 @@
 import * as v from "valibot";
 
-/** Pulumi.yaml's types for a project's configuration. It has none for fractions: those are strings there. */
+/** Pulumi.yaml's types for a project's configuration. There is none for fractions, which are strings there. */
 export type PulumiType = "string" | "integer" | "boolean" | "array";
 
-/** One setting: all that the program, Pulumi.yaml, the documentation and the instance know about it. */
+/** One setting: everything that the program, Pulumi.yaml, the documentation and the instance need to know about it. */
 export interface Setting<Value = unknown> {
   readonly type: PulumiType;
-  /** What a value must be. */
+  /** Validates a value. */
   readonly schema: v.GenericSchema<unknown, Value>;
-  /** The same in words, for errors: "X is Y; allowed: …". */
+  /** The allowed values in words, for errors: "X is Y; allowed: …". */
   readonly allowed: string;
-  /** As it is written. `""` leaves a text unset. */
+  /** The default as written in the configuration. `""` leaves a text unset. */
   readonly default: unknown;
   readonly description: string;
   /** Heading in docs/reference/settings.md. */
   readonly group: string;
-  /** Whether `EmbeddingService` takes it. The others are the stack program's own. */
+  /** Whether `EmbeddingService` has it. The other settings are the stack program's own. */
   readonly service: boolean;
-  /** Whether a program that uses `EmbeddingService` must give it, because the default is refused. */
+  /** Whether a program that uses `EmbeddingService` must set it, because the default is not allowed. */
   readonly required: boolean;
-  /** Variable of the instance's settings file that carries it, for what an instance is told. */
+  /** Variable in the instance's settings file, for a setting that the instance reads. */
   readonly variable?: string;
   /** JSON Schema of that variable's value. */
   readonly json: Record<string, unknown>;
 }
 
-/** What every kind of setting is described with. */
+/** Options of every kind of setting. */
 interface Common {
   description: string;
   group: string;
@@ -57,7 +57,7 @@ export function integer(
   });
 }
 
-/** A whole number by a rule of its own. */
+/** A whole number with a rule of its own. */
 export function integerWhere(
   options: Common & { default: number; allowed: string; accepts: (value: number) => boolean },
 ): Setting<number> {
@@ -107,9 +107,9 @@ export function choice<const Word extends string>(
 }
 
 interface TextOptions extends Common {
-  /** Of what it may be, with an example. */
+  /** The allowed values in words, with an example. */
   allowed: string;
-  /** A pattern that the whole text matches, or a check. */
+  /** A pattern that must match the whole text, or a check. */
   accepts: RegExp | ((text: string) => boolean);
 }
 

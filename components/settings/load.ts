@@ -3,16 +3,16 @@ import { check, requireNone } from "./check";
 import { show } from "./rule";
 import { type RawSettings, REGIONS, SETTINGS, type Settings } from "./table";
 
-/** What the stack's configuration says, checked. */
+/** The checked configuration of the stack. */
 export interface StackSettings extends Settings {
-  /** AWS profile of the deployer, where the configuration names one. */
+  /** AWS profile of the deployer, if the configuration names one. */
   awsProfile: string | undefined;
 }
 
 /**
  * Reads the stack's configuration and checks it, before any resource exists.
  *
- * @throws pulumi.RunError that names each setting that is wrong, its value and what is allowed.
+ * @throws pulumi.RunError that names each invalid setting, its value and what is allowed.
  */
 export function loadSettings(): StackSettings {
   const aws = new pulumi.Config("aws");
@@ -25,7 +25,7 @@ export function loadSettings(): StackSettings {
   return { ...settings, awsProfile: aws.get("profile") };
 }
 
-/** Every key in the project's own namespace, a misspelt one included. */
+/** Every key in the project's own namespace, including misspelt ones. */
 function readConfiguration(): RawSettings {
   const prefix = `${pulumi.getProject()}:`;
   const names = Object.keys(pulumi.runtime.allConfig())
@@ -35,7 +35,7 @@ function readConfiguration(): RawSettings {
   return Object.fromEntries(names.map((name) => [name, parse(name, config.get(name))]));
 }
 
-/** Configuration arrives as text. Strings stay; everything else is JSON, or a mistake that the check reports. */
+/** Configuration values are text. Strings are kept; other types are parsed as JSON, or left for the check to report. */
 function parse(name: string, text: string | undefined): unknown {
   const setting = Object.hasOwn(SETTINGS, name) ? SETTINGS[name as keyof typeof SETTINGS] : undefined;
   if (text === undefined || (setting?.type === "string" && setting.json.type !== "number")) {

@@ -1,9 +1,9 @@
 import type { SettingName, Settings } from "./table";
 
-/** A rule between settings. It is asked once all that it reads are right by themselves. */
+/** A rule between settings. It runs once every setting that it reads is valid by itself. */
 export interface Rule {
   readonly reads: readonly SettingName[];
-  /** What is wrong, each as "X is Y; allowed: Z". */
+  /** Every problem, as "X is Y; allowed: Z". */
   readonly problems: (settings: Settings) => string[];
 }
 
@@ -15,7 +15,7 @@ export function rule<const Name extends SettingName>(
   return { reads, problems };
 }
 
-/** A value in an error; `not set` for none. */
+/** A value for an error; `not set` if there is none. */
 export function show(value: unknown): string {
   return value === undefined ? "not set" : JSON.stringify(value);
 }

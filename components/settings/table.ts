@@ -17,7 +17,7 @@ import {
   text,
 } from "./kinds";
 
-/** More would be a typing error; the account's quota ends far below. */
+/** A larger number would be a typing error: the quotas of accounts are far lower. */
 const MOST_INSTANCES = 50;
 
 const GROUP = {
@@ -34,7 +34,7 @@ const GROUP = {
 /**
  * Every setting, once. Types, checks, defaults, the `config:` part of Pulumi.yaml, docs/reference/settings.md, the
  * arguments of `EmbeddingService` and the schema that an instance checks its own settings file against follow from
- * this table: `npm run generate` writes what is generated. Rules between settings are beside their subject (rules.ts).
+ * this table: `npm run generate` writes what is generated. Rules between settings are next to their subject (rules.ts).
  */
 export const SETTINGS = {
   instanceType: text({

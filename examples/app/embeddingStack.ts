@@ -1,13 +1,13 @@
 import * as pulumi from "@pulumi/pulumi";
 
-/** What an application takes from the embedding stack. No key is among it. */
+/** The outputs of the embedding stack that an application uses. They contain no key. */
 export interface EmbeddingStack {
   /** Base URL, `https://ADDRESS/v1`. */
   endpoint: string;
-  /** PEM of the certificate authority that signed the endpoint's certificate; empty where everybody trusts it. */
+  /** PEM of the certificate authority that signed the endpoint's certificate; empty if the authority is public. */
   caCertificate: string;
   model: string;
-  /** The secret with the client's key. */
+  /** ARN of the secret with the client's key. */
   secretArn: string;
 }
 
@@ -15,8 +15,8 @@ export interface EmbeddingStack {
  * Reads the embedding stack's outputs.
  *
  * @param stack fully qualified, `ORGANIZATION/qwen3-embedding-stack/STACK`
- * @param client whose secret it is; the embedding stack's first client without a name
- * @throws pulumi.RunError that names the stack or the client that is wrong
+ * @param client the client whose secret to use; the embedding stack's first client by default
+ * @throws pulumi.RunError that names the wrong stack or client
  */
 export async function readEmbeddingStack(stack: string, client?: string): Promise<EmbeddingStack> {
   const reference = new pulumi.StackReference(stack);

@@ -5,7 +5,7 @@ import * as lambda from "@pulumi/aws/lambda";
 import * as pulumi from "@pulumi/pulumi";
 import { readEmbeddingStack } from "./embeddingStack";
 
-/** A search function beside the embedding stack: its outputs come in, its secret is read where the function runs. */
+/** A search function for the embedding stack. It reads its key from the stack's secret when it runs. */
 export = async () => {
   const config = new pulumi.Config();
   const embedding = await readEmbeddingStack(config.require("embeddingStack"), config.get("client"));
@@ -26,7 +26,7 @@ export = async () => {
     policy: pulumi.jsonStringify({
       Version: "2012-10-17",
       Statement: [
-        // The one client's secret by its exact ARN. The key itself never comes through this program.
+        // Only the one client's secret, by its exact ARN. The key itself never passes through this program.
         {
           Sid: "ReadOwnKey",
           Effect: "Allow",
@@ -66,7 +66,7 @@ export = async () => {
       },
       loggingConfig: { logFormat: "JSON", logGroup: logs.name },
     },
-    // A function that starts before its role may read the secret fails its first call.
+    // The first call of a function fails if it starts before its role may read the secret.
     { dependsOn: [permissions] },
   );
   return { functionName: search.name, roleArn: role.arn };

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# An embedding with curl. It needs what `npm run -s env` prints in the environment.
+# An embedding with curl. It requires the variables that `npm run -s env` prints.
 set -euo pipefail
 
-# The key comes from a file that is no file, because arguments are readable to other users of the machine.
-# 429 and 503 are tried again, after as long as the answer's Retry-After says. To see an error's text, take
-# --fail-with-body in place of --fail and leave --retry out: with both, the texts of all tries are printed.
+# curl reads the key from a process substitution, because other users of the computer can read arguments.
+# 429 and 503 are retried after the time in the response's Retry-After. To see an error's text, use --fail-with-body
+# instead of --fail, without --retry: with both, the texts of all attempts are printed.
 curl --silent --show-error --fail --retry 5 --max-time 300 \
   ${EMBEDDING_CA_FILE:+--cacert "$EMBEDDING_CA_FILE"} \
   --header @<(printf 'Authorization: Bearer %s' "$EMBEDDING_API_KEY") \

@@ -1,5 +1,5 @@
-// Embeddings with LangChain for Node. It needs `@langchain/openai`, `@langchain/core` and `undici`, and what
-// `npm run -s env` prints in the environment.
+// Embeddings with LangChain for Node. It requires `@langchain/openai`, `@langchain/core` and `undici`, and the
+// variables that `npm run -s env` prints.
 import { readFileSync } from "node:fs";
 import { OpenAIEmbeddings } from "@langchain/openai";
 import { Agent, fetch } from "undici";
@@ -8,7 +8,7 @@ const instruction = "Given a web search query, retrieve relevant passages that a
 const caFile = process.env.EMBEDDING_CA_FILE;
 const dispatcher = new Agent({ connect: caFile ? { ca: readFileSync(caFile) } : {} });
 
-/** Queries go with the instruction, documents without. It passes no extra fields, so the instruction is in the text. */
+/** Queries have the instruction, documents do not. LangChain passes no extra fields, so it is part of the text. */
 class Qwen3Embeddings extends OpenAIEmbeddings {
   embedQuery(text) {
     return super.embedQuery(`Instruct: ${instruction}\nQuery:${text}`);
@@ -23,7 +23,7 @@ const embeddings = new Qwen3Embeddings({
     fetch: (url, init) => fetch(url, { ...init, dispatcher }),
   },
   dimensions: 1024,
-  // Otherwise a space stands for every line break, the one before `Query:` among them.
+  // Otherwise every line break is replaced by a space, including the one before `Query:`.
   stripNewLines: false,
   batchSize: 256,
   maxRetries: 5,

@@ -1,4 +1,4 @@
-"""Embeddings with LangChain. It needs `langchain-openai`, and what `npm run -s env` prints in the environment."""
+"""Embeddings with LangChain. It requires `langchain-openai`, and the variables that `npm run -s env` prints."""
 
 import os
 import ssl
@@ -11,7 +11,7 @@ INSTRUCTION = "Given a web search query, retrieve relevant passages that answer 
 
 
 class Qwen3Embeddings(OpenAIEmbeddings):
-    """Queries go with the instruction, documents without: LangChain asks for them apart."""
+    """Queries have the instruction, documents do not: LangChain has separate methods for them."""
 
     def embed_query(self, text: str, **kwargs: Any) -> list[float]:
         return super().embed_query(text, extra_body={"instruction": INSTRUCTION}, **kwargs)
@@ -28,7 +28,7 @@ embeddings = Qwen3Embeddings(
     http_client=DefaultHttpxClient(verify=authority),
     http_async_client=DefaultAsyncHttpxClient(verify=authority),
     dimensions=1024,
-    # Without this LangChain sends the token IDs of another model's tokenizer, which the server refuses.
+    # Otherwise LangChain sends the token IDs of another model's tokenizer, which the server rejects.
     check_embedding_ctx_length=False,
     chunk_size=256,
     max_retries=5,

@@ -1,4 +1,4 @@
-"""Embeddings with LlamaIndex. It needs `llama-index-core` and `openai`, and what `npm run -s env` prints in the environment."""
+"""Embeddings with LlamaIndex. It requires `llama-index-core`, `openai`, and the variables that `npm run -s env` prints."""
 
 import os
 import ssl
@@ -22,8 +22,8 @@ async_client = AsyncOpenAI(**connection, http_client=DefaultAsyncHttpxClient(ver
 
 class Qwen3Embedding(BaseEmbedding):
     """
-    Queries go with the instruction, documents without. Not OpenAILikeEmbedding: it sends both alike, and puts a space
-    in place of every line break.
+    Queries have the instruction, documents do not. OpenAILikeEmbedding would send both in the same way, and replace
+    every line break with a space.
     """
 
     def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:

@@ -1,5 +1,5 @@
-// Embeddings with OpenAI's client for Node. It needs `openai` and `undici`, and what `npm run -s env` prints in the
-// environment.
+// Embeddings with OpenAI's client for Node. It requires `openai` and `undici`, and the variables that `npm run -s env`
+// prints.
 import { readFileSync } from "node:fs";
 import OpenAI from "openai";
 import { Agent, fetch } from "undici";
@@ -9,7 +9,7 @@ const instruction = "Given a web search query, retrieve relevant passages that a
 const dimensions = 1024;
 const batch = 256;
 
-// The stack's own certificate authority, for this client and nothing else in the process. With a domain there is none.
+// The stack's own certificate authority, only for this client. With a domain, the variable is not set.
 const caFile = process.env.EMBEDDING_CA_FILE;
 const dispatcher = new Agent({ connect: caFile ? { ca: readFileSync(caFile) } : {} });
 
@@ -20,7 +20,7 @@ const client = new OpenAI({
   maxRetries: 5,
 });
 
-/** One vector a text, in order. */
+/** Returns one vector per text, in order. */
 export async function embedDocuments(texts) {
   const vectors = [];
   for (let begin = 0; begin < texts.length; begin += batch) {
@@ -31,9 +31,9 @@ export async function embedDocuments(texts) {
   return vectors;
 }
 
-/** The vector to compare with those of documents. */
+/** Returns the vector to compare with those of documents. */
 export async function embedQuery(text) {
-  // In TypeScript, `// @ts-expect-error`: the client sends fields on that its types do not know.
+  // In TypeScript, add `// @ts-expect-error`: the client also sends fields that its types do not have.
   const { data } = await client.embeddings.create({ model, input: text, dimensions, instruction });
   return data[0].embedding;
 }

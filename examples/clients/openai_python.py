@@ -1,4 +1,4 @@
-"""Embeddings with OpenAI's Python client. It needs `openai`, and what `npm run -s env` prints in the environment."""
+"""Embeddings with OpenAI's Python client. It requires `openai`, and the variables that `npm run -s env` prints."""
 
 import os
 import ssl
@@ -13,15 +13,15 @@ BATCH = 256
 client = OpenAI(
     base_url=os.environ["EMBEDDING_API_BASE"],
     api_key=os.environ["EMBEDDING_API_KEY"],
-    # The stack's own certificate authority, for this client and nothing else in the process. With a domain there is
-    # none, and None means those that everybody trusts.
+    # The stack's own certificate authority, only for this client. With a domain, the variable is not set, and None
+    # selects the public authorities.
     http_client=DefaultHttpxClient(verify=ssl.create_default_context(cafile=os.environ.get("EMBEDDING_CA_FILE"))),
     max_retries=5,
 )
 
 
 def embed_documents(texts: list[str]) -> list[list[float]]:
-    """One vector a text, in order."""
+    """Returns one vector per text, in order."""
     vectors = []
     for begin in range(0, len(texts), BATCH):
         batch = texts[begin : begin + BATCH]
@@ -31,7 +31,7 @@ def embed_documents(texts: list[str]) -> list[list[float]]:
 
 
 def embed_query(text: str) -> list[float]:
-    """The vector to compare with those of documents."""
+    """Returns the vector to compare with those of documents."""
     answer = client.embeddings.create(
         model=MODEL, input=text, dimensions=DIMENSIONS, extra_body={"instruction": INSTRUCTION}
     )

@@ -1,5 +1,5 @@
-// Embeddings with Vercel's AI SDK. It needs `ai`, `@ai-sdk/openai-compatible` and `undici`, and what `npm run -s env`
-// prints in the environment.
+// Embeddings with Vercel's AI SDK. It requires `ai`, `@ai-sdk/openai-compatible` and `undici`, and the variables that
+// `npm run -s env` prints.
 import { readFileSync } from "node:fs";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { cosineSimilarity, embed, embedMany } from "ai";
@@ -9,7 +9,7 @@ const instruction = "Given a web search query, retrieve relevant passages that a
 const caFile = process.env.EMBEDDING_CA_FILE;
 const dispatcher = new Agent({ connect: caFile ? { ca: readFileSync(caFile) } : {} });
 
-/** The model, with more fields in each request: the SDK drops those in providerOptions that it does not know. */
+/** The model, with additional fields in each request: the SDK drops unknown fields in providerOptions. */
 function model(fields) {
   const provider = createOpenAICompatible({
     name: "qwen3",
@@ -26,13 +26,13 @@ function model(fields) {
 const documentModel = model({ dimensions: 1024 });
 const queryModel = model({ dimensions: 1024, instruction });
 
-/** One vector a text, in order. */
+/** Returns one vector per text, in order. */
 export async function embedDocuments(texts) {
   const { embeddings } = await embedMany({ model: documentModel, values: texts, maxRetries: 5 });
   return embeddings;
 }
 
-/** The vector to compare with those of documents. */
+/** Returns the vector to compare with those of documents. */
 export async function embedQuery(text) {
   const { embedding } = await embed({ model: queryModel, value: text, maxRetries: 5 });
   return embedding;

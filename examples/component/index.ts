@@ -6,7 +6,7 @@ const config = new pulumi.Config();
 const allowedCidrs = config.requireObject<string[]>("allowedCidrs");
 const awsEndpointUrl = config.get("awsEndpointUrl");
 
-// One instance with an address, in the region of the stack.
+// One instance with an Elastic IP address, in the region of the stack.
 const website = new EmbeddingService("website", {
   endpoint: { kind: "address" },
   clients: ["search", "chat"],
@@ -15,7 +15,7 @@ const website = new EmbeddingService("website", {
 });
 new Verification("website", { service: website, awsEndpointUrl });
 
-// A fleet behind a domain, in another region: everything follows the provider.
+// A fleet behind a domain in another region: all resources use the provider.
 const ireland = new Provider("ireland", { region: "eu-west-1" });
 const archive = new EmbeddingService(
   "archive",

@@ -1,2 +1,2 @@
-/** Who may do everything at the emulator, as emulator.py knows it. It opens nothing else. */
+/** Credentials with full access to the emulator, as in emulator.py. They are valid nowhere else. */
 export const ADMINISTRATOR = { accessKeyId: "AKIALOCALADMINISTRATOR", secretAccessKey: "local" };

@@ -1,4 +1,4 @@
-"""Where moto 5.2.1 differs from AWS in something that this stack depends on: one function for each."""
+"""Corrections of moto 5.2.1 where it differs from AWS in a way that affects this stack: one function per difference."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ DELETED = "You can't perform this operation on the secret because it was marked 
 
 
 def apply() -> None:
-    """Corrects moto in place, once."""
+    """Patches moto in place, once."""
     list_versions_with_their_dates()
     refuse_the_name_of_a_deleted_secret()
     refuse_to_change_a_deleted_secret()
     follow_a_moved_label()
     keep_milliseconds()
-    leave_bucket_policies_to_the_door()
+    leave_bucket_policies_to_authorisation()
 
 
 def list_versions_with_their_dates() -> None:
-    """moto gives every version the current time as CreatedDate, and lists those without a label unasked."""
+    """moto reports the current time as every version's CreatedDate, and always lists versions without a label."""
 
     def list_secret_version_ids(self: SecretsManagerBackend, secret_id: str) -> str:
         if secret_id not in self.secrets:
@@ -45,7 +45,7 @@ def list_versions_with_their_dates() -> None:
 
 
 def refuse_the_name_of_a_deleted_secret() -> None:
-    """moto says that the secret exists; AWS's error is another one, and its provider waits for exactly that."""
+    """moto returns a different error than AWS here, and the AWS provider retries only on AWS's error."""
 
     def before(self: SecretsManagerBackend, name: str, **_: Any) -> None:
         if name in self.secrets and self.secrets[name].is_deleted():
@@ -57,7 +57,7 @@ def refuse_the_name_of_a_deleted_secret() -> None:
 
 
 def refuse_to_change_a_deleted_secret() -> None:
-    """moto puts values and moves labels in a secret that is marked as deleted."""
+    """moto lets callers put values and move labels in a secret that is marked as deleted."""
 
     def before(self: SecretsManagerBackend, secret_id: str, **_: Any) -> None:
         if secret_id in self.secrets and self.secrets[secret_id].is_deleted():
@@ -68,7 +68,7 @@ def refuse_to_change_a_deleted_secret() -> None:
 
 
 def follow_a_moved_label() -> None:
-    """moto goes on taking the old version for the current one after AWSCURRENT was moved by hand."""
+    """moto keeps treating the old version as the current one after AWSCURRENT was moved explicitly."""
     original = SecretsManagerBackend.update_secret_version_stage
 
     def update_secret_version_stage(self: SecretsManagerBackend, secret_id: str, **named: Any) -> tuple[str, str]:
@@ -83,7 +83,7 @@ def follow_a_moved_label() -> None:
 
 
 def keep_milliseconds() -> None:
-    """moto cuts dates of versions to whole seconds; AWS keeps milliseconds."""
+    """moto truncates the dates of versions to whole seconds; AWS keeps milliseconds."""
     original = SecretsManagerBackend._add_secret
 
     def add_secret(self: SecretsManagerBackend, *arguments: Any, **named: Any) -> Any:
@@ -96,9 +96,9 @@ def keep_milliseconds() -> None:
     SecretsManagerBackend._add_secret = add_secret
 
 
-def leave_bucket_policies_to_the_door() -> None:
-    """moto ignores conditions in bucket policies, so "deny plain HTTP" would deny everything; the emulator's
-    authorisation reads them itself."""
+def leave_bucket_policies_to_authorisation() -> None:
+    """moto ignores conditions in bucket policies, so "deny plain HTTP" would deny everything. The emulator's
+    authorisation evaluates these policies itself."""
     FakeBucket.get_permission = lambda self, action, resource: PermissionResult.NEUTRAL
 
 

@@ -1,12 +1,12 @@
-"""An emulator of the AWS services that this stack uses: moto behind a door that authenticates and authorises.
+"""An emulator of the AWS services that this stack uses: moto behind authentication and authorisation.
 
-The administrator may do everything that is emulated. A session of an instance profile may do what the policies of its
-role grant, action and resource; everything else is AccessDenied. An action that is not emulated is refused by name.
-State is in memory and ends with the process.
+The administrator may perform every emulated action. A session of an instance profile may perform what the policies of
+its role allow, by action and resource; everything else is AccessDenied. An action that is not emulated is rejected with
+its name. State is kept in memory and is lost when the process ends.
 
-DIR/emulator.json   {"url", "pid"}, written once it listens
-DIR/credentials.token   proves to /_local/credentials that the caller is the host's metadata service
-DIR/emulator.log    one line a request: who, what, the status; never a body
+DIR/emulator.json       {"url", "pid"}, written once the emulator listens
+DIR/credentials.token   authenticates the host's metadata service to /_local/credentials
+DIR/emulator.log        one line per request: principal, operation, status; never a body
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 ADMINISTRATOR = ("AKIALOCALADMINISTRATOR", "local")
 SESSION_SECONDS = 3600
-# Without these the agent on the machine cannot register with Systems Manager.
+# The SSM agent on an instance needs these to register with Systems Manager.
 AGENT_ACTIONS = ("ssm:UpdateInstanceInformation", "ssmmessages:CreateControlChannel", "ssmmessages:OpenControlChannel")
 
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 
 class Refusal(Exception):
-    """An answer that the door gives itself."""
+    """An error response from authentication or authorisation, before moto is called."""
 
     def __init__(self, status: str, code: str, message: str) -> None:
         super().__init__(message)
@@ -126,14 +126,14 @@ class Emulator:
         if not self._allowed(principal.role, operation):
             raise access_denied(principal, operation)
         if operation.action == "s3:GetObject" and not object_exists(operation):
-            # Who may not list a bucket does not learn which objects are missing.
+            # Without s3:ListBucket, S3 returns AccessDenied for a missing object instead of NoSuchKey.
             listing = Operation("s3", "ListBucket", f"arn:aws:s3:::{operation.parameters['Bucket']}")
             if not self._allowed(principal.role, listing):
                 raise access_denied(principal, listing)
 
     def _allowed(self, role: str, operation: Operation) -> bool:
         context = {
-            # The emulator speaks plain HTTP in place of AWS's endpoints, which speak TLS.
+            # The emulator serves plain HTTP in place of AWS's TLS endpoints.
             "aws:securetransport": "true",
             "aws:requestedregion": self.region,
             **operation.context,
@@ -151,7 +151,7 @@ class Emulator:
         )
 
     def _hand_out_credentials(self, environ: dict, start_response: StartResponse) -> Iterable[bytes]:
-        """A session for the role of an instance profile: what EC2 gives the metadata service."""
+        """A session for the role of an instance profile, as EC2 provides it to the metadata service."""
         body = read_body(environ)
         if not hmac.compare_digest(environ.get("HTTP_X_LOCAL_TOKEN", ""), self.host_token):
             return respond_json("403 Forbidden", {"message": "X-Local-Token is not the host's"}, start_response)
@@ -182,7 +182,7 @@ class Emulator:
         )
 
     def _function_variables(self, role: str) -> dict[str, str]:
-        """What Lambda puts into a function's environment, and the emulator in place of AWS."""
+        """The variables that Lambda sets for a function, and the emulator's URL in place of AWS's."""
         session = self._session(role, "function")
         return {
             "AWS_ACCESS_KEY_ID": session.access_key_id,
@@ -200,7 +200,7 @@ class Emulator:
 
 
 def check_new_policy(operation: Operation, body: bytes) -> None:
-    """Refuses a policy that could not be evaluated when it is put, not only when it is first needed."""
+    """Rejects a policy that cannot be evaluated when it is put, not only when it is first evaluated."""
     if operation.name == "PutRolePolicy":
         policies.check(operation.parameters["PolicyDocument"])
     elif operation.name == "PutBucketPolicy":
@@ -208,7 +208,7 @@ def check_new_policy(operation: Operation, body: bytes) -> None:
 
 
 def authenticate(signature: signatures.Signature | None, environ: dict, body: bytes) -> Principal:
-    """Whose request it is. Raises Refusal when it is nobody's."""
+    """The principal that signed the request. Raises Refusal if there is none."""
     if signature is None:
         raise Refusal("403 Forbidden", "MissingAuthenticationToken", "Request is missing Authentication Token")
     principal = find_principal(signature.access_key_id)
@@ -250,7 +250,7 @@ def role_of_profile(profile: str) -> str | None:
 
 
 def role_policies(role: str) -> list[str]:
-    """The documents of the role's inline and attached policies; none for a role that is gone."""
+    """The documents of the role's inline and attached policies; an empty list if the role does not exist."""
     try:
         found = iam().get_role(role)
     except NotFoundException:
@@ -279,7 +279,7 @@ def access_denied(principal: Principal, operation: Operation) -> Refusal:
 
 
 def read_body(environ: dict) -> bytes:
-    """The request's body, left in place for moto to read again."""
+    """Reads the request's body and leaves it in place for moto to read again."""
     stream = environ["wsgi.input"]
     length = environ.get("CONTENT_LENGTH")
     chunked = environ.get("wsgi.input_terminated", False)
@@ -295,7 +295,7 @@ def respond_json(status: str, answer: dict, start_response: StartResponse) -> It
 
 
 def refuse(refusal: Refusal, service: str | None, environ: dict, start_response: StartResponse) -> Iterable[bytes]:
-    """The refusal in the shape of the service that was asked."""
+    """The error in the format of the requested service."""
     if service == "lambda":
         headers = [("Content-Type", "application/json"), ("X-Amzn-ErrorType", refusal.code)]
         start_response(refusal.status, headers)
@@ -312,7 +312,7 @@ def refuse(refusal: Refusal, service: str | None, environ: dict, start_response:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Writes a file that only its owner reads, whole or not at all."""
+    """Writes a file that only its owner can read, atomically."""
     partial = path.with_suffix(".partial")
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -321,7 +321,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 class Handler(WSGIRequestHandler):
-    """Keeps connections open, and logs nothing: the emulator's own log says more and holds less."""
+    """Keeps connections open and logs nothing: the emulator's own log has more detail and no bodies."""
 
     protocol_version = "HTTP/1.1"
 
@@ -334,7 +334,7 @@ def main() -> None:
     parser.add_argument("--state", type=Path, required=True, help="folder DIR")
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--ami", required=True, help="image ID that the public AMI parameters answer")
+    parser.add_argument("--ami", required=True, help="image ID that the public AMI parameters return")
     parser.add_argument("--region", default="us-east-1")
     arguments = parser.parse_args()
     corrections.apply()

@@ -9,9 +9,9 @@ export interface EmulatorOptions {
   /** IPv4 address to listen on. */
   host: string;
   port: number;
-  /** Image ID that AWS's public AMI parameters answer. */
+  /** Image ID that AWS's public AMI parameters return. */
   ami: string;
-  /** Lines of the installation, which takes half a minute once. */
+  /** Receives the progress of the installation, which takes half a minute once. */
   onProgress?: (line: string) => void;
 }
 
@@ -21,7 +21,7 @@ export interface Emulator {
   stop: () => Promise<void>;
 }
 
-/** Starts the AWS emulator as a process that outlives this one; answers once it listens. */
+/** Starts the AWS emulator as a process that outlives this one. Returns once it listens. */
 export async function startEmulator(options: EmulatorOptions): Promise<Emulator> {
   const python = await emulatorPython(options.onProgress);
   const announcement = join(options.stateDir, "emulator.json");
@@ -36,11 +36,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     output,
   );
   try {
-    await waitUntil(
-      () => existsSync(announcement) || !isAlive(pid),
-      60_000,
-      "the AWS emulator's announcement",
-    );
+    await waitUntil(() => existsSync(announcement) || !isAlive(pid), 60_000, "the AWS emulator to listen");
     if (!existsSync(announcement)) {
       throw new Error(`the AWS emulator ended:\n${readFileSync(output, "utf8").slice(-2000)}`);
     }
@@ -52,7 +48,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   return { url, pid, stop: () => endProcess(pid) };
 }
 
-/** A Python with exactly what requirements.lock pins. */
+/** A Python interpreter with exactly the packages of requirements.lock. */
 export function emulatorPython(onProgress: (line: string) => void = () => undefined): Promise<string> {
   return pythonWith(join(__dirname, "requirements.lock"), onProgress);
 }

@@ -1,5 +1,5 @@
-// An instance of a function, as Lambda's runtime for Node runs one: function.mjs FOLDER HANDLER.
-// Each line on standard input is an event, each line on standard output its answer, until the input ends.
+// Runs one instance of a function, as Lambda's Node.js runtime does: function.mjs FOLDER HANDLER.
+// Each line on standard input is an event; each line on standard output is its result. Ends when the input ends.
 import { Console } from "node:console";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -8,9 +8,9 @@ import { pathToFileURL } from "node:url";
 
 const [folder, name] = process.argv.slice(2);
 const [file, exported] = name.split(".");
-// A function that was changed or deleted has no use for its old instance.
+// The folder is removed when the function is changed or deleted; this instance then ends.
 setInterval(() => existsSync(folder) || process.exit(), 1000).unref();
-// What the function prints is its log.
+// The function's console output is its log.
 globalThis.console = new Console(process.stderr, process.stderr);
 const module = await import(pathToFileURL(join(folder, `${file}.mjs`)).href);
 

@@ -1,4 +1,4 @@
-"""Lambda's functions: one process a function, with the credentials of its role, that ends with the emulator."""
+"""Lambda functions: one process per function, with the credentials of its role. They end with the emulator."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import Any
 
 RUNTIME = Path(__file__).with_name("function.mjs")
-# A new instance with new credentials, well before the old ones expire.
+# A new instance gets new credentials; this is well before the old ones expire.
 LIFETIME_SECONDS = 1800
 
 Credentials = Callable[[str], Mapping[str, str]]
-"""Variables with a session of the role of that name."""
+"""Returns the environment variables with a session of the named role."""
 
 
 class FunctionMissing(Exception):
-    """There is no such function; the message names it."""
+    """The function does not exist; the message names it."""
 
 
 class Functions:
-    """Those that the fake of AWS has written to DIR/functions (local/fakes/aws/lambda.ts)."""
+    """The functions that the fake AWS provider wrote to DIR/functions (local/fakes/aws/lambda.ts)."""
 
     def __init__(self, state: Path, credentials: Credentials) -> None:
         self._state = state / "functions"
@@ -35,7 +35,10 @@ class Functions:
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def invoke(self, name: str, event: bytes) -> dict[str, Any]:
-        """`{"result"}` or `{"error"}`. One call of a function at a time, as with a concurrency of 1. Raises FunctionMissing."""
+        """Returns `{"result"}` or `{"error"}`. A function runs one call at a time, as with a concurrency of 1.
+
+        Raises FunctionMissing.
+        """
         path = self._state / name / "function.json"
         if "/" in name or not path.exists():
             raise FunctionMissing(f"Function not found: {name}")
@@ -74,7 +77,7 @@ class Instance:
             self._process.stdin.flush()
             ready, _, _ = select.select([self._process.stdout], [], [], timeout)
             line = self._process.stdout.readline() if ready else b""
-            # Its output has an end before the process counts as ended.
+            # The process may close its output slightly before it counts as ended.
             ended = bool(ready)
         except BrokenPipeError:
             line, ended = b"", True

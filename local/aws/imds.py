@@ -1,8 +1,8 @@
-"""EC2's instance metadata service for one local machine, version 2 only (a session token is required).
+"""EC2's instance metadata service for one local instance, version 2 only (a session token is required).
 
-It runs in the machine's network namespace on 169.254.169.254 and hands out the credentials of the machine's role,
-which it gets from the emulator. The hop limit (`httpPutResponseHopLimit`) is not emulated: there is no network
-between the machine and this service on which a hop could be counted.
+It listens on 169.254.169.254 in the instance's network namespace and serves the credentials of the instance's role,
+which it gets from the emulator. The hop limit (`httpPutResponseHopLimit`) is not emulated: there are no network hops
+between the instance and this service.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ RENEW_BEFORE_EXPIRY = datetime.timedelta(minutes=10)
 
 
 class Metadata:
-    """What the service knows of its machine, by path below /latest/."""
+    """The metadata of one instance, by path below /latest/."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.arguments = arguments
         self.credentials: dict[str, str] | None = None
 
     def role_credentials(self) -> dict[str, str] | None:
-        """Credentials of the instance profile's role, None without a profile; renewed before they expire.
+        """Credentials of the instance profile's role, renewed before they expire. None without a profile.
 
-        The last ones stand while the emulator cannot be reached, as long as they are valid.
+        While the emulator cannot be reached, the previous credentials are returned for as long as they are valid.
         """
         if self.arguments.instance_profile is None:
             return None
@@ -56,12 +56,12 @@ class Metadata:
             data=json.dumps(body).encode(),
             headers={"X-Local-Token": Path(self.arguments.token_file).read_text().strip()},
         )
-        # The emulator is next door: a proxy that the host uses for the internet has no part in it.
+        # The emulator is on the same host, so the host's proxy for the internet must not be used.
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=5) as response:
             return json.load(response)
 
     def answer(self, path: str) -> str | bytes | None:
-        """The document at `path`, None when there is none."""
+        """The document at `path`, or None if there is none."""
         if path.startswith("meta-data/iam/"):
             return self._iam(path.removeprefix("meta-data/iam/"))
         identity = {"instanceId": self.arguments.instance_id, "region": self.arguments.region, "version": "2017-09-30"}
@@ -93,7 +93,7 @@ class Metadata:
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """The protocol: PUT /latest/api/token for a session, then GET with it."""
+    """The protocol of IMDSv2: PUT /latest/api/token for a session token, then GET with it."""
 
     server_version, sys_version = "EC2ws", ""
     metadata: Metadata
@@ -139,10 +139,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--instance-id", required=True)
-    parser.add_argument("--instance-profile", help="name; without it the machine has no credentials")
+    parser.add_argument("--instance-profile", help="name; without it the instance has no credentials")
     parser.add_argument("--region", required=True)
-    parser.add_argument("--emulator", required=True, help="its URL")
-    parser.add_argument("--token-file", required=True, help="proves to the emulator that this is the host")
+    parser.add_argument("--emulator", required=True, help="URL of the emulator")
+    parser.add_argument("--token-file", required=True, help="file with the token for the emulator")
     parser.add_argument("--user-data-file", required=True)
     parser.add_argument("--bind", default="169.254.169.254:80", help="ADDRESS:PORT")
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What an AWS request asks for: the action that IAM knows it by, the resource, and the keys for conditions."""
+"""The operation of an AWS request: the IAM action, the resource, and the condition keys."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ IAM = {
     "UntagRole", "UpdateAssumeRolePolicy", "UpdateRole",
 }  # fmt: skip
 
-# Method and subresource (a query parameter without which the request means the bucket or object itself).
+# By method and subresource (a query parameter that selects something other than the bucket or object itself).
 S3_BUCKET = {
     ("PUT", ""): "CreateBucket",
     ("HEAD", ""): "ListBucket",
@@ -60,7 +60,7 @@ S3_OBJECT = {
     ("HEAD", ""): "GetObject",
     ("PUT", ""): "PutObject",
     ("DELETE", ""): "DeleteObject",
-    # A large object in parts.
+    # Multipart uploads of large objects.
     ("POST", "uploads"): "PutObject",
     ("PUT", "partNumber,uploadId"): "PutObject",
     ("POST", "uploadId"): "PutObject",
@@ -69,7 +69,7 @@ S3_OBJECT = {
     ("PUT", "tagging"): "PutObjectTagging",
     ("DELETE", "tagging"): "DeleteObjectTagging",
 }
-# Parameters that choose among answers without being a subresource.
+# Query parameters that are not a subresource.
 S3_PARAMETERS = {
     "continuation-token", "delimiter", "encoding-type", "fetch-owner", "key-marker", "list-type", "marker", "max-keys",
     "prefix", "start-after", "version-id-marker", "x-id",
@@ -77,7 +77,7 @@ S3_PARAMETERS = {
 
 
 class UnknownOperation(Exception):
-    """The request is for something that is not emulated; the message names it."""
+    """The operation is not emulated; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Operation:
 
 
 def identify(service: str, region: str, environ: dict, body: bytes) -> Operation:
-    """The operation of a signed request. `body` is only looked at for services other than S3."""
+    """Identifies the operation of a signed request. `body` is only read for services other than S3."""
     readers = {"secretsmanager": _json, "ssm": _json, "iam": _query, "sts": _query, "s3": _s3, "lambda": _lambda}
     if service not in readers:
         asked = environ.get("HTTP_X_AMZ_TARGET", "").split(".")[-1]
@@ -115,7 +115,7 @@ def _json(service: str, region: str, environ: dict, body: bytes) -> Operation:
 
 
 def _secret_arn(parameters: dict, region: str) -> str:
-    """IAM sees the whole ARN, however the caller named the secret."""
+    """IAM evaluates the whole ARN, however the caller named the secret."""
     from moto.secretsmanager.models import secretsmanager_backends
 
     given = parameters.get("SecretId", parameters.get("Name", "*"))
@@ -169,7 +169,7 @@ def _lambda(service: str, region: str, environ: dict, body: bytes) -> Operation:
 
 
 def _bucket_and_key(environ: dict) -> tuple[str, str]:
-    """From the path, or with a host BUCKET.HOST from both."""
+    """Bucket and key, from the path or from a virtual host name BUCKET.HOST and the path."""
     path = unquote(environ.get("RAW_URI", environ["PATH_INFO"]).split("?")[0]).lstrip("/")
     host = re.sub(r":\d+$", "", environ.get("HTTP_HOST", ""))
     if "." in host and not _is_address(host):

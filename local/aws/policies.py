@@ -1,6 +1,6 @@
-"""Evaluation of IAM policies: who may do which action on which resource.
+"""Evaluation of IAM policies: whether an action on a resource is allowed.
 
-What a policy says and this does not understand is refused by name instead of being read loosely.
+A policy element that is not supported is rejected with its name, never ignored.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ CONTEXT_KEYS = {"aws:securetransport", "aws:requestedregion", "s3:prefix", "secr
 
 
 class UnknownPolicyElement(Exception):
-    """A policy uses something that is not emulated; the message names it."""
+    """A policy uses an element that is not emulated; the message names it."""
 
 
 def check(document: str) -> None:
-    """Raises UnknownPolicyElement when the policy uses anything that `is_allowed` does not know."""
+    """Raises UnknownPolicyElement if the policy uses anything that `is_allowed` does not support."""
     for statement in _statements(document):
         for name in statement:
             if name not in ELEMENTS:
@@ -35,9 +35,9 @@ def check(document: str) -> None:
 
 
 def is_allowed(documents: Iterable[str], action: str, resource: str, context: Mapping[str, str]) -> bool:
-    """Whether the policies allow the action: some statement must, and none may deny it.
+    """Whether the policies allow the action: at least one statement allows it, and none denies it.
 
-    `action` is SERVICE:Name, `resource` an ARN or "*" for actions without one, `context` condition keys in lower case.
+    `action` is SERVICE:Name, `resource` an ARN or "*" for actions without one, `context` lower-case condition keys.
     """
     allowed = False
     for document in documents:
@@ -89,7 +89,7 @@ def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-# Operator to its comparison, and whether it must not hold. A negated one holds when the key is missing, as in AWS.
+# Each operator's comparison, and whether it is negated. As in AWS, a negated operator matches when the key is missing.
 OPERATORS: dict[str, tuple[Callable[[str, str], bool], bool]] = {
     "StringEquals": (_equal, False),
     "StringNotEquals": (_equal, True),

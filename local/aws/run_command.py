@@ -1,4 +1,4 @@
-"""Systems Manager: the public AMI parameter, and Run Command with AWS-RunShellScript on local machines."""
+"""Systems Manager: the public AMI parameter, and Run Command with AWS-RunShellScript on local instances."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 AMI_PARAMETERS = "/aws/service/deeplearning/ami/"
-# Systems Manager keeps this many characters of each output stream.
+# Systems Manager truncates each output stream to this many characters.
 OUTPUT_LIMIT = 24_000
 TRUNCATED = "\n---Output truncated---"
 CLEAN_ENVIRONMENT = {
@@ -23,7 +23,7 @@ CLEAN_ENVIRONMENT = {
 
 
 class SystemsManagerError(Exception):
-    """An error that Systems Manager answers with; `code` is its name there."""
+    """An error response of Systems Manager; `code` is the error's name there."""
 
     def __init__(self, code: str, message: str = "") -> None:
         super().__init__(message)
@@ -39,9 +39,9 @@ class Invocation:
 
 
 class SystemsManager:
-    """Answers GetParameter, SendCommand and GetCommandInvocation.
+    """Implements GetParameter, SendCommand and GetCommandInvocation.
 
-    `may_register` says for an instance profile whether its role lets the agent register, as it must on AWS before a
+    `may_register` returns whether an instance profile's role lets the SSM agent register, which AWS requires before a
     command can be sent.
     """
 
@@ -52,7 +52,7 @@ class SystemsManager:
         self.invocations: dict[tuple[str, str], Invocation] = {}
 
     def answer(self, name: str, parameters: dict, region: str) -> dict:
-        """The response to one request. Raises SystemsManagerError."""
+        """Returns the response to one request. Raises SystemsManagerError."""
         if name == "GetParameter":
             return self._get_parameter(parameters, region)
         return self._send(parameters) if name == "SendCommand" else self._get_invocation(parameters)
@@ -99,14 +99,14 @@ class SystemsManager:
         }
 
     def _leader(self, instance: str) -> int | None:
-        """Process ID of the machine's init; None for a machine that is unknown, off, or whose role is not enough."""
+        """The instance's init process. None if the instance is unknown or not running, or its role is insufficient."""
         path = self.state / "instances" / f"{Path(instance).name}.json"
         if not path.exists():
             return None
         record = json.loads(path.read_text())
         if not record.get("instanceProfile") or not self.may_register(record["instanceProfile"]):
             return None
-        # The supervisor runs systemd-nspawn, and that runs the machine's init.
+        # The supervisor runs systemd-nspawn, which runs the instance's init.
         nspawn = _last_child(record["supervisorPid"])
         return nspawn and _last_child(nspawn)
 
@@ -133,7 +133,7 @@ def _run(invocation: Invocation, leader: int, script: str, timeout: int) -> None
         return
     invocation.stdout, invocation.stderr = _shorten(done.stdout), _shorten(done.stderr)
     invocation.exit_code = done.returncode
-    # Last, because whoever polls reads the rest once this has changed.
+    # Last, because a client that polls reads the output as soon as the status changes.
     invocation.status = "Success" if done.returncode == 0 else "Failed"
 
 

@@ -1,4 +1,4 @@
-"""Signature Version 4: whose request it is, and whether the signature fits."""
+"""Signature Version 4: which principal signed a request, and whether the signature is valid."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Signature:
 
 
 def parse(authorization: str) -> Signature | None:
-    """The parts of an Authorization header, None when it is not one of Signature Version 4."""
+    """The parts of an Authorization header. None if it is not a Signature Version 4 header."""
     match = FORMAT.fullmatch(authorization)
     if match is None:
         return None
@@ -36,7 +36,7 @@ def parse(authorization: str) -> Signature | None:
 
 
 def fits(signature: Signature, secret_access_key: str, environ: dict, body: bytes) -> bool:
-    """Whether the request was signed with this secret access key. Its age is not looked at."""
+    """Whether the request was signed with this secret access key. The signature's age is not checked."""
     scope = f"{signature.date}/{signature.region}/{signature.service}/aws4_request"
     canonical = _canonical_request(signature, environ, body)
     text = "\n".join(
@@ -54,7 +54,7 @@ def _canonical_request(signature: Signature, environ: dict, body: bytes) -> str:
         part if "=" in part else f"{part}=" for part in environ.get("QUERY_STRING", "").split("&") if part != ""
     )
     headers = "".join(f"{name}:{' '.join(_header(name, environ).split())}\n" for name in signature.headers)
-    # S3's clients sign the digest that they announce; a body in signed chunks has none.
+    # S3 clients sign the digest in X-Amz-Content-SHA256; for a body in signed chunks that is a constant.
     payload = environ.get("HTTP_X_AMZ_CONTENT_SHA256") if signature.service == "s3" else None
     return "\n".join(
         [

@@ -21,7 +21,7 @@ interface Previous {
   stderr?: unknown;
 }
 
-/** Runs a command as the real one does; what it printed is in the error whatever `logging` says, as there. */
+/** Runs a command as the real provider does. As there, an error contains the output, whatever `logging` is. */
 async function execute(
   command: string,
   inputs: Props,
@@ -50,7 +50,7 @@ async function execute(
   const both: Buffer[] = [];
   const stdout = capture(child.stdout, both, context, logging === "stdout" || logging === "stdoutAndStderr");
   const stderr = capture(child.stderr, both, context, logging === "stderr" || logging === "stdoutAndStderr");
-  // A command need not read what it is given.
+  // A command may end without reading its standard input.
   child.stdin.on("error", () => undefined);
   child.stdin.end(typeof inputs.stdin === "string" ? inputs.stdin : "");
   const reason = await new Promise<string | undefined>((resolve) => {
@@ -108,7 +108,7 @@ const NOTHING = { stdout: "", stderr: "" };
 const localCommand: ResourceDefinition = {
   inputs: [...STRINGS, "environment", "triggers", "interpreter", "logging", "addPreviousOutputInEnv"],
   replaceOn: ["triggers"],
-  // As the real one's: every output depends on every input.
+  // As in the real provider: every output depends on every input.
   renewed: ["stdout", "stderr"],
   anySecretInput: true,
   check,

@@ -10,8 +10,8 @@ import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { type JavaScriptValue, Struct } from "google-protobuf/google/protobuf/struct_pb";
 
 /**
- * Pulumi's provider protocol for the fakes: they deal with plain values, this file with secrets, unknown values,
- * assets, differences and previews. What a fake does not declare is refused by name.
+ * Pulumi's provider protocol for the fakes. The fakes handle plain values; this file handles secrets, unknown values,
+ * assets, differences and previews. A property that a fake does not declare is rejected with its name.
  */
 
 /** A plain JavaScript value, secrets unwrapped. An asset is `{ asset: { path?, text?, uri?, hash? } }`. */
@@ -22,7 +22,7 @@ export interface CheckContext {
   urn: string;
   /** The resource's logical name. */
   name: string;
-  /** Checked inputs of the last deployment; empty for a new resource and for a replacement. */
+  /** Checked inputs of the last deployment. Empty for a new resource and for a replacement. */
   olds: Props;
 }
 
@@ -30,42 +30,42 @@ export interface OperationContext {
   urn: string;
   /** The resource's logical name. */
   name: string;
-  /** Shows a line beside the resource. */
+  /** Shows a line next to the resource. */
   log(line: string): void;
   /** Aborted when the engine cancels the deployment. */
   signal: AbortSignal;
 }
 
 export interface ResourceDefinition {
-  /** Properties that it takes; any other is refused by name. */
+  /** Supported properties. Any other is rejected with its name. */
   inputs: readonly string[];
   /**
-   * Inputs whose change replaces the resource. A function gets old inputs, new inputs (which may hold UNKNOWN) and the
-   * old state, and answers names; one that is no input's says why a replacement is due without any change.
+   * Inputs whose change replaces the resource. A function gets old inputs, new inputs (which may contain UNKNOWN) and
+   * the old state, and returns names. A name that is not an input's is the reason for a replacement without a change.
    */
   replaceOn?: readonly string[] | ((olds: Props, news: Props, state: Props) => string[]);
-  /** Outputs (and inputs) that are secret whatever the inputs were. */
+  /** Outputs (and inputs) that are always secret. */
   secrets?: readonly string[];
   /**
-   * Outputs that an update makes anew: unknown in its preview. Any other output is expected to stay as it is, so that
-   * the preview of a change of tags does not show everything that uses an ARN as changed.
+   * Outputs that an update computes anew: unknown in its preview. All other outputs are expected to stay the same, so
+   * that the preview of a change of tags does not show everything that uses an ARN as changed.
    */
   renewed?: readonly string[];
-  /** Every output becomes secret as soon as one input is. Otherwise only the output of the same name does. */
+  /** Every output is secret if any input is. By default, only the output of the same name is. */
   anySecretInput?: boolean;
   /**
-   * Fills in defaults and derived inputs (autonaming: see `autoname`); runs in previews too, where inputs may be
-   * UNKNOWN. Throw InputError to refuse.
+   * Fills in defaults and derived inputs (autonaming: see `autoname`). It also runs in previews, where inputs may be
+   * UNKNOWN. Throw InputError to reject an input.
    */
   check?(inputs: Props, context: CheckContext): Props;
-  /** `outputs` are merged over the inputs; those that repeat an input may be left out. */
+  /** `outputs` are merged over the inputs; those that repeat an input may be omitted. */
   create(inputs: Props, context: OperationContext): Promise<{ id: string; outputs: Props }>;
-  /** Answers outputs, merged over the new inputs. `olds` is the old state. Without it, nothing changes in place. */
+  /** Returns outputs, merged over the new inputs. `olds` is the old state. Without it, nothing changes in place. */
   update?(id: string, olds: Props, news: Props, context: OperationContext): Promise<Props>;
   delete?(id: string, olds: Props, context: OperationContext): Promise<void>;
   /**
-   * For refreshes: undefined when the resource is gone. Without it the state is believed. An output that repeats an
-   * input is that input from then on.
+   * For refreshes: returns undefined if the resource does not exist. Without it, the state is assumed to be current. An
+   * output that repeats an input replaces that input.
    */
   read?(id: string, olds: Props): Promise<{ id: string; outputs: Props } | undefined>;
 }
@@ -73,9 +73,9 @@ export interface ResourceDefinition {
 export interface ProviderDefinition {
   name: string;
   version: string;
-  /** Settings that the provider takes; any other is refused by name. */
+  /** Supported settings of the provider. Any other is rejected with its name. */
   configInputs?: readonly string[];
-  /** Settings arrive decoded: booleans, lists and objects too. Runs in previews too. */
+  /** Gets decoded settings: also booleans, lists and objects. It also runs in previews. */
   configure?(config: Props): void | Promise<void>;
   /** By type token, such as `aws:ec2/instance:Instance`. */
   resources: Record<string, ResourceDefinition>;
@@ -83,7 +83,7 @@ export interface ProviderDefinition {
   invokes: Record<string, (args: Props) => Promise<Props>>;
 }
 
-/** An input that is refused: the engine names the property and the resource. */
+/** An invalid input. The engine names the property and the resource. */
 export class InputError extends Error {
   constructor(
     readonly property: string,
@@ -94,10 +94,10 @@ export class InputError extends Error {
   }
 }
 
-/** What a value is in a preview as long as nobody can know it. */
+/** The protocol's placeholder for a value that is not known yet in a preview. */
 export const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 
-/** Whether a value is unknown or has a part that is. */
+/** Whether a value is unknown or contains an unknown value. */
 export function hasUnknown(value: Value): boolean {
   if (Array.isArray(value)) {
     return value.some(hasUnknown);
@@ -105,7 +105,7 @@ export function hasUnknown(value: Value): boolean {
   return isObject(value) ? Object.values(value).some(hasUnknown) : value === UNKNOWN;
 }
 
-/** Pulumi's autonaming, for use in `check`: what was given, else the name it has, else a new random one. */
+/** Pulumi's autonaming, for use in `check`: the given name, else the existing name, else a new random name. */
 export function autoname(inputs: Props, property: string, context: CheckContext, separator = "-"): Props {
   if (inputs[property] !== undefined) {
     return inputs;
@@ -141,11 +141,11 @@ const ASSET = "c44067f5952c0a294b673a41bacd8c17";
 const ARCHIVE = "0def7320c3a5731c473e5ecbe6d01bc7";
 const RESOURCE = "5cf8f73096256a8f31e491e813e4eb8e";
 
-/** What the SDK and the engine add to inputs and a fake need not know. */
+/** Inputs that the SDK and the engine add and that fakes do not need. */
 const RESERVED = ["__defaults", "__internal"];
 const RESERVED_CONFIG = [...RESERVED, "version", "pluginDownloadURL"];
 
-/** Longest error: it travels in a header, percent-encoded. */
+/** Maximum length of an error: it is sent percent-encoded in a header. */
 const MAX_ERROR = 12_000;
 
 type Unary<Request, Response> = (request: Request) => Promise<Response>;
@@ -383,7 +383,7 @@ function outputRules(resource: ResourceDefinition, inputs: Props): WrapRules {
   return { secrets: resource.secrets ?? [], rest: resource.anySecretInput ? inputs : undefined };
 }
 
-/** The engine's own service, for lines beside a resource. */
+/** The engine's own service, which shows lines next to a resource. */
 class Host {
   address: string | undefined;
   private client: engineService.EngineClient | undefined;
@@ -405,7 +405,7 @@ class Host {
     sent.finally(() => this.pending.delete(sent));
   }
 
-  /** Every line has arrived: what comes after the answer to an operation may be lost. */
+  /** Waits until every line has arrived: a line after the response to an operation may be lost. */
   async flush(): Promise<void> {
     await Promise.all(this.pending);
   }
@@ -438,7 +438,7 @@ function unary<Request, Response>(
   };
 }
 
-/** `urn:pulumi:STACK::PROJECT::PARENT$TYPE::NAME`; a name may hold colons of its own. */
+/** `urn:pulumi:STACK::PROJECT::PARENT$TYPE::NAME`; a name may contain colons. */
 function typeOf(urn: string): string {
   return urn.split("::")[2]?.split("$").pop() ?? "";
 }
@@ -461,7 +461,7 @@ export function changes(olds: Props, news: Props): string[] {
   return [...names].filter((key) => !isDeepStrictEqual(comparable(olds[key]), comparable(news[key])));
 }
 
-/** Nothing given and null are the same, and one asset is the other if their hashes are. */
+/** An absent value equals null, and assets are equal if their hashes are. */
 function comparable(value: Value): Value {
   if (Array.isArray(value)) {
     return value.map(comparable);
@@ -487,7 +487,7 @@ function kindOf(before: boolean, after: boolean, replaces: boolean): proto.Prope
   return replaces ? DELETE_REPLACE : DELETE;
 }
 
-/** A provider's settings are strings on the wire, JSON where they are no strings. */
+/** A provider's settings are strings on the wire; values other than strings are encoded as JSON. */
 function decode(value: Value): Value {
   if (typeof value !== "string" || !/^(true|false|[[{].*)$/s.test(value)) {
     return value;
@@ -523,10 +523,7 @@ function unwrap(value: Value): Value {
     case RESOURCE:
       return rest.id ?? rest.urn;
     default:
-      throw new ServiceError(
-        grpc.status.INVALID_ARGUMENT,
-        `a value of the unknown kind ${String(signature)}`,
-      );
+      throw new ServiceError(grpc.status.INVALID_ARGUMENT, `unknown signature ${String(signature)}`);
   }
 }
 
@@ -539,11 +536,11 @@ function hasSecret(value: Value): boolean {
 
 interface WrapRules {
   secrets: readonly string[];
-  /** Given: every property beyond these is secret when one on the wire is. */
+  /** If set, every property that is not one of these is secret if any property on the wire is. */
   rest?: Props;
 }
 
-/** Puts values back as they came; one that changed is secret where any part of what came was. */
+/** Restores values as they were on the wire. A changed value is secret if any part of the original value was. */
 function wrapAll(values: Props, wire: Props, rules: WrapRules): Props {
   const any = rules.rest !== undefined && Object.values(wire).some(hasSecret);
   return Object.fromEntries(

@@ -1,6 +1,6 @@
 import { type ProviderDefinition, serve } from "./framework";
 
-/** `main.ts NAME [ENGINE]`: serves the fake for a provider, as the engine starts it. */
+/** `main.ts NAME [ENGINE]`: serves the fake of a provider, as the engine starts it. */
 const PROVIDERS: Record<string, () => Promise<ProviderDefinition>> = {
   aws: async () => (await import("./aws/index")).aws,
   command: async () => (await import("./command")).command,
@@ -13,7 +13,7 @@ async function main(): Promise<void> {
   const load = PROVIDERS[name];
   if (!load) {
     throw new Error(
-      `no fake of the provider ${JSON.stringify(name)}, only ${Object.keys(PROVIDERS).join(", ")}`,
+      `no fake of the provider ${JSON.stringify(name)}; there are fakes of ${Object.keys(PROVIDERS).join(", ")}`,
     );
   }
   await serve(await load());

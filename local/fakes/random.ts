@@ -7,7 +7,7 @@ import {
   UNKNOWN,
 } from "./framework";
 
-/** Fake of @pulumi/random 4.21: passwords, strings and ids. RandomPassword has no `bcryptHash` here. */
+/** Fake of @pulumi/random 4.21: passwords, strings and IDs. Its RandomPassword has no `bcryptHash`. */
 
 const SETS = {
   lower: "abcdefghijklmnopqrstuvwxyz",
@@ -51,7 +51,7 @@ function pick(characters: string): string {
   return characters[randomInt(characters.length)] ?? "";
 }
 
-/** Random text with the minima met and the rest from every set that is on, shuffled. */
+/** Random text: the required number of characters of each set, the rest from all enabled sets, shuffled. */
 function text(inputs: Props): string {
   const override = inputs.overrideSpecial;
   const set = (name: SetName) =>

@@ -20,7 +20,7 @@ import {
 } from "./framework";
 
 /**
- * Fake of @pulumi/tls 5.6: keys and certificates. It has no OpenSSH outputs, no write-only inputs and no
+ * Fake of @pulumi/tls 5.6: keys and certificates. It supports no OpenSSH outputs, no write-only inputs and no
  * certificates for P224 keys.
  */
 
@@ -35,7 +35,7 @@ const CURVES: Record<string, string> = {
   P521: "secp521r1",
 };
 
-/** Curves by OpenSSL's name, as WebCrypto signs with them: with the hash that Go's x509 chooses. */
+/** Curves by OpenSSL's name, with WebCrypto's name and the hash that Go's x509 package uses. */
 const SIGNING: Record<string, { namedCurve: string; hash: string }> = {
   prime256v1: { namedCurve: "P-256", hash: "SHA-256" },
   secp384r1: { namedCurve: "P-384", hash: "SHA-384" },
@@ -67,7 +67,7 @@ const EXTENDED_USES: Record<string, string> = {
   ocsp_signing: "1.3.6.1.5.5.7.3.9",
 };
 
-/** A subject's parts in the order in which Go's x509 writes them. */
+/** The parts of a subject, in the order in which Go's x509 package writes them. */
 const SUBJECT: [property: string, oid: string][] = [
   ["country", "2.5.4.6"],
   ["organization", "2.5.4.10"],
@@ -89,7 +89,7 @@ function readKey(property: string, inputs: Props): KeyObject {
   try {
     return createPrivateKey(String(inputs[property]));
   } catch {
-    throw new InputError(property, "is no private key in PEM");
+    throw new InputError(property, "is not a private key in PEM format");
   }
 }
 
@@ -160,11 +160,11 @@ interface Template {
   names: x509.JsonGeneralNames;
   issuer: x509.Name;
   issuerKey: SigningKeys;
-  /** Its identifier is named as the issuer's. */
+  /** The issuer's key, for the authority key identifier. */
   authorityKey?: x509.PublicKey | string;
 }
 
-/** Signs a certificate as the real provider does: valid from this second, extensions as Go's x509 adds them. */
+/** Signs a certificate as the real provider does: valid from now, with the extensions that Go's x509 package adds. */
 async function sign(inputs: Props, template: Template) {
   const uses = list(inputs.allowedUses);
   const keyUse = uses.reduce((flags, use) => flags | (KEY_USES[use] ?? 0), 0);
@@ -231,7 +231,7 @@ function isReady(end: Date, earlyRenewalHours: unknown): boolean {
   return Date.now() >= end.getTime() - Number(earlyRenewalHours ?? 0) * HOUR;
 }
 
-/** Every input but `earlyRenewalHours` replaces, and so does a certificate's age. */
+/** A change of any input except `earlyRenewalHours` replaces the certificate, and so does its age. */
 function replaceCertificate(olds: Props, news: Props, state: Props): string[] {
   const changed = changes(olds, news).filter((property) => property !== "earlyRenewalHours");
   const early = news.earlyRenewalHours === UNKNOWN ? 0 : news.earlyRenewalHours;
@@ -243,12 +243,12 @@ function checkNames(inputs: Props): Props {
   const { ipAddresses, subject } = inputs;
   for (const [i, address] of (Array.isArray(ipAddresses) ? ipAddresses : []).entries()) {
     if (address !== UNKNOWN && isIP(String(address)) === 0) {
-      throw new InputError(`ipAddresses[${i}]`, `is no IP address: ${JSON.stringify(address)}`);
+      throw new InputError(`ipAddresses[${i}]`, `is not an IP address: ${JSON.stringify(address)}`);
     }
   }
   for (const part of Object.keys(subject !== UNKNOWN && subject ? subject : {})) {
     if (!SUBJECT.some(([property]) => property === part)) {
-      throw new InputError(`subject.${part}`, "the local fake of tls does not have it (local/fakes)");
+      throw new InputError(`subject.${part}`, "is not supported by the local fake of tls (local/fakes)");
     }
   }
   return inputs;
@@ -258,7 +258,7 @@ function checkCertificate(inputs: Props): Props {
   const { allowedUses, validityPeriodHours } = inputs;
   for (const use of hasUnknown(allowedUses) ? [] : list(allowedUses)) {
     if (!(use in KEY_USES) && !(use in EXTENDED_USES)) {
-      throw new InputError("allowedUses", `the local fake of tls does not have ${JSON.stringify(use)}`);
+      throw new InputError("allowedUses", `${JSON.stringify(use)} is not supported by the local fake of tls`);
     }
   }
   if (validityPeriodHours !== UNKNOWN && !(Number(validityPeriodHours) >= 0)) {

@@ -17,17 +17,17 @@ def main(folder: str) -> None:
     body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     actual = hashlib.sha256(body).hexdigest()
     if actual != expected:
-        sys.exit(f"s3://{bucket}/{key} has SHA-256 {actual}; the user data names {expected}. Refusing to install it.")
+        sys.exit(f"s3://{bucket}/{key} has SHA-256 {actual}; the user data requires {expected}. It was not installed.")
     partial = folder + ".partial"
     shutil.rmtree(partial, ignore_errors=True)
     with tarfile.open(fileobj=io.BytesIO(body)) as bundle:
         if hasattr(tarfile, "data_filter"):
             bundle.extraction_filter = tarfile.data_filter
-        # Debian 12's Python has no filters yet; the contents are trusted by their digest in any case.
+        # Debian 12's Python has no extraction filters yet; the digest verifies the contents in any case.
         bundle.extractall(partial)
     shutil.rmtree(folder, ignore_errors=True)
     os.rename(partial, folder)
-    print(f"unpacked s3://{bucket}/{key}, {len(body)} bytes, SHA-256 as named")
+    print(f"unpacked s3://{bucket}/{key}, {len(body)} bytes, SHA-256 verified")
 
 
 main(sys.argv[1])

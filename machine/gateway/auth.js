@@ -1,6 +1,6 @@
-// Who sends a request: looks up the SHA-256 of its bearer token among the digests that qwen3-keys keeps on tmpfs.
-// For njs 0.7.9 (Debian 12) and 0.8 (Ubuntu 24.04). It reads one small file for each request and caches nothing: a key is
-// valid, and ends, with its file.
+// Authentication: looks up the SHA-256 of a request's bearer token among the digests that qwen3-keys keeps on tmpfs.
+// For njs 0.7.9 (Debian 12) and 0.8 (Ubuntu 24.04). It reads one small file per request and caches nothing: a key is
+// valid, and expires, with its file.
 
 import contract from "contract.js";
 import crypto from "crypto";
@@ -48,12 +48,12 @@ function isWhole(entry) {
 }
 
 function isClientName(value) {
-  // Compared, because in njs `$` also matches before a line break at the end.
+  // The match is compared with the value, because in njs `$` also matches before a line break at the end.
   const match = typeof value === "string" ? CLIENT_NAME.exec(value) : null;
   return match !== null && match[0] === value;
 }
 
-/** Without an exception for a missing file: njs takes half a millisecond to make one. */
+/** Throws no exception for a missing file, which takes njs half a millisecond. */
 function exists(path) {
   return fs.statSync(path, { throwIfNoEntry: false }) !== undefined;
 }

@@ -1,1 +1,1 @@
-"""What runs on the machine: the worker, the key agent, the model's fetch and the audit."""
+"""The programs of an instance: the worker, the key agent, the model's download and the audit."""

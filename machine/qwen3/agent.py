@@ -1,4 +1,4 @@
-"""One pass of qwen3-keys after another: from Secrets Manager's versions to digests and certificate on tmpfs."""
+"""The passes of qwen3-keys: from Secrets Manager's versions to digests and certificate on tmpfs."""
 
 import logging
 import re
@@ -21,16 +21,16 @@ from .problems import Problems
 log = logging.getLogger("qwen3-keys")
 
 CERTIFICATE_POLLS = 12
-"""The certificate is read at every twelfth pass: a renewal has months."""
+"""The certificate is read at every twelfth pass, because it is renewed months in advance."""
 DELETED_POLLS = 3
-"""After so many passes without it, a secret counts as deleted, and its keys end."""
+"""A secret that is missing in this many passes counts as deleted, and its keys expire."""
 PATIENCE_POLLS = 3
-"""For so many passes one client's problem keeps an unknown key at 503; then it is 401, and the others are served."""
+"""For this many passes, a problem with one client causes 503 for unknown keys. After that they get 401."""
 PARALLEL_CALLS = 8
 
 
 class Secrets(Protocol):
-    """What `aws.Aws` reads; its docstrings say what each raises."""
+    """What `aws.Aws` reads. Its docstrings list the exceptions."""
 
     def index(self) -> Index: ...
 
@@ -40,7 +40,7 @@ class Secrets(Protocol):
 
 
 class Agent:
-    """Keeps what one pass learned for the next, keys excepted."""
+    """Keeps the results of one pass for the next, except for keys."""
 
     def __init__(self, aws: Secrets, digests: Digests, certificate: Certificate) -> None:
         self.problems = Problems()
@@ -52,12 +52,12 @@ class Agent:
         """By client and digest, from each client's last good pass."""
         self._digest_of: dict[str, str] = {}
         self._refused: dict[str, str] = {}
-        """By version ID: a digest, or why the value is not a key. A version's value never changes."""
+        """By version ID: a digest, or why the value is not a key. The value of a version never changes."""
         self._not_found: dict[str, int] = {}
         self._certificate_version: str | None = None
         self._certificate_due = 0
         self._passes = 0
-        """Those that reached AWS."""
+        """The passes that reached AWS."""
 
     @property
     def ready(self) -> bool:
@@ -65,7 +65,7 @@ class Agent:
         return self._digests.loaded and self._certificate.present
 
     def follow(self) -> bool:
-        """One pass. Returns whether it reached AWS; `problems` has what it could not read or write."""
+        """One pass. Returns whether it reached AWS; `problems` has everything that it could not read or write."""
         self._read_index()
         reached = self._index is not None and self._read_clients(self._index)
         if self._index is not None and reached:
@@ -82,7 +82,7 @@ class Agent:
             self.problems.begin("index", f"{describe(error)}; the last one stays in use")
 
     def _read_clients(self, index: Index) -> bool:
-        """Returns whether Secrets Manager was there. Once one call finds it down, the others are not made."""
+        """Returns whether Secrets Manager was available. Once one call fails, no further calls are made."""
         down = threading.Event()
 
         def read(client: str, arn: str) -> None:
@@ -108,7 +108,7 @@ class Agent:
         return not down.is_set()
 
     def _keep_client(self, client: str, error: Exception) -> None:
-        """One client's secret cannot be read: its keys stay in use, unless the secret is deleted."""
+        """One client's secret cannot be read: its keys remain in use, unless the secret is deleted."""
         consequence = "its last keys stay in use"
         if error_code(error) == "ResourceNotFoundException":
             self._not_found[client] = self._not_found.get(client, 0) + 1
@@ -133,7 +133,7 @@ class Agent:
         return entries
 
     def _add(self, entries: dict[str, Entry], arn: str, version: Version, entry: Entry) -> None:
-        """Add the version's entry, or nothing but a line in the journal when its value is not a key."""
+        """Adds the version's entry, or only logs a line if its value is not a key."""
         about = f"client {entry.client} {'AWSCURRENT' if entry.not_after is None else 'AWSPREVIOUS'}"
         if version.id not in self._digest_of and version.id not in self._refused:
             try:
@@ -173,7 +173,7 @@ class Agent:
             self.problems.begin("digests", f"{error}; what could not be written stays as it was, or is refused")
 
     def mark_stale(self, since: float | None) -> None:
-        """Leave a mark for alarms while there are problems, or remove it."""
+        """Writes a mark for alarms while there are problems, or removes it."""
         try:
             self._digests.mark_stale(since)
             self.problems.end("mark of problems")
@@ -191,7 +191,7 @@ def labelled(versions: list[Version], stage: str) -> Version | None:
 
 
 def key_digest(key: str) -> str:
-    """The digest of a key. Raises ValueError, without the value, for what cannot be one."""
+    """The digest of a key. Raises ValueError, without the value, for a value that cannot be a key."""
     if not (SHORTEST_KEY <= len(key) <= LONGEST_KEY and re.fullmatch(TOKEN, key)):
         raise ValueError(
             f"a value of {len(key)} characters is not a key; allowed: {SHORTEST_KEY} to {LONGEST_KEY} printable ASCII "

@@ -1,11 +1,11 @@
 """qwen3-audit: searches this instance for its own API keys and its certificate's private key.
 
 It reads the keys with the instance's role, searches every place where they must not be, and prints one JSON document:
-{"checks": [{"name", "ok", "evidence"}]}. Places are named, keys never. Exits with 1 when something was found, or
-when a search failed.
+{"checks": [{"name", "ok", "evidence"}]}. It names places, but never keys. It exits with 1 if it finds a key, or if a
+search fails.
 
-It does not search its own memory, nor what was installed by digest before the first key was read: SGLang's packages and
-the model's weights.
+It does not search its own memory, nor what was installed by digest before the first key was read: SGLang's packages
+and the model's weights.
 """
 
 import json
@@ -32,7 +32,7 @@ INSTALLED = tuple(str(STORE / name) for name in ("venvs", "uv", "models"))
 JOURNAL = ["journalctl", "--no-pager", "--output=cat", "--all"]
 UNITS = ["systemctl", "show", "--all", "qwen3-*.service", "nginx.service"]
 OVERLAP = 8192
-"""Bytes, more than the longest key."""
+"""In bytes, more than the longest key."""
 CHUNK = 1 << 22
 
 
@@ -48,7 +48,7 @@ def main() -> None:
     try:
         keys, private_key = load()
     except (BotoCoreError, ClientError, ValueError, KeyError) as error:
-        # Only the error's type: its text may hold a secret.
+        # Only the error's type, because its text may contain a secret.
         report([{"name": "the keys to search for", "ok": False, "evidence": f"cannot be read: {type(error).__name__}"}])
     needles = {"key": pattern(keys), "private key": pattern([private_key])}
     report(
@@ -80,7 +80,7 @@ def load() -> tuple[list[str], str]:
 
 
 def secret_line(pem: str) -> str:
-    """The middle line of a PEM's body: the first one of an RSA key is mostly public."""
+    """The middle line of a PEM's body, because the first one of an RSA key is mostly public."""
     body = [line for line in pem.splitlines() if line and not line.startswith("-")]
     return body[len(body) // 2]
 
@@ -90,7 +90,7 @@ def pattern(secrets: list[str]) -> re.Pattern[bytes]:
 
 
 def search(where: str, places: Iterator[Place], needles: dict[str, re.Pattern[bytes]]) -> list[dict[str, object]]:
-    """One check for each kind of secret, in one pass over the places."""
+    """One check per kind of secret, in one pass over the places."""
     begin, count, size = time.monotonic(), 0, 0
     hits: dict[str, list[str]] = {kind: [] for kind in needles}
     problem = None
@@ -118,7 +118,7 @@ def search(where: str, places: Iterator[Place], needles: dict[str, re.Pattern[by
 
 
 def expected(kind: str, name: str) -> bool:
-    """nginx reads its private key there."""
+    """nginx reads its private key from there."""
     return kind == "private key" and Path(name).is_relative_to(TLS)
 
 
@@ -132,7 +132,7 @@ def process_files(file: str) -> Iterator[Place]:
 
 
 def output(arguments: list[str]) -> Iterator[Place]:
-    """What a command prints. Raises SubprocessError when it fails: its output then proves nothing."""
+    """A command's output. Raises SubprocessError if the command fails, because its output then shows nothing."""
     with subprocess.Popen(arguments, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         yield arguments[0], overlapping(process.stdout)
@@ -146,7 +146,7 @@ def files() -> Iterator[Place]:
             folders[:] = [each for each in folders if os.path.join(folder, each) not in INSTALLED]
             for name in names:
                 path = os.path.join(folder, name)
-                # Links lead to files that are searched where they are; sockets and pipes hold nothing.
+                # Links point to files that are searched at their own path; sockets and pipes have no contents.
                 if os.path.islink(path) or not os.path.isfile(path):
                     continue
                 try:
@@ -157,7 +157,7 @@ def files() -> Iterator[Place]:
 
 
 def overlapping(stream: BinaryStream) -> Iterator[bytes]:
-    """A stream in pieces, each beginning with the end of the one before, so that no key falls between two."""
+    """A stream in pieces, each of which begins with the end of the previous one, so that no key is split."""
     tail = b""
     try:
         while piece := stream.read(CHUNK):

@@ -36,7 +36,7 @@ class Version:
 
 
 class Aws:
-    """S3 and Secrets Manager with short timeouts: an agent that hangs is worse than one that fails and tries again."""
+    """S3 and Secrets Manager with short timeouts: an agent that hangs is worse than one that fails and retries."""
 
     def __init__(self) -> None:
         self._bucket = required("QWEN3_BUCKET")
@@ -55,14 +55,14 @@ class Aws:
         try:
             yield
         except NoCredentialsError:
-            # A session that found none, because the metadata service was down, never looks again.
+            # A session that found no credentials, because the metadata service was down, never tries again.
             self._connect()
             raise
 
     def index(self) -> Index:
         """The index; downloaded only when its ETag has changed.
 
-        Raises ValueError when it is not what the stack writes, and botocore's errors.
+        Raises ValueError if it is not in the stack's format, and botocore's errors.
         """
         try:
             with self._with_credentials():
@@ -80,7 +80,7 @@ class Aws:
 
     def versions(self, arn: str) -> list[Version]:
         """A secret's versions with a label, AWSCURRENT and AWSPREVIOUS among them. Raises botocore's errors."""
-        # By default without the deprecated versions, which have no label. Debian 12's boto3 has no paginator for this.
+        # By default without deprecated versions, which have no label. Debian 12's boto3 has no paginator for this.
         found: list[Version] = []
         token: str | None = None
         while True:
@@ -101,7 +101,7 @@ class Aws:
     def value(self, arn: str, version_id: str) -> str:
         """The text of one version of a secret.
 
-        Raises ValueError, without the value, when the version holds bytes or nothing, and botocore's errors.
+        Raises ValueError, without the value, if the version contains bytes or nothing, and botocore's errors.
         """
         with self._with_credentials():
             value = self._secrets.get_secret_value(SecretId=arn, VersionId=version_id).get("SecretString")
@@ -111,7 +111,7 @@ class Aws:
 
 
 def parse_index(body: bytes) -> Index:
-    """Read the index. Raises ValueError naming what is wrong with it."""
+    """Reads the index. Raises ValueError that names the problem."""
     document = json.loads(body)
     if not isinstance(document, dict) or document.get("version") != 1:
         raise ValueError("the index is not of version 1, the one that this instance reads")

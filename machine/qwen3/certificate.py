@@ -16,9 +16,9 @@ PAIR = (CERTIFICATE, PRIVATE_KEY)
 
 
 def reload_nginx() -> None:
-    """Make a running nginx use its new certificate; its connections stay. Raises OSError or SubprocessError.
+    """Makes a running nginx load its new certificate. Connections are kept. Raises OSError or SubprocessError.
 
-    Does not wait: nginx's start may itself wait for this unit.
+    Does not wait, because nginx's start may itself wait for this unit.
     """
     subprocess.run(
         ["systemctl", "--no-block", "try-reload-or-restart", "nginx.service"],
@@ -29,7 +29,7 @@ def reload_nginx() -> None:
 
 
 class Certificate:
-    """Keeps the certificate and the private key in one folder, readable for root alone, equal to the secret.
+    """Keeps the certificate and the private key of the secret in one folder that only root can read.
 
     Both are links through `current`, so that the pair changes in one step and nginx never loads a certificate with
     another one's key.
@@ -48,10 +48,10 @@ class Certificate:
         return all((self._folder / name).is_file() for name in PAIR)
 
     def follow(self, secret: str) -> None:
-        """Make the files hold this pair, and nginx use it.
+        """Makes the files contain this pair, and nginx use it.
 
-        Raises ValueError, without the secret, when it is not a certificate and its key: the last pair stays in use.
-        Raises OSError or SubprocessError when a file or nginx cannot be changed: the next call continues.
+        Raises ValueError, without the secret, if it is not a certificate and its key: the last pair remains in use.
+        Raises OSError or SubprocessError if a file or nginx cannot be changed: the next call continues.
         """
         texts = parse_pair(secret)
         if any(read(self._folder / name) != text for name, text in zip(PAIR, texts, strict=True)):
@@ -91,7 +91,7 @@ def parse_pair(secret: str) -> tuple[str, str]:
 
 
 def check_pair(certificate: Path, key: Path) -> None:
-    """Raises ValueError where nginx would refuse to start."""
+    """Raises ValueError if nginx could not start with the pair."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
     except ssl.SSLError as error:

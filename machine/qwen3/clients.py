@@ -1,4 +1,4 @@
-"""boto3's clients with this instance's role, and what their errors mean."""
+"""boto3's clients with this instance's role, and the meaning of their errors."""
 
 import os
 from typing import TypedDict
@@ -21,7 +21,7 @@ def options(connect_timeout: float = 60, read_timeout: float = 60, max_attempts:
     """Arguments of `boto3.client`; times in seconds."""
     return {
         "region_name": required("AWS_REGION"),
-        # Debian 12's boto3 does not read this variable by itself.
+        # Debian 12's boto3 does not read this variable itself.
         "endpoint_url": os.environ.get("AWS_ENDPOINT_URL") or None,
         "config": Config(
             connect_timeout=connect_timeout,
@@ -36,7 +36,7 @@ def error_code(error: Exception) -> str:
 
 
 def is_outage(error: Exception) -> bool:
-    """Whether AWS was not there: no connection, no credentials, an error of its own, or too many calls."""
+    """Whether AWS was not available: no connection, no credentials, a server error, or throttling."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return status >= 500 or error_code(error) in THROTTLED
@@ -44,7 +44,7 @@ def is_outage(error: Exception) -> bool:
 
 
 def describe(error: Exception) -> str:
-    """An error in one line; AWS's messages hold no secret's value."""
+    """An error in one line. AWS's messages contain no secret values."""
     if isinstance(error, ClientError):
         message = error.response.get("Error", {}).get("Message", "")
         return f"{error.operation_name}: {error_code(error)}: {message}"[:300]

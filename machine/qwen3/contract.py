@@ -1,4 +1,4 @@
-"""What the Python shares with the stack's TypeScript, nginx's script and the shell, read from contract.json."""
+"""The constants that Python shares with the stack's TypeScript, nginx's script and the shell, from contract.json."""
 
 import json
 from collections.abc import Mapping
@@ -19,9 +19,9 @@ _limits: dict[str, int] = _contract["limits"]
 ENVIRONMENT = Path(_paths["environment"])
 """The settings that every unit gets; mode 600, without a key."""
 HOME = Path(_paths["home"])
-"""What the bundle installs."""
+"""The files that the bundle installs."""
 STORE = Path(_paths["store"])
-"""Virtual environments, models and uv's cache, each named by its contents; may outlive the instance."""
+"""Virtual environments, models and uv's cache, each named by its contents. It may outlive the instance."""
 CACHE = Path(_paths["cache"])
 """The workers' caches of compiled kernels."""
 KEYS = Path(_paths["keys"])
@@ -30,11 +30,11 @@ TLS = Path(_paths["tls"])
 """On tmpfs: the endpoint's certificate and its private key."""
 
 DIGESTS = _key_files["digests"]
-"""Below KEYS: the folder with one file for each digest, named by it."""
+"""Below KEYS: the folder with one file per digest, named by the digest."""
 LOADED = _key_files["loaded"]
 """Below KEYS: exists once an unknown digest means a wrong key."""
 STALE = _key_files["stale"]
-"""Below KEYS: exists while something cannot be read from AWS; seconds since the epoch when that began."""
+"""Below KEYS: exists while something cannot be read from AWS. Contains when that began, in seconds since the epoch."""
 
 CERTIFICATE = _tls_files["certificate"]
 """Below TLS: the certificate's chain in PEM."""
@@ -70,11 +70,11 @@ MODEL_ID: str = _model["id"]
 DIMENSIONS: int = _model["dimensions"]
 """Of a vector."""
 FEWEST_DIMENSIONS: int = _model["fewestDimensions"]
-"""To which the model was trained to be cut."""
+"""The minimum to which vectors can be shortened, according to the model's training."""
 CONTEXT_LENGTH: int = _model["contextLength"]
-"""Longest input in tokens, the appended end-of-text token included."""
+"""Maximum length of an input in tokens, including the appended end-of-text token."""
 CONTEXT_MARGIN: int = _model["contextMargin"]
-"""Tokens by which SGLang's context length must be longer than the longest input."""
+"""Tokens by which SGLang's context length must exceed the maximum length of an input."""
 
 # --- keys
 
@@ -82,25 +82,25 @@ TOKEN: str = _keys["token"]
 """Regular expression of a bearer token's characters: printable ASCII without spaces."""
 SHORTEST_KEY: int = _keys["shortest"]
 LONGEST_KEY: int = _keys["longest"]
-"""Characters; nginx and the workers refuse a longer token."""
+"""In characters; nginx and the workers reject a longer token."""
 CLIENT_NAME: str = _keys["clientName"]
-"""Regular expression of a whole client's name."""
+"""Regular expression of a complete client name."""
 POLL_SECONDS: int = _keys["pollSeconds"]
 """Between two passes of qwen3-keys."""
 LINGER_SECONDS: int = _keys["lingerSeconds"]
-"""For so long after a key's end its file stays and the workers still take it: nginx may have let a request pass whose
-body is still on its way."""
+"""After a key expires, its file is kept and the workers accept it for this long: nginx may have accepted a request
+whose body is still being sent."""
 LONGEST_GRACE_SECONDS: int = _keys["longestGraceSeconds"]
-"""For which a previous key may stay valid."""
+"""For which a previous key can remain valid."""
 
 # --- limits
 
 QUEUED_REQUESTS = _limits["queuedRequests"]
-"""Requests that a worker holds by default, waiting or computing."""
+"""Requests that a worker holds by default, queued or computing."""
 LONGEST_ANSWER_SECONDS = _limits["longestAnswerSeconds"]
-"""For a client to read a whole response, and for nginx to wait for a worker."""
+"""For a client to read a complete response, and for nginx to wait for a worker."""
 UPSTREAM_IDLE_SECONDS = _limits["upstreamIdleSeconds"]
-"""For so long nginx keeps an idle connection to a worker."""
+"""How long nginx keeps an idle connection to a worker."""
 
 # --- errors
 
@@ -124,6 +124,6 @@ NOT_FOUND = _errors["notFound"]
 METHOD_NOT_ALLOWED = _errors["methodNotAllowed"]
 """With the header Allow."""
 TOO_LARGE = _errors["tooLarge"]
-"""The message holds `{bytes}`."""
+"""The message contains `{bytes}`."""
 TOO_MANY_REQUESTS = _errors["tooManyRequests"]
 UNAVAILABLE = _errors["unavailable"]

@@ -4,9 +4,9 @@
     loaded           exists once an unknown digest means a wrong key
     stale            exists while something cannot be read from AWS: seconds since the epoch when that began
 
-A key that is not valid any more gets an end in its file. nginx refuses it from that moment. The workers take it for
-LINGER_SECONDS more, and so long the file stays: a request that nginx has let pass does not fail at a worker. All state
-is in the files, so an agent that restarts continues.
+A key that is no longer valid gets an end in its file. nginx refuses it from that time. The workers accept it for
+LINGER_SECONDS more, and the file is kept for as long: a request that nginx has accepted does not fail at a worker. All
+state is in the files, so an agent that restarts continues.
 """
 
 import grp
@@ -34,11 +34,11 @@ class Entry:
     not_after: float | None
 
     def valid(self, now: float) -> bool:
-        """Whether nginx takes the key."""
+        """Whether nginx accepts the key."""
         return self.not_after is None or now < self.not_after
 
     def valid_at_worker(self, now: float) -> bool:
-        """Whether a worker takes the key."""
+        """Whether a worker accepts the key."""
         return self.valid(now - LINGER_SECONDS)
 
     def text(self) -> str:
@@ -46,9 +46,9 @@ class Entry:
 
 
 def parse_entry(text: str | bytes) -> Entry:
-    """The opposite of `Entry.text`. Raises ValueError for anything else; nginx's auth.js has the same rules."""
+    """The inverse of `Entry.text`. Raises ValueError for anything else. nginx's auth.js has the same rules."""
     try:
-        # As in JavaScript, where a number of any length is a float.
+        # As in JavaScript, where every number is a float.
         document = json.loads(text, parse_int=float)
     except RecursionError:
         raise ValueError("nested too deeply") from None
@@ -68,7 +68,7 @@ def digest(key: str | bytes) -> str:
 
 
 class Digests:
-    """Keeps the folder equal to what `write` was last given, whatever was in it."""
+    """Keeps the folder equal to the last argument of `write`, regardless of its previous contents."""
 
     def __init__(self, folder: Path, group: str | None = KEYS_GROUP) -> None:
         self._loaded = folder / LOADED
@@ -81,7 +81,7 @@ class Digests:
             os.chown(part, -1, self._gid)
 
     def read(self, now: float | None = None) -> dict[str, dict[str, Entry]]:
-        """The valid entries that an earlier process left, by client and digest; without files that are not whole."""
+        """The valid entries of an earlier process, by client and digest, without incomplete files."""
         now = time.time() if now is None else now
         found: dict[str, dict[str, Entry]] = {}
         for path in self._digests.iterdir():
@@ -91,12 +91,12 @@ class Digests:
         return found
 
     def write(self, entries: dict[str, Entry], now: float | None = None, complete: bool = True) -> None:
-        """Make these digests the valid ones. Every other one ends now.
+        """Makes these digests the valid ones. Every other one expires now.
 
-        complete: whether `entries` has every valid key. If not, a file that is not whole stays, because its key may be
+        complete: whether `entries` has every valid key. If not, an incomplete file is kept, because its key may be
         valid: it is neither accepted nor refused.
 
-        Does all that can be done before it raises OSError: a full tmpfs must not keep a revoked key valid.
+        Does everything possible before it raises OSError: a full tmpfs must not keep a revoked key valid.
         """
         now = time.time() if now is None else now
         valid = {name: entry for name, entry in entries.items() if entry.valid(now)}
@@ -119,7 +119,7 @@ class Digests:
             self._replace(path, entry)
 
     def _end(self, path: Path, now: float, complete: bool) -> None:
-        """Write an end into a digest's file, or remove the file where its time has come."""
+        """Writes an end into a digest's file, or removes the file if its time has come."""
         if not DIGEST.fullmatch(path.name):
             remove(path)
             return
@@ -149,7 +149,7 @@ class Digests:
             self._loaded.touch(mode=0o644)
 
     def mark_stale(self, since: float | None) -> None:
-        """Leave a mark for alarms, or remove it. Raises OSError."""
+        """Writes a mark for alarms, or removes it. Raises OSError."""
         if since is None:
             self._stale.unlink(missing_ok=True)
         elif not self._stale.exists():
@@ -157,7 +157,7 @@ class Digests:
 
 
 def read_entry(path: Path) -> Entry | None:
-    """A digest's entry; None where its file is not whole."""
+    """A digest's entry. None if its file is incomplete."""
     text = read(path)
     try:
         return None if text is None else parse_entry(text)
@@ -169,4 +169,4 @@ def group_id(name: str) -> int:
     try:
         return grp.getgrnam(name).gr_gid
     except KeyError:
-        raise SystemExit(f"there is no group {name}; install.sh of the bundle makes it") from None
+        raise SystemExit(f"there is no group {name}; install.sh of the bundle creates it") from None

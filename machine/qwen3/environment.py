@@ -1,4 +1,4 @@
-"""Settings come from the environment file that every unit reads."""
+"""Settings, from the environment file that every unit reads."""
 
 import os
 
@@ -6,7 +6,7 @@ from .contract import ENVIRONMENT
 
 
 def required(name: str) -> str:
-    """A variable that has to be set; exits and says where it is set when it is not."""
+    """A required variable. Exits with the file that sets it if it is not set."""
     value = os.environ.get(name)
     if not value:
         raise SystemExit(f"{name} is not set; {ENVIRONMENT} sets it")

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all: a reader never sees half of one."""
+"""Files that are written atomically: a reader never sees a partial file."""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def replace(path: Path, text: str, mode: int, gid: int = -1) -> None:
-    """Write a file in one step, whatever was there; gid -1 leaves the group. Raises OSError."""
+    """Writes a file atomically, replacing what exists. gid -1 keeps the group. Raises OSError."""
     partial = partial_path(path)
     try:
         with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode), "w") as file:
@@ -22,7 +22,7 @@ def replace(path: Path, text: str, mode: int, gid: int = -1) -> None:
 
 
 def link(path: Path, target: str) -> None:
-    """Point a symbolic link elsewhere in one step. Raises OSError."""
+    """Changes the target of a symbolic link atomically. Raises OSError."""
     partial = partial_path(path)
     partial.unlink(missing_ok=True)
     partial.symlink_to(target)
@@ -34,7 +34,7 @@ def partial_path(path: Path) -> Path:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link or a folder; nothing to do where there is none. Raises OSError."""
+    """Removes a file, a link or a folder, if it exists. Raises OSError."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -42,7 +42,7 @@ def remove(path: Path) -> None:
 
 
 def read(path: Path) -> str | None:
-    """A file's text; None where it cannot be read."""
+    """A file's text. None if it cannot be read."""
     try:
         return path.read_text()
     except (OSError, UnicodeDecodeError):

@@ -1,15 +1,15 @@
 """qwen3-keys: keeps the digests of the API keys in Secrets Manager, never the keys, on tmpfs.
 
-Every QWEN3_POLL_SECONDS (5), or at once on SIGHUP, it asks S3 whether the index has changed and Secrets Manager for
-the labelled versions of each client's secret. It reads a value only when its version is new, and keeps the digest.
-AWSCURRENT is valid without end; AWSPREVIOUS until keyGraceSeconds after the *current* version's creation, which Secrets
-Manager keeps; nothing else is valid. Which keys are valid is a function of Secrets Manager and the index alone.
+Every QWEN3_POLL_SECONDS (5), or immediately on SIGHUP, it polls S3 for a changed index and Secrets Manager for the
+labelled versions of each client's secret. It reads a value only if its version is new, and keeps the digest.
+AWSCURRENT is valid without end; AWSPREVIOUS until keyGraceSeconds after the creation of the *current* version, which
+Secrets Manager stores; nothing else is valid. The valid keys depend only on Secrets Manager and the index.
 
-Costs of an instance in 30 days at 5 seconds: 518,400 ListSecretVersionIds for each client at $0.05 for 10,000, $2.59;
-a twelfth of that, $0.22, for the certificate; $0.21 for S3's GETs.
+Cost per instance in 30 days at 5 seconds: 518,400 ListSecretVersionIds per client at $0.05 per 10,000, $2.59; a twelfth
+of that, $0.22, for the certificate; $0.21 for S3's GETs.
 
-If AWS cannot be read, the last digests stay in use, also across a restart of this process; a line in the journal, the
-unit's status and the file `stale` say so.
+If AWS cannot be read, the last digests remain in use, also after a restart of this process. A line in the journal, the
+unit's status and the file `stale` report it.
 """
 
 import logging
@@ -35,7 +35,7 @@ LONGEST_WAIT_SECONDS = 60.0
 
 
 class Backoff:
-    """Seconds until the next pass: the poll's, or longer and longer during an outage, each instance at its own pace."""
+    """Seconds until the next pass: the polling interval, or increasing during an outage, with jitter."""
 
     def __init__(self, poll: float) -> None:
         self._poll = poll
@@ -49,10 +49,10 @@ class Backoff:
 
 
 def run(agent: Agent, backoff: Backoff, sleep: Callable[[float], object]) -> None:
-    """One pass after another, without end."""
+    """Runs one pass after another, without end."""
     stale_since: float | None = None
     if agent.ready:
-        # From an earlier process: nginx need not wait for AWS.
+        # Files of an earlier process: nginx need not wait for AWS.
         notify("READY=1")
     while True:
         reached = agent.follow()

@@ -1,7 +1,7 @@
-"""qwen3-model: makes the model's folder complete and verified, once.
+"""qwen3-model: downloads and verifies the model's folder, once.
 
-From S3 every file is compared with SHA256SUMS beside it (and that file with QWEN3_MODEL_SHA256, where set); from
-Hugging Face every large file with the digest that the Hub names for the pinned commit.
+Every file from S3 is compared with SHA256SUMS next to it (and that file with QWEN3_MODEL_SHA256, if set). From Hugging
+Face, every large file is compared with the digest that the Hub has for the pinned commit.
 """
 
 import fcntl
@@ -37,17 +37,17 @@ def main() -> None:
         print(f"fetching {source}", flush=True)
         fetch(source, partial)
         make_readable(partial)
-        # On the disk before the mark: after a loss of power half a file must not count as complete.
+        # On the disk before the mark: after a power failure, a partial file must not count as complete.
         os.sync()
         (partial / ".complete").touch()
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
         os.sync()
-        print(f"{target} is complete: every file as its digest says")
+        print(f"{target} is complete: every file matches its digest")
 
 
 def fetch(source: str, folder: Path) -> None:
-    """Download and verify; exits with what to do when a file is not what it should be."""
+    """Downloads and verifies. Exits with what to do if a file is not correct."""
     if prefix := parse_prefix(source):
         fetch_from_s3(prefix, folder)
     elif match := re.fullmatch(r"hf://([^@]+)@([0-9a-f]{40})", source):
@@ -67,9 +67,9 @@ def fetch_from_s3(prefix: Prefix, folder: Path) -> None:
     if missing := sorted(set(sums) - set(sizes)):
         sys.exit(f"{prefix} lacks {', '.join(missing)}, which {SUMS} names: upload them")
     if extra := sorted(set(sizes) - set(sums) - {SUMS}):
-        sys.exit(f"{prefix} holds {', '.join(extra)}, which {SUMS} does not name: remove or add them")
+        sys.exit(f"{prefix} contains {', '.join(extra)}, which {SUMS} does not name: remove or add them")
     remove_others(folder, {*sums, SUMS})
-    # What an earlier try has downloaded whole stays.
+    # Files that an earlier attempt downloaded completely are kept.
     names = [name for name in sums if sha256(folder / name) != sums[name]]
     progress.skip(sum(sizes[name] for name in sums if name not in names))
     s3.download(prefix, names, folder, progress.add)
@@ -77,7 +77,7 @@ def fetch_from_s3(prefix: Prefix, folder: Path) -> None:
 
 
 def fetch_from_hugging_face(repository: str, revision: str, folder: Path) -> None:
-    # The client's own files go with the folder; this unit cannot write to root's home.
+    # The client's own files are in the folder, because this unit cannot write to root's home.
     os.environ.setdefault("HF_HOME", str(folder / ".cache"))
     from huggingface_hub import HfApi, snapshot_download
 
@@ -87,17 +87,17 @@ def fetch_from_hugging_face(repository: str, revision: str, folder: Path) -> Non
     remove_others(folder, {each.rfilename for each in files})
     sums = {each.rfilename: each.lfs.sha256 for each in files if each.lfs is not None}
     if not sums:
-        sys.exit(f"the Hub names no digest for any file of {repository} at {revision}: refusing these weights")
+        sys.exit(f"the Hub has no digest for any file of {repository} at {revision}, so the weights cannot be verified")
     verify(folder, sums)
-    print(f"{len(sums)} large files as their digests say; {len(files) - len(sums)} small ones as the commit has them")
+    print(f"{len(sums)} large files match their digests; {len(files) - len(sums)} small ones are those of the commit")
 
 
 def read_sums(path: Path, expected: str | None) -> dict[str, str]:
-    """Digests by file name, as `sha256sum` writes them."""
+    """Digests by file name, in the format of `sha256sum`."""
     text = path.read_bytes()
     actual = hashlib.sha256(text).hexdigest()
     if expected and actual != expected:
-        sys.exit(f"{SUMS} has SHA-256 {actual}; the setting modelSha256 names {expected}. Refusing these weights.")
+        sys.exit(f"{SUMS} has SHA-256 {actual}; the setting modelSha256 requires {expected}. Rejected these weights.")
     lines = [re.fullmatch(r"([0-9a-f]{64})[ ][ *](?:\./)?(.+)", line) for line in text.decode().splitlines() if line]
     if not lines or not all(lines):
         sys.exit(f"{SUMS} is not what `sha256sum` writes: 64 hexadecimal digits, two spaces and a name in each line")
@@ -105,18 +105,18 @@ def read_sums(path: Path, expected: str | None) -> dict[str, str]:
 
 
 def verify(folder: Path, sums: dict[str, str]) -> None:
-    """Compare every file with its digest; a file that differs is removed, so that the next try fetches it again."""
+    """Compares every file with its digest. Removes one that differs, so that the next attempt downloads it again."""
     with ThreadPoolExecutor() as pool:
         actual = dict(zip(sums, pool.map(lambda name: sha256(folder / name), sums), strict=True))
     wrong = sorted(name for name, expected in sums.items() if actual[name] != expected)
     for name in wrong:
         (folder / name).unlink(missing_ok=True)
     if wrong:
-        sys.exit(f"not what their digests say: {', '.join(wrong)}; they were removed and are fetched again")
+        sys.exit(f"files that do not match their digests: {', '.join(wrong)}; removed, to be downloaded again")
 
 
 def sha256(path: Path) -> str | None:
-    """Hexadecimal digest of a file; None where the file is missing."""
+    """Hexadecimal digest of a file. None if the file is missing."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -125,20 +125,20 @@ def sha256(path: Path) -> str | None:
 
 
 def remove_others(folder: Path, names: set[str]) -> None:
-    """Remove files without a digest: SGLang would load them."""
+    """Removes files without a digest, because SGLang would load them."""
     for path in folder.rglob("*"):
         if not path.is_dir() and str(path.relative_to(folder)) not in names:
             path.unlink()
 
 
 def make_readable(folder: Path) -> None:
-    """The workers' user reads the weights and owns none of them."""
+    """The workers' user can read the weights, but owns none of them."""
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 class Progress:
-    """A line for the journal every few seconds: percent and rate."""
+    """Writes a line to the journal every few seconds: percent and rate."""
 
     def __init__(self, total: int) -> None:
         self._total, self._done = total, 0
@@ -146,7 +146,7 @@ class Progress:
         self._lock = threading.Lock()
 
     def skip(self, count: int) -> None:
-        """Leave out bytes that were here already."""
+        """Excludes bytes that existed already."""
         self._total -= count
 
     def add(self, count: int) -> None:
@@ -165,7 +165,7 @@ class Progress:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Of instances that share a store only one downloads; the others wait and find it complete."""
+    """Of the instances that share a store, only one downloads. The others wait and find it complete."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -6,7 +6,7 @@ import socket
 
 
 def notify(message: str) -> None:
-    """Tell systemd something, for instance `READY=1`. Does nothing outside a unit of Type=notify."""
+    """Sends systemd a message, for example `READY=1`. Has no effect outside a unit of Type=notify."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
@@ -14,6 +14,6 @@ def notify(message: str) -> None:
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         channel.connect(address)
-        # A systemd that does not read for a while must not block this process.
+        # If systemd does not read for a while, this process must not block.
         with contextlib.suppress(BlockingIOError):
             channel.send(message.encode(), socket.MSG_DONTWAIT)

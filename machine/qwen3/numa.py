@@ -1,8 +1,8 @@
 """python -m qwen3.numa INDEX COMMAND…: runs a command on the CPUs of the NUMA node that GPU INDEX is attached to.
 
 GPUs are counted in the order of their PCI addresses, as CUDA does with CUDA_DEVICE_ORDER=PCI_BUS_ID. Memory follows:
-Linux gives a thread memory of its own node, and of another one where that is full. On a host with one node, or where
-the node is unknown, the command runs unpinned.
+Linux allocates a thread's memory on its own node, and on another one if that is full. On a host with one node, or if
+the node is unknown, the command is not pinned.
 """
 
 import os
@@ -10,24 +10,24 @@ import sys
 from pathlib import Path
 
 DRIVER = Path("/proc/driver/nvidia/gpus")
-"""A folder for each GPU, named by its PCI address."""
+"""A folder per GPU, named by its PCI address."""
 SYS = Path("/sys")
 
 
 def cpus_beside(index: int, driver: Path = DRIVER, sys_folder: Path = SYS) -> tuple[int, set[int]] | None:
-    """The node of a GPU and its CPUs; None where the node is unknown. Raises OSError for a GPU that does not exist."""
+    """The node of a GPU and its CPUs. None if the node is unknown. Raises OSError for a GPU that does not exist."""
     addresses = sorted(each.name for each in driver.iterdir())
     if index >= len(addresses):
         raise OSError(f"{driver} lists {len(addresses)} GPUs: there is none with index {index}")
     node = int((sys_folder / "bus/pci/devices" / addresses[index] / "numa_node").read_text())
     if node < 0:
-        # The firmware names no node: a host with one node, as virtual machines often are.
+        # The firmware reports no node: the host has one node, like many virtual machines.
         return None
     return node, read_list((sys_folder / f"devices/system/node/node{node}/cpulist").read_text())
 
 
 def read_list(text: str) -> set[int]:
-    """Numbers of a list as the kernel writes it, for instance `0-23,48-71`."""
+    """Numbers of a list in the kernel's format, for example `0-23,48-71`."""
     numbers: set[int] = set()
     for part in filter(None, text.strip().split(",")):
         first, _, last = part.partition("-")

@@ -1,4 +1,4 @@
-"""What cannot be read or written at the moment, for the journal."""
+"""Current problems with reading or writing, for the journal."""
 
 import logging
 import time
@@ -29,7 +29,7 @@ class Problems:
             log.warning("%s: resolved", about)
 
     def keep_clients(self, clients: set[str]) -> None:
-        """Forget the problems of clients that are not in the index any more."""
+        """Removes the problems of clients that are no longer in the index."""
         for about in list(self._open):
             if about.startswith("client ") and about.split()[1] not in clients:
                 del self._open[about]

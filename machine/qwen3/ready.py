@@ -1,6 +1,6 @@
 """python -m qwen3.ready HOOK: waits until this instance serves, then completes its launch in the Auto Scaling group.
 
-Until then the group neither sends it clients nor counts it. After a reboot there is nothing to complete any more.
+Until then, the group sends it no requests and does not count it. After a reboot, there is no launch to complete.
 """
 
 import json
@@ -28,7 +28,7 @@ POLL_SECONDS = 2.0
 
 def serves(url: str = f"https://127.0.0.1{HEALTH.path}") -> bool:
     """Whether the route that the load balancer checks returns 200."""
-    # The certificate is for the endpoint's name, and this address is always this instance.
+    # The certificate is for the endpoint's name, but this address is always this instance.
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
@@ -55,7 +55,7 @@ def instance_id() -> str:
 
 
 def complete(client: "AutoScalingClient", group: str, hook: str, instance: str) -> str:
-    """Complete the launch. Returns a line about it. Raises botocore's errors."""
+    """Completes the launch. Returns a log line. Raises botocore's errors."""
     try:
         client.complete_lifecycle_action(
             AutoScalingGroupName=group, LifecycleHookName=hook, InstanceId=instance, LifecycleActionResult="CONTINUE"
@@ -65,7 +65,7 @@ def complete(client: "AutoScalingClient", group: str, hook: str, instance: str) 
         if details["Code"] == "ValidationError" and "No active Lifecycle Action" in details.get("Message", ""):
             return f"{instance} is in service already"
         raise
-    return f"{instance} serves; told {group}"
+    return f"{instance} serves; completed its launch in {group}"
 
 
 def wait(ready: Callable[[], bool], sleep: Callable[[float], object] = time.sleep) -> None:
@@ -81,7 +81,7 @@ def main(hook: str) -> None:
         print(complete(client, group, hook, instance_id()), flush=True)
     except (BotoCoreError, ClientError, OSError) as error:
         # One line for the journal; systemd starts this program again.
-        sys.exit(f"this instance serves, but {group} could not be told: {error}")
+        sys.exit(f"this instance serves, but its launch in {group} could not be completed: {error}")
 
 
 if __name__ == "__main__":

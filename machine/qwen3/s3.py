@@ -26,7 +26,7 @@ class Prefix:
 
 
 def parse_prefix(url: str) -> Prefix | None:
-    """The prefix that `s3://BUCKET/PREFIX` names; None for anything else."""
+    """The prefix of `s3://BUCKET/PREFIX`. None for anything else."""
     match = re.fullmatch(r"s3://([^/]+)/(.+?)/?", url)
     return Prefix(match[1], match[2] + "/") if match else None
 
@@ -38,7 +38,7 @@ class S3:
         self._client = boto3.client("s3", **options())
 
     def sizes(self, prefix: Prefix) -> dict[str, int]:
-        """Bytes of each file below the prefix, by its name without the prefix."""
+        """Size of each file below the prefix, by its name without the prefix."""
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=prefix.bucket, Prefix=prefix.keys)
         sizes = {each["Key"][len(prefix.keys) :]: each["Size"] for page in pages for each in page.get("Contents", [])}
         return {name: size for name, size in sizes.items() if name and not name.endswith("/")}
@@ -50,7 +50,7 @@ class S3:
         folder: Path,
         progress: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """Download files into a folder, several at a time. Exits when a name leads out of the folder.
+        """Downloads files to a folder, several at a time. Exits if a name leads out of the folder.
 
         progress: called with the number of bytes since its last call, from any thread
         """
@@ -65,8 +65,8 @@ class S3:
 
 
 def path_inside(folder: Path, name: str, prefix: Prefix) -> Path:
-    """Where a file is written. Exits for a name that leads out of the folder, for instance `../x` or `/etc/x`."""
+    """The path of a downloaded file. Exits for a name that leads out of the folder, for example `../x` or `/etc/x`."""
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
-        sys.exit(f"{prefix} holds {name!r}, which would be written outside {folder}")
+        sys.exit(f"{prefix} contains {name!r}, which would be written outside {folder}")
     return path

@@ -15,33 +15,33 @@ from .environment import required
 Schema = Mapping[str, Any]
 
 SCHEMAS: Mapping[str, Schema] = json.loads(Path(__file__).with_name("settings.schema.json").read_text())["properties"]
-"""By variable: type, limits, default, and what is allowed in words. Generated from the stack's table of settings."""
+"""By variable: type, limits, default, and the allowed values in words. Generated from the stack's table of settings."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """A worker's settings; docs/reference/settings.md says what each one of the stack's means."""
+    """A worker's settings; docs/reference/settings.md describes those of the stack."""
 
     served_model: str
     """The model's name in responses."""
     model_id: str
-    """The model's name on Hugging Face, which requests may use as well."""
+    """The model's name on Hugging Face, which requests can use as well."""
     model_path: Path
     accelerator: str
     """`cuda` or `cpu`."""
     context_length: int
-    """Longest input in tokens, the appended end-of-text token included."""
+    """Maximum length of an input in tokens, including the appended end-of-text token."""
     dimensions: int
     mem_fraction_static: float
-    """Share of the GPU's memory for weights and KV pool."""
+    """Fraction of the GPU's memory for weights and KV pool."""
     max_total_tokens: int | None
-    """Size of the KV pool in tokens; SGLang measures it where this is None."""
+    """Size of the KV pool in tokens. SGLang determines it if this is None."""
     max_inputs: int
     max_body_bytes: int
     max_queued_requests: int
-    """Requests that one worker holds at a time, waiting or computing."""
+    """Requests that one worker holds at a time, queued or computing."""
     keys: Path
-    """Where qwen3-keys keeps the digests."""
+    """The folder of qwen3-keys with the digests."""
 
     @property
     def model_names(self) -> tuple[str, str]:
@@ -49,7 +49,7 @@ class Settings:
 
 
 def read_settings() -> Settings:
-    """Exits with the variable, its value and what is allowed when one is wrong."""
+    """Exits with the variable, its value and what is allowed if one is wrong."""
     context_length = told("QWEN3_CONTEXT_LENGTH")
     return Settings(
         served_model=required("QWEN3_SERVED_MODEL"),
@@ -73,14 +73,14 @@ def told(name: str) -> Any:
 
 
 def own(name: str, default: int, least: int, most: int) -> int:
-    """A number that the stack does not set: for tests and for somebody who tries something."""
+    """A number that the stack does not set: for tests and experiments."""
     limits = {"type": "integer", "minimum": least, "maximum": most, "default": default}
     number: int = read(name, {**limits, "allowed": f"a whole number from {least} to {most}"})
     return number
 
 
 def read(name: str, schema: Schema) -> Any:
-    """The variable's value, or the default of the schema. Exits where the schema does not allow the value."""
+    """The variable's value, or the default of the schema. Exits if the schema does not allow the value."""
     text = os.environ.get(name)
     if not text:
         return schema["default"]
@@ -91,12 +91,12 @@ def read(name: str, schema: Schema) -> Any:
 
 
 def parse(text: str, schema: Schema) -> object:
-    """The environment has texts alone: a number is what JSON calls one, and a text where that cannot be read."""
+    """The environment has only texts: a number is parsed as JSON, and kept as text if that fails."""
     if schema.get("type") not in ("integer", "number"):
         return text
     try:
         value = json.loads(text, parse_constant=str)
     except ValueError:
         return text
-    # JSON Schema takes 1.0 for a whole number, and Python does not.
+    # JSON Schema accepts 1.0 as a whole number; Python does not.
     return text if schema["type"] == "integer" and isinstance(value, float) else value

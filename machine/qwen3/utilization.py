@@ -1,9 +1,9 @@
 """python -m qwen3.utilization NAMESPACE METRIC: publishes this instance's utilization once a minute, in percent.
 
-With GPUs it is the share of the time in which a kernel ran, as nvidia-smi says, over all of them. Without, it is the
-CPUs'. The number of requests is no measure: one may cost a thousand times as much as another.
+With GPUs, it is the fraction of time in which a kernel ran, by nvidia-smi, over all GPUs. Without, it is that of the
+CPUs. The number of requests is not a measure, because one may cost a thousand times as much as another.
 
-Costs of an instance in 30 days: 43,200 PutMetricData at $0.01 for 1,000, $0.43; and the metric, once a fleet, $0.30.
+Cost per instance in 30 days: 43,200 PutMetricData at $0.01 per 1,000, $0.43; and once per fleet, $0.30 for the metric.
 """
 
 import os
@@ -38,7 +38,7 @@ def gpu_samples() -> Iterator[float]:
 
 
 def read_samples(lines: Iterable[str]) -> Iterator[float]:
-    """The numbers that nvidia-smi prints; a GPU with `[N/A]` counts as idle."""
+    """The numbers of nvidia-smi's output; a GPU with `[N/A]` counts as idle."""
     for line in lines:
         text = line.strip()
         yield float(text) if text.replace(".", "", 1).isdigit() else 0.0
@@ -85,7 +85,7 @@ def main(namespace: str, metric: str) -> None:
         try:
             client.put_metric_data(Namespace=namespace, MetricData=[datum])
         except (BotoCoreError, ClientError) as error:
-            # One missing minute is no reason to start again.
+            # One missing minute is no reason to restart.
             print(f"not published: {error}", flush=True)
     sys.exit("nvidia-smi ended")
 

@@ -1,6 +1,6 @@
 """python -m qwen3.wheels FOLDER: downloads the mirrored packages from QWEN3_PACKAGE_MIRROR, `s3://BUCKET/PREFIX`.
 
-It does not verify them: pip and uv, which install them, compare each with the locks' hashes.
+It does not verify them: pip and uv, which install them, compare each one with the locks' hashes.
 """
 
 import sys
@@ -19,10 +19,10 @@ def main(folder: Path) -> None:
     # Only wheels, and none below another folder.
     wheels = {name: size for name, size in s3.sizes(prefix).items() if name.endswith(".whl") and "/" not in name}
     if not wheels:
-        sys.exit(f"{source} holds no wheels: fill it with `npm run mirror`")
-    print(f"fetching {len(wheels)} packages, {sum(wheels.values()) / 1e9:.1f} GB, from {source}", flush=True)
+        sys.exit(f"{source} contains no wheels: fill it with `npm run mirror`")
+    print(f"downloading {len(wheels)} packages, {sum(wheels.values()) / 1e9:.1f} GB, from {source}", flush=True)
     folder.mkdir(parents=True, exist_ok=True)
-    # What an earlier run has downloaded whole stays.
+    # Files that an earlier run downloaded completely are kept.
     s3.download(prefix, [name for name, size in wheels.items() if size_of(folder / name) != size], folder)
 
 

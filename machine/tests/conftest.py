@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures for all tests."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from http_worker import HttpWorker
 from hypothesis import settings
 from scene import Scene
 
-# No folder of examples in the repository, and a slow host fails no test.
+# No database of examples in the repository, and no failures on a slow host.
 settings.register_profile("repository", database=None, deadline=None)
 settings.load_profile("repository")
 

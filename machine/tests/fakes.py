@@ -1,4 +1,4 @@
-"""AWS as the key agent sees it, keys, certificates, and the end of a process."""
+"""A fake of AWS for the key agent, keys, certificates, and the end of a process."""
 
 import functools
 import json
@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from qwen3.aws import Index, Version
 
 SENTINEL = "qwe3_SENTINEL"
-"""In every key, and searched for wherever no key may be."""
+"""Part of every key; searched for wherever no key may be."""
 NOW = 1_800_000_000.0
 
 
@@ -53,7 +53,7 @@ class FakeAws:
         self.values_read: list[str] = []
 
     def put(self, arn: str, value: str, at: float) -> None:
-        """A new AWSCURRENT; the labels move as Secrets Manager moves them."""
+        """A new AWSCURRENT. The labels move as in Secrets Manager."""
         moved = []
         for version, old in self.secrets.get(arn, []):
             stage = {"AWSPREVIOUS"} if "AWSCURRENT" in version.stages else set()

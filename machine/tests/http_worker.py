@@ -23,12 +23,12 @@ from qwen3.worker.server import Server, configuration
 from qwen3.worker.tokens import Tokenizer, Tokens
 
 VOCABULARY = 257
-"""Of the random model that local/makeRandomModel.py writes."""
+"""Dimensions of the random model that local/makeRandomModel.py writes."""
 TEST_ID = b"x-test-id"
 
 
 class FakeEngine:
-    """Returns a random vector for each item, the same for the same tokens, once it may."""
+    """Returns a random vector for each item, the same for the same tokens, once it is allowed to."""
 
     def __init__(self) -> None:
         self.requests = 0

@@ -1,4 +1,4 @@
-"""A key agent with a clock, an AWS and folders of its own."""
+"""A key agent with its own clock, fake AWS and folders."""
 
 import json
 import logging
@@ -42,7 +42,7 @@ class Scene:
         self.reloads += 1
 
     def follow(self, *, expect_warning: bool = False) -> bool:
-        """One pass; `lines` has what it logged, each with its level in front."""
+        """One pass. `lines` has what it logged, each line with its level in front."""
         self._caplog.clear()
         reached = self.agent.follow()
         self.lines = [f"{record.levelname}: {record.getMessage()}" for record in self._caplog.records]
@@ -61,12 +61,12 @@ class Scene:
         return end
 
     def valid(self) -> set[str]:
-        """The digests that nginx takes now."""
+        """The digests that nginx accepts now."""
         entries = {path.name: read_entry(path) for path in self.digests.iterdir()}
         return {name for name, entry in entries.items() if entry is not None and entry.valid(self.now)}
 
     def at_worker(self) -> set[str]:
-        """The digests that a worker takes now."""
+        """The digests that a worker accepts now."""
         entries = {path.name: read_entry(path) for path in self.digests.iterdir()}
         return {name for name, entry in entries.items() if entry is not None and entry.valid_at_worker(self.now)}
 

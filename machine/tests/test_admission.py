@@ -14,7 +14,7 @@ def status(admission: Admission, client: str, size: int) -> int:
         return error.status
 
 
-def test_a_share_for_each() -> None:
+def test_each_client_has_a_share() -> None:
     admission = Admission(4, 1000)
     with admission.admit("a", 0), admission.admit("a", 0), admission.admit("a", 0):
         assert status(admission, "a", 0) == 429

@@ -23,7 +23,7 @@ def test_a_value_is_read_once(scene: Scene) -> None:
     assert scene.aws.values_read.count("arn:default-0") == 1
 
 
-def test_the_grace_counts_from_the_creation_of_the_current_version(scene: Scene) -> None:
+def test_the_grace_period_begins_with_the_creation_of_the_current_version(scene: Scene) -> None:
     scene.follow()
     scene.rotate("two")
     created = scene.now
@@ -38,14 +38,14 @@ def test_the_grace_counts_from_the_creation_of_the_current_version(scene: Scene)
     assert scene.valid() == names("two")
 
 
-def test_an_instance_that_boots_within_the_grace_takes_the_previous_key(scene: Scene) -> None:
+def test_an_instance_that_boots_within_the_grace_period_accepts_the_previous_key(scene: Scene) -> None:
     scene.rotate("two")
     scene.now += 3599
     scene.follow()
     assert scene.valid() == names("one", "two")
 
 
-def test_a_third_key_back_is_refused(scene: Scene) -> None:
+def test_the_third_last_key_is_refused(scene: Scene) -> None:
     scene.follow()
     scene.rotate("two")
     scene.follow()
@@ -55,7 +55,7 @@ def test_a_third_key_back_is_refused(scene: Scene) -> None:
     assert scene.end("one") == scene.now
 
 
-def test_without_a_grace_the_old_key_ends_at_once_even_where_the_clock_is_behind(scene: Scene) -> None:
+def test_without_a_grace_period_the_old_key_ends_immediately_even_if_the_clock_is_behind(scene: Scene) -> None:
     scene.follow()
     scene.rotate("two")
     scene.aws.grace = 0
@@ -65,7 +65,7 @@ def test_without_a_grace_the_old_key_ends_at_once_even_where_the_clock_is_behind
     assert scene.end("one") == scene.now
 
 
-def test_a_clock_that_jumps_moves_the_end_of_a_grace_and_nothing_else(scene: Scene) -> None:
+def test_a_clock_jump_moves_only_the_end_of_a_grace_period(scene: Scene) -> None:
     scene.rotate("two")
     day = 86_400.0
     for jump, valid in ((20.0, ["one", "two"]), (day, ["two"]), (-day, ["one", "two"]), (30.0, ["one", "two"])):
@@ -85,7 +85,7 @@ def test_a_revoked_key_stays_revoked_when_the_clock_jumps_back(scene: Scene) -> 
     assert scene.valid() == names("two")
 
 
-def test_the_grace_can_be_cut_off(scene: Scene) -> None:
+def test_the_grace_period_can_be_cut_short(scene: Scene) -> None:
     scene.rotate("two")
     scene.follow()
     assert scene.valid() == names("one", "two")
@@ -94,7 +94,7 @@ def test_the_grace_can_be_cut_off(scene: Scene) -> None:
     assert scene.valid() == names("two")
 
 
-def test_a_worker_takes_a_revoked_key_a_little_longer(scene: Scene) -> None:
+def test_a_worker_accepts_a_revoked_key_slightly_longer(scene: Scene) -> None:
     scene.follow()
     scene.rotate("two")
     scene.aws.grace = 0
@@ -124,7 +124,7 @@ def test_a_key_that_becomes_current_again_loses_its_end(scene: Scene) -> None:
     assert scene.end("two") == scene.now
 
 
-def test_clients_come_and_go_with_the_index(scene: Scene) -> None:
+def test_clients_follow_the_index(scene: Scene) -> None:
     scene.aws.clients["search"] = "arn:search"
     scene.aws.put("arn:search", key("search"), NOW)
     scene.follow()
@@ -135,13 +135,13 @@ def test_clients_come_and_go_with_the_index(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "short", "x" * 513, f"{key('a')} ", f"{key('a')}\n", key("é")])
-def test_what_is_not_a_key_is_refused_without_its_value(value: str) -> None:
+def test_an_invalid_key_is_rejected_without_its_value(value: str) -> None:
     with pytest.raises(ValueError, match="is not a key") as caught:
         key_digest(value)
     assert SENTINEL not in str(caught.value)
 
 
-def test_nonsense_put_by_hand_is_refused_and_the_previous_key_has_its_grace(scene: Scene) -> None:
+def test_an_invalid_value_stored_by_hand_is_refused_and_the_previous_key_has_its_grace_period(scene: Scene) -> None:
     scene.follow()
     scene.aws.put("arn:default", "nonsense", scene.now)
     scene.follow(expect_warning=True)

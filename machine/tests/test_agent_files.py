@@ -1,4 +1,4 @@
-"""The files of the digests: broken ones, a full tmpfs, an agent that is killed, and no key in any."""
+"""The files of the digests: incomplete ones, a full tmpfs, an agent that is killed, and no key in any."""
 
 import errno
 import json
@@ -32,7 +32,7 @@ def test_broken_and_foreign_files_are_corrected(scene: Scene) -> None:
     assert scene.files() == names("one")
 
 
-def test_a_folder_in_the_place_of_a_digest_is_replaced(scene: Scene) -> None:
+def test_a_folder_in_place_of_a_digest_is_replaced(scene: Scene) -> None:
     scene.follow()
     scene.path("one").unlink()
     scene.path("one").mkdir()
@@ -52,7 +52,7 @@ def test_a_broken_file_is_neither_accepted_nor_refused_until_aws_can_be_read(sce
     assert scene.valid() == names("one")
 
 
-def test_a_broken_file_is_corrected_without_aws_by_the_agent_that_knows_its_key(scene: Scene) -> None:
+def test_a_broken_file_is_rewritten_without_aws_by_an_agent_that_has_its_entry(scene: Scene) -> None:
     scene.follow()
     scene.path("one").write_text("{")
     scene.aws.failing["all"] = DOWN
@@ -60,14 +60,14 @@ def test_a_broken_file_is_corrected_without_aws_by_the_agent_that_knows_its_key(
     assert scene.valid() == names("one")
 
 
-def test_a_full_tmpfs_is_logged_and_revocation_goes_on(scene: Scene) -> None:
+def test_a_full_tmpfs_is_logged_and_revocation_continues(scene: Scene) -> None:
     scene.rotate("two")
     scene.follow()
     scene.rotate("three")
     with mock.patch.object(digests_module, "replace", side_effect=FULL):
         assert scene.follow(expect_warning=True)
         assert "No space left on device" in scene.lines[-1]
-        # The end of "one" cannot be written, so its file goes. "two" has no end yet.
+        # The end of "one" cannot be written, so its file is removed. "two" has no end yet.
         assert scene.files() == names("two")
         assert scene.valid() == names("two")
         scene.aws.grace = 0
@@ -97,7 +97,7 @@ def test_killed_at_any_write_it_leaves_whole_files_and_the_next_process_continue
     assert not [name for name in scene.files() if name.startswith(".")]
 
 
-def test_no_key_is_in_any_file_and_no_file_is_open_to_others(scene: Scene) -> None:
+def test_no_key_is_in_any_file_and_others_can_read_no_file(scene: Scene) -> None:
     scene.rotate("two")
     scene.follow()
     for path in (scene.folder / "keys").rglob("*"):

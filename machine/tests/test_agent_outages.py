@@ -1,4 +1,4 @@
-"""What stays valid while AWS, one client's secret or the index cannot be read."""
+"""What remains valid while AWS, one client's secret or the index cannot be read."""
 
 from botocore.exceptions import EndpointConnectionError
 from fakes import NOW, client_error, key
@@ -9,7 +9,7 @@ from qwen3.agent import DELETED_POLLS
 DOWN = EndpointConnectionError(endpoint_url="https://secretsmanager")
 
 
-def test_the_last_keys_stay_in_use_and_it_is_logged_once(scene: Scene) -> None:
+def test_the_last_keys_remain_in_use_and_it_is_logged_once(scene: Scene) -> None:
     scene.follow()
     scene.aws.failing["all"] = DOWN
     assert not scene.follow(expect_warning=True)
@@ -22,7 +22,7 @@ def test_the_last_keys_stay_in_use_and_it_is_logged_once(scene: Scene) -> None:
     assert not scene.agent.problems
 
 
-def test_the_last_keys_stay_in_use_across_a_restart(scene: Scene) -> None:
+def test_the_last_keys_remain_in_use_after_a_restart(scene: Scene) -> None:
     scene.follow()
     scene.aws.failing["all"] = DOWN
     scene.restart()
@@ -31,7 +31,7 @@ def test_the_last_keys_stay_in_use_across_a_restart(scene: Scene) -> None:
     assert scene.valid() == names("one")
 
 
-def test_the_grace_ends_without_secrets_manager(scene: Scene) -> None:
+def test_the_grace_period_ends_without_secrets_manager(scene: Scene) -> None:
     scene.rotate("two")
     scene.follow()
     scene.aws.failing["arn:default"] = DOWN
@@ -42,7 +42,7 @@ def test_the_grace_ends_without_secrets_manager(scene: Scene) -> None:
     assert scene.valid() == names("two")
 
 
-def test_a_boot_without_aws_refuses(scene: Scene) -> None:
+def test_a_boot_without_aws_accepts_no_key(scene: Scene) -> None:
     scene.aws.failing["all"] = DOWN
     for _ in range(10):
         scene.agent.follow()
@@ -58,7 +58,7 @@ def test_keys_are_followed_while_only_the_index_cannot_be_read(scene: Scene) -> 
     assert scene.valid() == names("one", "two")
 
 
-def test_one_bad_client_leaves_the_others_alone(scene: Scene) -> None:
+def test_one_bad_client_does_not_affect_the_others(scene: Scene) -> None:
     scene.aws.clients |= {"bad": "arn:bad", "search": "arn:search"}
     scene.aws.put("arn:bad", key("bad"), NOW)
     scene.aws.put("arn:search", key("search"), NOW)
@@ -70,7 +70,7 @@ def test_one_bad_client_leaves_the_others_alone(scene: Scene) -> None:
     assert scene.valid() == names("one", "bad", "search", "new")
 
 
-def test_a_bad_client_keeps_no_one_waiting_for_long(scene: Scene) -> None:
+def test_a_bad_client_does_not_block_the_others_for_long(scene: Scene) -> None:
     scene.aws.clients["bad"] = "arn:bad"
     scene.aws.failing["arn:bad"] = client_error("AccessDeniedException")
     scene.follow(expect_warning=True)
@@ -90,7 +90,7 @@ def test_a_bad_client_keeps_its_key_across_a_restart(scene: Scene) -> None:
     assert scene.valid() == names("one", "bad")
 
 
-def test_the_keys_of_a_deleted_secret_end_after_some_polls(scene: Scene) -> None:
+def test_the_keys_of_a_deleted_secret_expire_after_some_polls(scene: Scene) -> None:
     scene.aws.clients["gone"] = "arn:gone"
     scene.aws.put("arn:gone", key("gone"), NOW)
     scene.follow()

@@ -1,4 +1,4 @@
-"""Whose key a request has: the header, the digest's file, and what a client is told."""
+"""Authentication: the header, the digest's file, and the response to the client."""
 
 import json
 import time
@@ -14,7 +14,7 @@ from qwen3.worker.auth import Authenticator
 from qwen3.worker.errors import ApiError
 
 DIGEST_FILES: list[dict[str, Any]] = json.loads(Path(__file__).with_name("digest_files.json").read_text())
-"""Files and what nginx and a worker make of each; test/machine/gateway.test.ts has nginx's part."""
+"""Files and the response of nginx and a worker for each; test/machine/gatewayAuth.test.ts has nginx's part."""
 
 
 def status(keys: Path, key: str = KEY) -> int:
@@ -39,7 +39,7 @@ def test_files(tmp_path: Path, case: dict[str, Any]) -> None:
     assert status(keys.folder) == 200
 
 
-def test_no_file_is_taken_by_nginx_and_not_by_a_worker() -> None:
+def test_no_file_is_accepted_by_nginx_but_not_by_a_worker() -> None:
     assert {(case["nginx"], case["worker"]) for case in DIGEST_FILES} == {
         (200, 200),
         (401, 200),
@@ -48,7 +48,7 @@ def test_no_file_is_taken_by_nginx_and_not_by_a_worker() -> None:
     }
 
 
-def test_a_file_that_is_not_whole_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_incomplete_file_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     keys = KeyFolder(tmp_path / "keys")
     keys.put(KEY, "default").write_text('{"client": "a')
     worker = Authenticator(keys.folder)
@@ -109,7 +109,7 @@ def test_keys_that_are_not_loaded(worker: HttpWorker) -> None:
         worker.keys.loaded.touch()
 
 
-def test_a_file_that_is_not_whole_is_503(worker: HttpWorker) -> None:
+def test_an_incomplete_file_is_503(worker: HttpWorker) -> None:
     path = worker.keys.put("c" * 40, "app")
     path.write_text('{"client": "a')
     reply = worker.call("GET", "/v1/models", key="c" * 40)

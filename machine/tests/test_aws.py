@@ -1,4 +1,4 @@
-"""The index, credentials, and what AWS's errors mean."""
+"""The index, credentials, and the meaning of AWS's errors."""
 
 import json
 from unittest import mock
@@ -57,18 +57,18 @@ def test_the_index() -> None:
         {"tls": None},
     ],
 )
-def test_an_index_that_the_stack_does_not_write_is_refused(change: dict[str, object]) -> None:
+def test_an_index_in_another_format_is_rejected(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="index"):
         parse_index(json.dumps(GOOD | change).encode())
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b"\xff"])
-def test_what_is_not_an_index_is_refused(body: bytes) -> None:
+def test_an_invalid_index_is_rejected(body: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 # json's own messages
         parse_index(body)
 
 
-def test_what_an_outage_is() -> None:
+def test_which_errors_are_an_outage() -> None:
     assert is_outage(EndpointConnectionError(endpoint_url="https://secretsmanager"))
     assert is_outage(client_error("InternalServiceError", 500))
     assert is_outage(client_error("ThrottlingException"))

@@ -17,7 +17,7 @@ def renew(scene: Scene, secret: str) -> None:
     scene.restart()  # which reads the certificate in its first pass
 
 
-def test_written_for_root_alone_and_reloaded_once(scene: Scene) -> None:
+def test_written_for_root_only_and_reloaded_once(scene: Scene) -> None:
     scene.follow()
     scene.follow()
     assert scene.reloads == 1
@@ -45,7 +45,7 @@ def test_a_renewal_is_noticed_within_twelve_polls(scene: Scene) -> None:
     assert len(list((scene.folder / "tls").glob("pair-*"))) == 1
 
 
-def test_a_failed_reload_is_tried_again_by_the_next_process_too(scene: Scene) -> None:
+def test_a_failed_reload_is_also_retried_by_the_next_process(scene: Scene) -> None:
     scene.follow()
     failing = Certificate(scene.folder / "tls", mock.Mock(side_effect=subprocess.CalledProcessError(1, "systemctl")))
     with pytest.raises(subprocess.CalledProcessError):
@@ -64,7 +64,7 @@ def mixed() -> str:
     "secret",
     ["mixed", "{}", "[]", '{"certificate": 1, "privateKey": 2}', '{"certificate": "a", "privateKey": "b"}'],
 )
-def test_what_nginx_could_not_load_is_refused_and_the_last_pair_stays_in_use(scene: Scene, secret: str) -> None:
+def test_a_pair_that_nginx_could_not_load_is_rejected_and_the_last_one_remains(scene: Scene, secret: str) -> None:
     scene.follow()
     before = (scene.folder / "tls/key.pem").read_text()
     renew(scene, mixed() if secret == "mixed" else secret)

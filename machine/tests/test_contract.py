@@ -1,4 +1,4 @@
-"""contract.json: its parts agree with each other, and no module writes them again."""
+"""contract.json: its parts are consistent, and no module repeats them."""
 
 import json
 import re
@@ -26,7 +26,7 @@ def test_the_digest_file() -> None:
     assert json.loads(Entry("default", None).text()) == example
 
 
-def test_the_routes_are_named_where_there_is_none() -> None:
+def test_an_unknown_route_lists_the_routes() -> None:
     for route in (contract.EMBEDDINGS, contract.MODELS, contract.HEALTH):
         assert f"{route.method} {route.path}" in contract.NOT_FOUND.message
 
@@ -40,7 +40,7 @@ def test_paths_below_others() -> None:
 
 
 @pytest.mark.parametrize("what", TEXTS)
-def test_no_module_writes_what_the_contract_has(what: str) -> None:
+def test_no_module_repeats_the_contract(what: str) -> None:
     for path in PACKAGE.rglob("*.py"):
         code = re.sub(r'""".*?"""|#.*', "", path.read_text(), flags=re.DOTALL)
         # The logger's name.

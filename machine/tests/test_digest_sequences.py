@@ -1,6 +1,6 @@
-"""Random sequences of changes: what nginx takes, a worker takes, also a minute later.
+"""Random sequences of changes: what nginx accepts, and what a worker accepts, also a minute later.
 
-nginx's rule is `Entry.valid` here; in test/machine/gateway.test.ts digest_files.json holds nginx itself to it.
+nginx's rule is `Entry.valid` here. test/machine/gatewayAuth.test.ts checks nginx itself with digest_files.json.
 """
 
 import errno
@@ -35,9 +35,9 @@ class Sequences(RuleBasedStateMachine):
         self.worker = Authenticator(self.keys)
         self.now = NOW
         self.entries: dict[str, Entry] = {}
-        """What is valid according to AWS, by digest."""
+        """The keys that are valid according to AWS, by digest."""
         self.passed: list[tuple[str, float]] = []
-        """Requests that nginx has let pass: the key's name, and when."""
+        """Requests that nginx has accepted: the key's name, and when."""
 
     def teardown(self) -> None:
         self.folder.cleanup()
@@ -63,7 +63,7 @@ class Sequences(RuleBasedStateMachine):
 
     @rule(name=NAMES, grace=st.one_of(st.none(), st.integers(1, 200)))
     def put(self, name: str, grace: int | None) -> None:
-        """A key becomes current, or previous with a grace; also one that was revoked before."""
+        """A key becomes current, or previous with a grace period, also one that was revoked before."""
         self.entries[digest(key(name))] = Entry("default", None if grace is None else self.now + grace)
 
     @rule(name=NAMES)
@@ -102,7 +102,7 @@ class Sequences(RuleBasedStateMachine):
     @precondition(lambda self: not self.passed)
     @rule()
     def follow_on_a_full_tmpfs(self) -> None:
-        """Revokes at the price of the minute for requests on their way, so without any here."""
+        """Revokes without the minute for requests that are being sent, so this test has none."""
         full = OSError(errno.ENOSPC, "No space left on device")
         with mock.patch.object(digests_module, "replace", side_effect=full), suppress(OSError):
             self.digests.write(self.entries, self.now)

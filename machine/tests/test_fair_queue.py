@@ -32,7 +32,7 @@ def test_clients_and_their_requests_alternate() -> None:
     assert work.order[5:] == ["a1"] * 4
 
 
-def test_cancelled_work_gives_its_place_back() -> None:
+def test_cancelled_work_releases_its_place() -> None:
     work = Work()
 
     async def run() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from qwen3.numa import cpus_beside, read_list
 
-# PCI addresses as a p4d.24xlarge has them: two GPUs on each of four switches, four switches on two sockets.
+# PCI addresses of a p4d.24xlarge: two GPUs on each of four switches, four switches on two sockets.
 P4D = [f"0000:{bus}:{slot}.0" for bus in ("10", "20", "90", "a0") for slot in ("1c", "1d")]
 NODES = ["0-23,48-71", "24-47,72-95"]
 
@@ -41,7 +41,7 @@ def host(tmp_path: Path) -> Host:
 
 
 def test_four_gpus_on_either_socket(host: Host) -> None:
-    # Written in another order: the address counts.
+    # Written in another order, because only the address counts.
     host.write({address: P4D.index(address) // 4 for address in reversed(P4D)})
     found = [host.beside(index) or (-1, set()) for index in range(8)]
     assert [node for node, _ in found] == [0, 0, 0, 0, 1, 1, 1, 1]
@@ -49,7 +49,7 @@ def test_four_gpus_on_either_socket(host: Host) -> None:
     assert found[0][1] | found[7][1] == set(range(96))
 
 
-def test_a_host_that_names_no_node(host: Host) -> None:
+def test_a_host_that_reports_no_node(host: Host) -> None:
     host.write({"0000:00:1e.0": -1})
     assert host.beside(0) is None
 
@@ -60,13 +60,13 @@ def test_a_gpu_that_does_not_exist(host: Host) -> None:
         host.beside(1)
 
 
-def test_lists_as_the_kernel_writes_them() -> None:
+def test_lists_in_the_kernel_s_format() -> None:
     assert read_list("0-2,7\n") == {0, 1, 2, 7}
     assert read_list("\n") == set()
 
 
-def test_the_command_runs_where_nothing_is_known() -> None:
-    # This host has no such GPU: that is printed, and the command replaces the process.
+def test_the_command_runs_on_an_unknown_host() -> None:
+    # This host has no such GPU: the error is printed, and the command replaces the process.
     ran = subprocess.run(
         [sys.executable, "-m", "qwen3.numa", "63", "/bin/sh", "-c", "echo worker $$; exit 7"],
         cwd=Path(__file__).parents[1],

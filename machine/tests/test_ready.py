@@ -23,7 +23,7 @@ def test_completes_the_launch_of_this_instance() -> None:
     client.complete_lifecycle_action.assert_called_once_with(
         AutoScalingGroupName="group", LifecycleHookName="ready", InstanceId="i-0a", LifecycleActionResult="CONTINUE"
     )
-    assert message == "i-0a serves; told group"
+    assert message == "i-0a serves; completed its launch in group"
 
 
 def test_has_nothing_to_complete_after_a_reboot() -> None:
@@ -32,19 +32,20 @@ def test_has_nothing_to_complete_after_a_reboot() -> None:
 
 
 @pytest.mark.parametrize(("code", "message"), [("ValidationError", "Invalid lifecycle hook"), ("AccessDenied", "no")])
-def test_fails_for_any_other_reason_so_that_systemd_tries_again(code: str, message: str) -> None:
+def test_fails_for_any_other_reason_so_that_systemd_retries(code: str, message: str) -> None:
     with pytest.raises(ClientError):
         complete(lifecycle_error(code, message))
 
 
-def test_says_in_one_line_why_the_group_was_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_in_one_line_why_the_launch_was_not_completed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QWEN3_AUTO_SCALING_GROUP", "group")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setattr(ready, "serves", lambda: True)
     monkeypatch.setattr(ready, "instance_id", lambda: "i-0a")
     monkeypatch.setattr(ready, "complete", mock.Mock(side_effect=lifecycle_error("AccessDenied", "no")))
     monkeypatch.setattr("boto3.client", mock.Mock())
-    with pytest.raises(SystemExit, match=r"^this instance serves, but group could not be told: .*AccessDenied"):
+    expected = r"^this instance serves, but its launch in group could not be completed: .*AccessDenied"
+    with pytest.raises(SystemExit, match=expected):
         ready.main("ready")
 
 

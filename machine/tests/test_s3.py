@@ -71,13 +71,13 @@ def test_weights_are_verified_and_a_second_run_downloads_nothing(bucket: FakeCli
 def test_weights_that_differ_from_their_digest_are_removed(bucket: FakeClient, tmp_path: Path) -> None:
     put_weights(bucket, {"config.json": CONFIG, "model.safetensors": WEIGHTS})
     bucket.objects["w/model.safetensors"] = b"other"
-    with pytest.raises(SystemExit, match=r"not what their digests say: model\.safetensors"):
+    with pytest.raises(SystemExit, match=r"files that do not match their digests: model\.safetensors"):
         model.fetch("s3://bucket/w", tmp_path)
     assert not (tmp_path / "model.safetensors").exists()
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/../../evil", "/etc/evil", "/absolute/path"])
-def test_a_key_that_leads_out_of_the_folder_is_refused(bucket: FakeClient, tmp_path: Path, name: str) -> None:
+def test_a_key_that_leads_out_of_the_folder_is_rejected(bucket: FakeClient, tmp_path: Path, name: str) -> None:
     # `w//etc/evil` is below the prefix `w/`, with the name `/etc/evil`.
     folder = tmp_path / "model"
     put_weights(bucket, {"config.json": CONFIG, name: WEIGHTS})
@@ -92,13 +92,11 @@ def test_a_key_that_leads_out_of_the_folder_is_refused(bucket: FakeClient, tmp_p
     [
         ({"w/SHA256SUMS": None}, "has no SHA256SUMS"),
         ({"w/SHA256SUMS": b"nonsense"}, "is not what `sha256sum` writes"),
-        ({"w/extra.py": b"import os"}, "holds extra.py, which SHA256SUMS does not name"),
+        ({"w/extra.py": b"import os"}, "contains extra.py, which SHA256SUMS does not name"),
         ({"w/config.json": None}, "lacks config.json"),
     ],
 )
-def test_prefixes_that_are_not_complete(
-    bucket: FakeClient, tmp_path: Path, change: dict[str, bytes | None], message: str
-) -> None:
+def test_incomplete_prefixes(bucket: FakeClient, tmp_path: Path, change: dict[str, bytes | None], message: str) -> None:
     put_weights(bucket, {"config.json": CONFIG})
     for key, body in change.items():
         if body is None:
@@ -109,14 +107,12 @@ def test_prefixes_that_are_not_complete(
         model.fetch("s3://bucket/w", tmp_path)
 
 
-def test_the_sums_have_a_digest_of_their_own(
-    bucket: FakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_sums_have_their_own_digest(bucket: FakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put_weights(bucket, {"config.json": CONFIG})
     monkeypatch.setenv("QWEN3_MODEL_SHA256", hashlib.sha256(sums({"config.json": CONFIG})).hexdigest())
     model.fetch("s3://bucket/w", tmp_path)
     monkeypatch.setenv("QWEN3_MODEL_SHA256", "0" * 64)
-    with pytest.raises(SystemExit, match="Refusing these weights"):
+    with pytest.raises(SystemExit, match="Rejected these weights"):
         model.fetch("s3://bucket/w", tmp_path)
 
 
@@ -127,7 +123,7 @@ def test_wheels(bucket: FakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     wheels.main(tmp_path)
     assert bucket.downloaded == ["p/b.whl"]
     monkeypatch.setenv("QWEN3_PACKAGE_MIRROR", "s3://bucket/none")
-    with pytest.raises(SystemExit, match="holds no wheels"):
+    with pytest.raises(SystemExit, match="contains no wheels"):
         wheels.main(tmp_path)
     monkeypatch.setenv("QWEN3_PACKAGE_MIRROR", "/a/folder")
     with pytest.raises(SystemExit, match="allowed: s3://BUCKET/PREFIX"):

@@ -61,12 +61,12 @@ def test_tokens_beyond_the_model_are_text(files: Files) -> None:
     assert max(plain) < VOCABULARY
 
 
-def test_a_tokenizer_that_appends_nothing_is_refused(files: Files) -> None:
+def test_a_tokenizer_that_appends_nothing_is_rejected(files: Files) -> None:
     files.definition["post_processor"] = None
     with pytest.raises(SystemExit, match="end-of-text"):
         files.tokenizer()
 
 
-def test_a_tokenizer_of_another_model_is_refused(files: Files) -> None:
+def test_a_tokenizer_of_another_model_is_rejected(files: Files) -> None:
     with pytest.raises(SystemExit, match="different models"):
         files.tokenizer(200)

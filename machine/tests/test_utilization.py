@@ -10,7 +10,7 @@ from botocore.exceptions import EndpointConnectionError
 from qwen3 import utilization
 
 
-def test_reads_what_nvidia_smi_prints() -> None:
+def test_reads_the_output_of_nvidia_smi() -> None:
     lines = ["0\n", "37\n", "100\n", "[N/A]\n", "[Unknown Error]\n", "\n"]
     assert list(utilization.read_samples(lines)) == [0, 37, 100, 0, 0, 0]
 

@@ -1,4 +1,4 @@
-"""What a worker returns, by HTTP, with an engine that computes nothing."""
+"""The responses of a worker over HTTP, with an engine that computes nothing."""
 
 import json
 import threading
@@ -70,7 +70,7 @@ def test_other_methods(refusing: HttpWorker, method: str, path: str, allow: str)
 
 
 @pytest.mark.parametrize("given", [KEY + "/../x", "x" * 129, ""])
-def test_its_own_request_id_where_the_given_one_is_odd(
+def test_a_new_request_id_replaces_an_invalid_one(
     refusing: HttpWorker, given: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     refusing.call("GET", "/v1/models", headers={"X-Request-Id": given})
@@ -79,7 +79,7 @@ def test_its_own_request_id_where_the_given_one_is_odd(
 
 
 def logged(capfd: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """The line of log of the one request that the test has sent."""
+    """The log line of the one request that the test has sent."""
     line: dict[str, Any] = json.loads(capfd.readouterr().out)
     return line
 
@@ -128,7 +128,7 @@ FIELDS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("fields", "param"), FIELDS, ids=lambda value: str(value)[:40])
-def test_refused_fields(refusing: HttpWorker, fields: dict[str, Any], param: str) -> None:
+def test_rejected_fields(refusing: HttpWorker, fields: dict[str, Any], param: str) -> None:
     assert refused(refusing.embed(**{"input": "a", **fields}), 400, param)
 
 
@@ -150,7 +150,7 @@ def test_the_appended_token(model: Path) -> None:
     ],
     ids=["one more", "an item", "token IDs", "far too long"],
 )
-def test_refused_lengths(refusing: HttpWorker, value: Any, param: str) -> None:
+def test_rejected_lengths(refusing: HttpWorker, value: Any, param: str) -> None:
     assert refused(refusing.embed(value), 400, param, "context_length_exceeded")
 
 
@@ -175,7 +175,7 @@ def test_refused_lengths(refusing: HttpWorker, value: Any, param: str) -> None:
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_refused_bodies(refusing: HttpWorker, body: bytes, param: str | None) -> None:
+def test_rejected_bodies(refusing: HttpWorker, body: bytes, param: str | None) -> None:
     assert refused(refusing.call("POST", "/v1/embeddings", body), 400, param)
 
 
@@ -221,7 +221,7 @@ def test_too_large(refusing: HttpWorker) -> None:
 
 
 def test_token_ids_of_another_tokenizer(refusing: HttpWorker, model: Path) -> None:
-    """Such IDs lack the token that this model's tokenizer appends, whether or not they are in its vocabulary."""
+    """Such IDs do not end in the token that this model's tokenizer appends, even if they are in its vocabulary."""
     ids = ids_of("ab", model)
     for value, param in ((ids[:-1], "input"), ([ids, ids[:-1]], "input[1]"), ([[2028, 374, 264]], "input[0]")):
         reply = refusing.embed(value)

@@ -1,4 +1,4 @@
-"""A client of a worker, and the keys that the worker takes; for these tests and for those with SGLang."""
+"""A client of a worker, and the keys that the worker accepts, for these tests and those with SGLang."""
 
 import base64
 import http.client
@@ -17,7 +17,7 @@ KEY = "qwe3_" + "a" * 48
 
 
 class Reply:
-    """A response, with its JSON where it has some."""
+    """A response, with its JSON if it has any."""
 
     def __init__(self, response: http.client.HTTPResponse) -> None:
         self.status = response.status
@@ -39,7 +39,7 @@ class Reply:
 
 
 class KeyFolder:
-    """What qwen3-keys writes, with one key of the client `default`."""
+    """Writes the files of qwen3-keys, with one key of the client `default`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,7 +55,7 @@ class KeyFolder:
 
 
 class Client:
-    """Requests to a worker, each on a connection of its own."""
+    """Requests to a worker, each on its own connection."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -84,7 +84,7 @@ class Client:
 
 
 def refused(reply: Reply, status: int, param: str | None = None, code: str | None = None) -> bool:
-    """Whether it is this error, in OpenAI's shape; fails with what it is instead."""
+    """Whether it is this error, in OpenAI's format. Fails with the actual response otherwise."""
     assert reply.status == status, reply.body[:300]
     assert set(reply.error) == {"message", "type", "param", "code"}
     assert (reply.error["param"], reply.error["code"]) == (param, code), reply.error

@@ -4,9 +4,9 @@ import { ASSUMED_TOKENS_PER_SECOND, HOURS_A_MONTH } from "./prices";
 
 export interface CostOptions {
   stack: string;
-  /** Of one GPU. */
+  /** Per GPU. */
   tokensPerSecond: number;
-  /** A month. */
+  /** Per month. */
   hours: number;
   machines?: number;
 }
@@ -15,22 +15,26 @@ export interface CostOptions {
 export function costCommand(context: Context): Command {
   return new ScriptCommand("cost")
     .description(
-      "What a stack costs an hour, a month and for a million tokens, beside hosted prices; from Pulumi.STACK.yaml, " +
-        "without a call to AWS. Every price has its source and the day on which it was read.",
+      "Print the cost of a stack per hour, per month and per million tokens next to hosted prices, from Pulumi.STACK.yaml, " +
+        "without a call to AWS. Every price has its source and the date on which it was read.",
     )
-    .addRequiredOption(stackOption("dev, prod, or another whose Pulumi.STACK.yaml is here"))
+    .addRequiredOption(stackOption("dev, prod, or another stack with a Pulumi.STACK.yaml"))
+    .addOption(
+      option("--tokens-per-second <n>", "per GPU; the default is an assumption", whole(10_000_000)).default(
+        ASSUMED_TOKENS_PER_SECOND,
+      ),
+    )
+    .addOption(
+      option("--hours <n>", "hours per month that instances run", whole(HOURS_A_MONTH)).default(
+        HOURS_A_MONTH,
+      ),
+    )
     .addOption(
       option(
-        "--tokens-per-second <n>",
-        "of one GPU; the default is an assumption",
-        whole(10_000_000),
-      ).default(ASSUMED_TOKENS_PER_SECOND),
-    )
-    .addOption(
-      option("--hours <n>", "hours a month that instances run", whole(HOURS_A_MONTH)).default(HOURS_A_MONTH),
-    )
-    .addOption(
-      option("--machines <n>", "instances that run (default: the setting instancesMin)", whole(1000)),
+        "--machines <n>",
+        "number of instances that run (default: the setting instancesMin)",
+        whole(1000),
+      ),
     )
     .action(async (options: CostOptions) => {
       const { printCost } = await import("./main");

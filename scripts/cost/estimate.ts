@@ -1,30 +1,30 @@
 import { GPU_INSTANCE_TYPES } from "../../components/compute/instanceTypes";
 import { HOSTED, HOURS_A_MONTH, INSTANCE_HOUR, type Price, SERVICES } from "./prices";
 
-/** What the estimate depends on, of a stack's settings. */
+/** The settings of a stack that the estimate depends on. */
 export interface Priced {
   region: string;
   instanceType: string;
   clients: string[];
   rootVolumeGib: number;
   instances: { min: number };
-  /** With one, instances are behind a load balancer. */
+  /** If set, instances are behind a load balancer. */
   domain: string | undefined;
   internal: boolean;
 }
 
 export interface Assumptions {
-  /** Tokens a second of one GPU. */
+  /** Tokens per second per GPU. */
   tokensPerSecond: number;
-  /** Hours a month that instances run; the rest of the stack is there all the time. */
+  /** Hours per month that instances run. The other resources always exist. */
   hours: number;
-  /** Instances that run; the setting instancesMin without it. */
+  /** Number of instances that run; the setting instancesMin by default. */
   machines?: number;
 }
 
 export interface Line {
   what: string;
-  /** US dollars an hour while instances run, and a month. */
+  /** US dollars per hour while instances run, and per month. */
   hour: number;
   month: number;
   price: Price;
@@ -34,38 +34,38 @@ export interface Estimate {
   lines: Line[];
   hour: number;
   month: number;
-  /** Tokens a second of all GPUs together. */
+  /** Tokens per second of all GPUs together. */
   tokensPerSecond: number;
-  /** US dollars for a million tokens with every GPU busy all the time that instances run. */
+  /** US dollars per million tokens if every GPU is busy for as long as instances run. */
   perMillionTokens: number;
-  /** Hosted prices, and the tokens a month at which this stack costs the same; none where it cannot do as many. */
+  /** Hosted prices, and the tokens per month at which this stack costs the same, if it can process as many. */
   hosted: { name: string; price: Price; breakEvenTokens?: number }[];
-  /** What is not in the sum. */
+  /** What the sum does not include. */
   leftOut: string[];
 }
 
-/** How often an instance asks for each client's secret and for the index, and for the certificate; qwen3/keys.py. */
+/** How often an instance polls each client's secret and the index, and the certificate; see qwen3/keys.py. */
 const POLL_SECONDS = 5;
 const CERTIFICATE_POLL_SECONDS = 60;
 const SECONDS_AN_HOUR = 3600;
 
-/** @throws Error for an instance type without a price, or a region other than the one that the prices are of. */
+/** @throws Error for an instance type without a price, or a region other than that of the prices. */
 export function estimate(settings: Priced, assumptions: Assumptions): Estimate {
   const machines = assumptions.machines ?? settings.instances.min;
   if (settings.region !== "us-east-1") {
     throw new Error(
-      `aws:region is ${JSON.stringify(settings.region)}; allowed: us-east-1, the only one whose prices are in scripts/cost/prices.ts`,
+      `aws:region is ${JSON.stringify(settings.region)}; allowed: us-east-1, the only region with prices in scripts/cost/prices.ts`,
     );
   }
   const hourly = INSTANCE_HOUR[settings.instanceType];
   if (!hourly) {
     throw new Error(
-      `instanceType is ${JSON.stringify(settings.instanceType)}; allowed: ${Object.keys(INSTANCE_HOUR).join(", ")}, whose prices are in scripts/cost/prices.ts`,
+      `instanceType is ${JSON.stringify(settings.instanceType)}; allowed: ${Object.keys(INSTANCE_HOUR).join(", ")}, which have a price in scripts/cost/prices.ts`,
     );
   }
   const lines = [
     ...instanceLines(settings, machines, assumptions.hours, hourly),
-    // Each client's and the certificate's.
+    // One per client and one for the certificate.
     always("secrets", SERVICES.secretMonth, settings.clients.length + 1, HOURS_A_MONTH),
     ...addressLines(settings, machines, assumptions.hours),
   ];
@@ -85,14 +85,14 @@ export function estimate(settings: Priced, assumptions: Assumptions): Estimate {
       return { name, price, ...(tokens <= tokensAMonth && { breakEvenTokens: tokens }) };
     }),
     leftOut: [
-      "IOPS and throughput of the root volume beyond gp3's own (4000 and 500 MB/s are asked for)",
+      "IOPS and throughput of the root volume above what gp3 includes (4000 IOPS and 500 MB/s are configured)",
       ...(settings.domain ? ["the load balancer, its addresses, VPC endpoints and metrics"] : []),
-      "data out to the internet, logs, taxes, and the discounts of savings plans, reservations and spot",
+      "data transfer to the internet, logs, taxes, and the discounts of savings plans, reservations and spot",
     ],
   };
 }
 
-/** What is charged by the hours that an instance runs, and its disk, which stays while it is stopped. */
+/** Costs per hour that an instance runs, and its volume, which remains while it is stopped. */
 function instanceLines(settings: Priced, machines: number, hours: number, hourly: Price): Line[] {
   const polls = SECONDS_AN_HOUR / POLL_SECONDS;
   const running = (what: string, price: Price, units: number): Line => ({
@@ -113,7 +113,7 @@ function instanceLines(settings: Priced, machines: number, hours: number, hourly
   ];
 }
 
-/** A single instance's address stays while it is stopped; a fleet's instances have theirs while they run, or none. */
+/** A single instance's address remains while it is stopped. A fleet's instances have addresses while they run, or none. */
 function addressLines({ domain, internal }: Priced, machines: number, hours: number): Line[] {
   const price = SERVICES.publicIpv4Hour;
   if (domain === undefined) {
@@ -123,7 +123,7 @@ function addressLines({ domain, internal }: Priced, machines: number, hours: num
   return internal ? [] : [{ what: "public addresses", price, hour, month: hour * hours }];
 }
 
-/** What is charged all month: `units` at a price for `hoursPerUnit` hours each. */
+/** Costs for the whole month: `units` at a price for `hoursPerUnit` hours each. */
 function always(what: string, price: Price, units: number, hoursPerUnit: number): Line {
   const hour = (price.usd * units) / hoursPerUnit;
   return { what, price, hour, month: hour * HOURS_A_MONTH };

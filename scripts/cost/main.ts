@@ -9,7 +9,7 @@ import type { CostOptions } from "./command";
 import { estimate, type Priced } from "./estimate";
 import { render } from "./table";
 
-/** What a cost depends on in Pulumi.yaml, which has a name, and in Pulumi.STACK.yaml. */
+/** The parts of Pulumi.yaml, which has a name, and of Pulumi.STACK.yaml that determine the cost. */
 interface Configuration {
   name?: string;
   config?: Record<string, unknown>;
@@ -21,11 +21,11 @@ export function printCost(options: CostOptions, context: Context): void {
   context.out(render(stack, estimate(readSettings(stack), assumptions), assumptions));
 }
 
-/** The settings of Pulumi.STACK.yaml over those of Pulumi.yaml, checked as a deployment checks them. @throws UsageError */
+/** Merges the settings of Pulumi.STACK.yaml and Pulumi.yaml, checked as in a deployment. @throws UsageError */
 export function readSettings(stack: string, folder: string = ROOT): Priced {
   const path = join(folder, `Pulumi.${stack}.yaml`);
   if (!/^[\w.-]+$/.test(stack) || !existsSync(path)) {
-    throw new UsageError(`--stack is ${JSON.stringify(stack)}, and there is no ${path}`);
+    throw new UsageError(`--stack is ${JSON.stringify(stack)}, but there is no ${path}`);
   }
   const project = readConfiguration(join(folder, "Pulumi.yaml"));
   const namespaces = [`${project.name}:`, "aws:"];
@@ -43,7 +43,7 @@ function readConfiguration(file: string): Configuration {
   return (parse(readFileSync(file, "utf8")) ?? {}) as Configuration;
 }
 
-/** What a setting is written as: its value, or in Pulumi.yaml a declaration with a value or a default. */
+/** The written value of a setting. In Pulumi.yaml, it can be a declaration with a value or a default. */
 function writtenValue(written: unknown): unknown {
   if (written === null || typeof written !== "object" || Array.isArray(written)) {
     return written;
@@ -52,7 +52,7 @@ function writtenValue(written: unknown): unknown {
   return "default" in declared || "value" in declared ? (declared.value ?? declared.default) : written;
 }
 
-/** A share is text in Pulumi.yaml, which has no type for it. */
+/** A fraction is text in Pulumi.yaml, which has no type for it. */
 function asNumber(value: unknown): unknown {
   return typeof value === "string" && /^\d+(\.\d+)?$/.test(value) ? Number(value) : value;
 }

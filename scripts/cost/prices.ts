@@ -1,13 +1,13 @@
-/** A price and where it was read: every figure that `npm run cost` shows is one of these or made of them. */
+/** A price and its source. Every figure that `npm run cost` prints is one of these or computed from them. */
 export interface Price {
   /** US dollars, before tax. */
   usd: number;
   source: string;
-  /** When the source was read, and what it says of its own age, if anything. */
+  /** When the source was read, and the age that it states, if any. */
   read: string;
 }
 
-/** Hours that AWS counts a month as. */
+/** Number of hours in a month in AWS's calculations. */
 export const HOURS_A_MONTH = 730;
 
 const SKYPILOT = {
@@ -21,7 +21,7 @@ const DATA_RECEIPTS = {
   read: "2026-11-25, retrieved by its author on 2026-11-09",
 };
 
-/** Dollars an hour on demand for Linux in us-east-1. A type that is not here has no price that was read. */
+/** US dollars per hour on demand for Linux in us-east-1. A type that is not listed has no price that was read. */
 export const INSTANCE_HOUR: Readonly<Record<string, Price>> = {
   "p4d.24xlarge": { usd: 21.957642, ...DATA_RECEIPTS },
   "p4de.24xlarge": { usd: 27.44705, ...DATA_RECEIPTS },
@@ -47,7 +47,7 @@ const S3 = {
   read: "2026-11-25, undated",
 };
 
-/** us-east-1. */
+/** Prices in us-east-1. */
 export const SERVICES = {
   gp3GibMonth: {
     usd: 0.08,
@@ -64,7 +64,7 @@ export const SERVICES = {
   s3Get: { usd: 0.0004 / 1_000, ...S3 },
 } as const satisfies Record<string, Price>;
 
-/** What others take for a million tokens embedded, with each one's own model. */
+/** Prices of hosted services for a million tokens, each with its own model. */
 export const HOSTED: readonly (Price & { name: string })[] = [
   {
     name: "Qwen3-Embedding-4B at DeepInfra",
@@ -105,7 +105,7 @@ export const HOSTED: readonly (Price & { name: string })[] = [
 ];
 
 /**
- * Tokens a second and GPU that are assumed when nobody says better: half of what the arithmetic of the model (about
- * 8 GFLOP a token) leaves of an A100's peak of 312 TFLOP/s. Measured on an H100 alone, in docs/evidence/performance.md.
+ * Assumed tokens per second per GPU: half of what the arithmetic of the model (about 8 GFLOP per token) allows at an
+ * A100's peak of 312 TFLOP/s. Measured only on an H100, in docs/evidence/performance.md.
  */
 export const ASSUMED_TOKENS_PER_SECOND = 20_000;

@@ -1,7 +1,7 @@
 import type { Assumptions, Estimate } from "./estimate";
 import { ASSUMED_TOKENS_PER_SECOND, HOURS_A_MONTH, type Price } from "./prices";
 
-/** The estimate for a person: a table, what was assumed, and a numbered source for every price. */
+/** The estimate as a table, with the assumptions and a numbered source for every price. */
 export function render(stack: string, estimate: Estimate, assumptions: Assumptions): string {
   const sources = new Sources();
   const lines = estimate.lines.map(({ what, hour, month, price }) => [
@@ -11,10 +11,10 @@ export function render(stack: string, estimate: Estimate, assumptions: Assumptio
     sources.number(price),
   ]);
   const own = [
-    ["all of this", "", dollars(estimate.perMillionTokens, 4), ""],
+    ["this stack", "", dollars(estimate.perMillionTokens, 4), ""],
     ...estimate.hosted.map(({ name, price, breakEvenTokens }) => [
       name,
-      breakEvenTokens === undefined ? "never" : `${billions(breakEvenTokens)} tokens a month`,
+      breakEvenTokens === undefined ? "never" : `${billions(breakEvenTokens)} tokens per month`,
       dollars(price.usd, 4),
       sources.number(price),
     ]),
@@ -24,30 +24,30 @@ export function render(stack: string, estimate: Estimate, assumptions: Assumptio
     `The stack ${stack}, on demand in us-east-1, in US dollars`,
     "",
     ...columns([
-      ["", "an hour", `a month of ${HOURS_A_MONTH} h`, ""],
+      ["", "per hour", `per month (${HOURS_A_MONTH} h)`, ""],
       ...lines,
-      ["together", dollars(estimate.hour, 4), dollars(estimate.month, 2), ""],
+      ["total", dollars(estimate.hour, 4), dollars(estimate.month, 2), ""],
     ]),
     "",
-    ...columns([["For a million tokens", "costs the same at", "", ""], ...own]),
+    ...columns([["Per million tokens", "same cost at", "", ""], ...own]),
     "",
     `Throughput: ${estimate.tokensPerSecond.toLocaleString("en-US")} tokens/s, ` +
-      `${assumptions.tokensPerSecond.toLocaleString("en-US")} a GPU, busy all of the ${assumptions.hours} hours a month that machines run.`,
+      `${assumptions.tokensPerSecond.toLocaleString("en-US")} per GPU, busy for all ${assumptions.hours} hours per month that instances run.`,
     assumed
-      ? "That is an assumption and no measurement: half of an A100's arithmetic, for any GPU. Measure with `npm run bench`, then give --tokens-per-second."
+      ? "This is an assumption, not a measurement: half of an A100's peak, for any GPU. Measure with `npm run bench`, then give --tokens-per-second."
       : "The throughput is the one given by --tokens-per-second.",
-    "Hosted prices are for each one's own model; only the first is the same model. Never: these GPUs do not do as many.",
+    "Each hosted price is for the service's own model; only the first is the same model. Never: these GPUs cannot process that many.",
     "",
-    "Not in the sum:",
+    "Not included:",
     ...estimate.leftOut.map((what) => `  - ${what}`),
     "",
-    "Prices read from:",
+    "Sources of the prices:",
     ...sources.list().map((line) => `  ${line}`),
     "",
   ].join("\n");
 }
 
-/** Numbers for sources, in the order in which they are first used. */
+/** Numbers of the sources, in the order of their first use. */
 class Sources {
   private readonly known: string[] = [];
 
@@ -72,7 +72,7 @@ function billions(tokens: number): string {
   return `${(tokens / 1e9).toLocaleString("en-US", { maximumFractionDigits: 1 })} billion`;
 }
 
-/** The first column to the left, the others to the right. */
+/** Aligns the first column to the left and the others to the right. */
 function columns(rows: string[][]): string[] {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   return rows.map((row) =>

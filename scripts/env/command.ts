@@ -4,7 +4,7 @@ import { type Context, clientOption, ScriptCommand, stackOption } from "../lib/c
 export interface EnvOptions {
   stack: string;
   client?: string;
-  /** The file to write; without it, the lines are printed. */
+  /** The file to write. By default, the lines are printed. */
   write?: string;
 }
 
@@ -12,14 +12,14 @@ export interface EnvOptions {
 export function envCommand(context: Context): Command {
   return new ScriptCommand("env", "env", "npm run -s env --")
     .description(
-      "Print what a client needs to use the endpoint, as lines of a .env file. The key is among them.",
+      "Print the variables that a client needs to use the endpoint, including the key, as lines of a .env file.",
     )
-    .addRequiredOption(stackOption("the stack whose endpoint it is"))
+    .addRequiredOption(stackOption("the stack whose endpoint to use"))
     .addOption(clientOption())
     .addOption(
       new Option(
         "--write [file]",
-        "set the lines in this file, .env without a name, mode 600, and print none",
+        "write the lines to this file (default: .env) with mode 600 instead of printing them",
       ).preset(".env"),
     )
     .action(async (options: EnvOptions) => {

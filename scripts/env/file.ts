@@ -12,14 +12,14 @@ import {
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 
-/** `NAME=value` lines that a shell, Docker Compose and every dotenv read alike. */
+/** `NAME=value` lines that a shell, Docker Compose and every dotenv library read the same way. */
 export function formatLines(variables: Record<string, string>): string {
   return Object.entries(variables)
     .map(([name, value]) => `${name}=${quote(name, value)}\n`)
     .join("");
 }
 
-/** The text of a .env with these variables set at its end, and none of them before. */
+/** The text of a .env file with these variables at its end and any earlier assignments of them removed. */
 export function mergeLines(text: string, variables: Record<string, string>): string {
   const kept = text
     .split("\n")
@@ -30,9 +30,9 @@ export function mergeLines(text: string, variables: Record<string, string>): str
 }
 
 /**
- * Sets the variables in a file that then only its owner can read, and keeps its other lines.
+ * Sets the variables in a file that only its owner can read, and keeps its other lines.
  *
- * @throws when git would take the file into the repository that it is in.
+ * @throws Error if the file is in a git repository that does not ignore it.
  */
 export function writeEnvFile(file: string, variables: Record<string, string>): void {
   requireIgnored(file);
@@ -40,7 +40,7 @@ export function writeEnvFile(file: string, variables: Record<string, string>): v
   replaceFile(file, mergeLines(before, variables), 0o600);
 }
 
-/** Writes a whole file at once; at no moment is it there with another mode or half its text. */
+/** Writes a file atomically: it never exists with another mode or with part of its text. */
 export function replaceFile(file: string, text: string, mode: number): void {
   mkdirSync(dirname(file), { recursive: true });
   const temporary = `${file}.${randomBytes(6).toString("hex")}`;
@@ -54,7 +54,7 @@ export function replaceFile(file: string, text: string, mode: number): void {
   }
 }
 
-/** Single quotes keep every character, and only a value that needs them gets some. */
+/** Single quotes keep every character. Only values that need them are quoted. */
 function quote(name: string, value: string): string {
   if (/^[\w@%+=:,./-]*$/.test(value)) {
     return value;
@@ -72,7 +72,7 @@ function assigns(line: string, name: string): boolean {
   return new RegExp(`^\\s*(export\\s+)?${name}\\s*=`).test(line);
 }
 
-/** A key in a repository is a leaked key: git must be known to ignore the file. */
+/** A key in a repository is a leaked key, so git must ignore the file. */
 function requireIgnored(file: string): void {
   const folder = dirname(resolve(file));
   if (!existsSync(folder)) {
@@ -91,8 +91,8 @@ function requireIgnored(file: string): void {
     const { status, stderr, message } = error as { status?: number; stderr?: Buffer; message: string };
     throw new Error(
       status === 1
-        ? `${file} would hold a key and git does not ignore it: add it to .gitignore, or git rm --cached it, first`
-        : `${file} would hold a key and git can't say whether it ignores it: ${stderr?.toString().trim() || message}`,
+        ? `${file} would contain a key, but git does not ignore it: add it to .gitignore, or run git rm --cached on it, first`
+        : `${file} would contain a key, but git can't tell whether it ignores it: ${stderr?.toString().trim() || message}`,
     );
   }
 }

@@ -27,7 +27,7 @@ async function clientVariables(options: EnvOptions, env: NodeJS.ProcessEnv): Pro
     EMBEDDING_MODEL: model,
   };
   if (caCertificate === "") {
-    // A domain's certificate is one that clients trust already.
+    // A domain's certificate is public, so clients trust it already.
     return variables;
   }
   const caFile = resolve(join(stateFolder(stack.name, env), "ca.pem"));

@@ -18,19 +18,19 @@ export interface EvaluateOptions {
 export function evaluateCommand(context: Context): Command {
   return new ScriptCommand("evaluate")
     .description("Run a retrieval task through the endpoint, and print nDCG@10 by number of dimensions.")
-    .addRequiredOption(stackOption("the stack whose endpoint it is"))
+    .addRequiredOption(stackOption("the stack whose endpoint to use"))
     .addOption(clientOption())
     .addOption(
       new Option(
         "--task <folder>",
-        "a task in BEIR's layout: corpus.jsonl, queries.jsonl and qrels/test.tsv or qrels.tsv",
-      ).default(BUNDLED_TASK, "a small one in Chinese and English, examples/corpus"),
+        "a folder with a task in BEIR's format: corpus.jsonl, queries.jsonl and qrels/test.tsv or qrels.tsv",
+      ).default(BUNDLED_TASK, "examples/corpus, a small task in Chinese and English"),
     )
     .addOption(
       option(
         "--instruction <text>",
-        "what the queries ask for, put in front of each",
-        matching(/./s, "a text; without the option, that of the model card"),
+        "the instruction that is put in front of each query",
+        matching(/./s, "a text; the default is the model card's instruction"),
       ).default(INSTRUCTION),
     )
     .action(async (options: EvaluateOptions) => {

@@ -4,7 +4,7 @@ import type { EndpointClient } from "../verify/client";
 
 const BATCH = 32;
 const CONNECTIONS = 4;
-/** How often a request is tried again that the server refuses for now. */
+/** How often a request is retried when the server rejects it temporarily. */
 const TRIES = 20;
 
 export interface EmbedOptions {
@@ -13,7 +13,7 @@ export interface EmbedOptions {
   progress?(done: number): void;
 }
 
-/** One vector a text, in order, of the model's full length. @throws Error with the server's refusal */
+/** One vector per text, in order, with all dimensions of the model. @throws Error with the server's error */
 export async function embedAll(
   client: EndpointClient,
   texts: string[],

@@ -8,10 +8,10 @@ import { ndcg } from "./ndcg";
 import { rank } from "./rank";
 import { readTask, type Task } from "./task";
 
-/** What is compared; a model with fewer shows those that it has. */
+/** Dimensions to compare. A model with fewer shows only those that it has. */
 const DIMENSIONS = [2560, 1024, 768, 256];
 
-/** Embeds a task's queries and documents, ranks, and prints the scores. */
+/** Embeds the queries and documents of a task, ranks the documents, and prints the scores. */
 export async function evaluate(options: EvaluateOptions, context: Context): Promise<void> {
   const task = readTask(options.task);
   const stack = await openStack(options.stack, context.env);
@@ -60,7 +60,7 @@ function report(
   const counts = `${task.documents.length} documents, ${task.queries.length} queries, ${judgements} judgements`;
   const table = rows.map(([dimensions, value]) => {
     const bytes = `${4 * dimensions}`.padStart(6);
-    return `${String(dimensions).padStart(10)}  ${value.toFixed(4).padStart(7)}  ${bytes} bytes a vector of float32`;
+    return `${String(dimensions).padStart(10)}  ${value.toFixed(4).padStart(7)}  ${bytes} bytes per float32 vector`;
   });
   const warning = publishedWeights
     ? []

@@ -1,6 +1,6 @@
 /**
- * Indices of the documents closest to a query by cosine, the closest first, with the first `dimensions` numbers of
- * each vector: what the server returns for `dimensions`, up to length, which a cosine does not see.
+ * Indices of the documents by cosine similarity to a query, closest first, with the first `dimensions` numbers of each
+ * vector. These are the server's vectors for `dimensions` except for their length, which does not affect a cosine.
  */
 export function rank(
   query: Float32Array,
@@ -18,7 +18,7 @@ export function rank(
     .map(({ index }) => index);
 }
 
-/** The cosine times the query's length, which is the same for every document. */
+/** The cosine multiplied by the query's length, which is the same for every document. */
 function similarity(query: Float32Array, document: Float32Array, dimensions: number): number {
   let product = 0;
   let square = 0;

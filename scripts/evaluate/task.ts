@@ -6,29 +6,30 @@ export interface Text {
   text: string;
 }
 
-/** A retrieval task: which documents answer which queries. */
+/** A retrieval task: which documents are relevant to which queries. */
 export interface Task {
   documents: Text[];
-  /** Those that have judgements. */
+  /** Queries that have judgements. */
   queries: Text[];
-  /** By query ID, then by document ID; above 0 is relevant. */
+  /** By query ID, then by document ID. Above 0 is relevant. */
   judgements: Map<string, Map<string, number>>;
 }
 
 const QRELS = ["qrels/test.tsv", "qrels.tsv"];
 
 /**
- * Reads a task in BEIR's layout: corpus.jsonl and queries.jsonl, a line `{"_id", "text"}` each (`title` goes in front
- * of a document's text), and qrels/test.tsv or qrels.tsv, a line `QUERY<tab>DOCUMENT<tab>SCORE` each after a heading.
+ * Reads a task in BEIR's format: corpus.jsonl and queries.jsonl with one `{"_id", "text"}` per line (`title` is put in
+ * front of a document's text), and qrels/test.tsv or qrels.tsv with one `QUERY<tab>DOCUMENT<tab>SCORE` per line after a
+ * heading.
  *
- * @throws Error that names the file and the line at fault.
+ * @throws Error that names the file and the line.
  */
 export function readTask(folder: string): Task {
   const documents = readTexts(join(folder, "corpus.jsonl"));
   const queries = readTexts(join(folder, "queries.jsonl"));
   const name = QRELS.find((file) => existsSync(join(folder, file)));
   if (name === undefined) {
-    throw new Error(`${folder} has neither ${QRELS.join(" nor ")}, which say what is relevant`);
+    throw new Error(`${folder} has neither ${QRELS.join(" nor ")}, which list the relevant documents`);
   }
   const judgements = readJudgements(join(folder, name), idsOf(queries), idsOf(documents));
   return { documents, queries: queries.filter(({ id }) => judgements.has(id)), judgements };
@@ -42,9 +43,7 @@ function readTexts(file: string): Text[] {
       typeof text !== "string" ||
       (title !== undefined && typeof title !== "string")
     ) {
-      throw new Error(
-        `${where}: not {"_id": "…", "text": "…"} with text in both, and in title if it is there`,
-      );
+      throw new Error(`${where}: not {"_id": "…", "text": "…"} with text in both, and in title if present`);
     }
     const whole = `${title ?? ""} ${text}`.trim();
     if (whole === "") {
@@ -53,7 +52,7 @@ function readTexts(file: string): Text[] {
     return { id, text: whole };
   });
   if (idsOf(texts).size < texts.length) {
-    throw new Error(`${file}: an _id stands on two lines`);
+    throw new Error(`${file}: an _id is on two lines`);
   }
   return texts;
 }

@@ -6,7 +6,7 @@ const HEADER = "// Generated from components/settings/table.ts by `npm run gener
 /**
  * A TypeScript interface with a documented property for each setting of the service.
  *
- * @param words whether a choice is a union of its words; the SDK's analyser of components accepts no unions
+ * @param words whether a choice is a union of its words; the SDK's component analyser does not accept unions
  */
 export function argsInterface(name: string, documentation: string, { words }: { words: boolean }): string {
   const properties = (Object.entries(SETTINGS) as [SettingName, Setting][])

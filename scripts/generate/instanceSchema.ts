@@ -2,8 +2,8 @@ import type { Setting } from "../../components/settings/kinds";
 import { SETTINGS } from "../../components/settings/table";
 
 /**
- * JSON Schema of the variables that an instance is told, for its own check of /etc/qwen3/embed.env. `allowed` is the
- * text of errors.
+ * JSON Schema of the variables in /etc/qwen3/embed.env, with which an instance checks this file. `allowed` is the text
+ * of errors.
  */
 export function instanceSchema(): string {
   const told = (Object.values(SETTINGS) as Setting[]).flatMap((setting) =>

@@ -7,7 +7,7 @@ import { settingsPage } from "./settingsPage";
 
 const ROOT = resolve(__dirname, "../..");
 
-/** Every generated file, with what makes its text from the text that is there. */
+/** Every generated file, with the function that makes its text from the existing text. */
 const FILES: Record<string, (written: string) => string> = {
   "Pulumi.yaml": projectFile,
   "components/settings/args.ts": () =>
@@ -18,7 +18,7 @@ const FILES: Record<string, (written: string) => string> = {
   "machine/qwen3/settings.schema.json": instanceSchema,
 };
 
-/** `npm run generate`, and `npm run generate -- --check`, which only says what is stale. */
+/** `npm run generate`, and `npm run generate -- --check`, which only lists stale files. */
 function main(argv: string[]): void {
   const checking = argv.includes("--check");
   const stale = Object.entries(FILES).filter(([file, render]) => {

@@ -3,7 +3,7 @@ import { SETTINGS } from "../../components/settings/table";
 
 const HEADING = " The settings below are generated from components/settings/table.ts by `npm run generate`.";
 
-/** Pulumi.yaml with the settings of the table. What is not a setting of this project stays as it is written. */
+/** Pulumi.yaml with the settings of the table. Everything else in it is kept. */
 export function projectFile(written: string): string {
   const document = parseDocument(written);
   const config = document.get("config") as YAMLMap<{ value: string }>;

@@ -1,7 +1,7 @@
-/** How to reach AWS as the deployer. */
+/** Access to AWS as the deployer. */
 export interface AwsAccess {
   region: string;
-  /** Where credentials and AWS_ENDPOINT_URL are looked for. */
+  /** Variables with credentials and AWS_ENDPOINT_URL. */
   env: NodeJS.ProcessEnv;
   /** The stack's setting `awsEndpointUrl`. */
   endpointUrl?: string;
@@ -16,7 +16,7 @@ export function awsClientConfig({ region, env, endpointUrl, profile }: AwsAccess
   return {
     region,
     ...(endpoint && { endpoint }),
-    // Pulumi's provider prefers a configured profile, then the environment's keys, even where AWS_PROFILE is set.
+    // Pulumi's provider prefers a configured profile, then the environment's keys, even if AWS_PROFILE is set.
     ...(profile
       ? { profile }
       : accessKeyId &&

@@ -2,7 +2,7 @@ import { Command, CommanderError, Option } from "commander";
 import { Redactor } from "./redactor";
 import { describeError } from "./text";
 
-/** Wrong usage: an option, an argument or a variable that is missing or has a value that is not allowed. */
+/** Wrong usage: an option, an argument or a variable is missing or has a value that is not allowed. */
 export class UsageError extends Error {}
 
 /** Where a command writes; `process` is one. */
@@ -11,9 +11,9 @@ export interface Streams {
   stderr: { write(text: string): unknown };
 }
 
-/** What a command works with; a test gives its own variables and streams. */
+/** The environment of a command; a test passes its own variables and streams. */
 export class Context {
-  /** The exit status: 0 fine, 1 a check or an operation failed, 2 wrong usage. */
+  /** The exit status: 0 for success, 1 if a check or an operation failed, 2 for wrong usage. */
   status = 0;
   readonly #redactor = new Redactor();
   readonly #streams: Streams;
@@ -25,7 +25,7 @@ export class Context {
     this.#streams = streams;
   }
 
-  /** Keeps a key out of everything that is written from now on. */
+  /** Removes a key from everything that is written from now on. */
   hide(key: string): void {
     this.#redactor.add(key);
   }
@@ -38,19 +38,19 @@ export class Context {
     this.#streams.stderr.write(this.#redactor.redact(text));
   }
 
-  /** Writes to stdout what holds a key, to a caller who asked for one. */
+  /** Writes text that contains a key to stdout, for a caller that requested it. */
   outWithKey(text: string): void {
     this.#streams.stdout.write(text);
   }
 }
 
-/** A command that an npm script runs: its help says how to type it, its errors begin with the script's name. */
+/** A command that an npm script runs: its help shows how to run it, and its errors begin with the script's name. */
 export class ScriptCommand extends Command {
   readonly #required: Option[] = [];
 
   /**
    * @param script the name of the npm script
-   * @param typed what is typed in front of the options
+   * @param typed the command line in front of the options
    */
   constructor(
     name: string,
@@ -67,13 +67,13 @@ export class ScriptCommand extends Command {
     this.hook("preAction", () => this.#checkRequired());
   }
 
-  /** An option without which the command has nothing to work on. */
+  /** A required option. */
   addRequiredOption(required: Option): this {
     this.#required.push(required);
     return this.addOption(required);
   }
 
-  /** Commander's own check comes first of all, and would report a misspelt option as a missing one. @throws UsageError */
+  /** Commander's own check runs first and would report a misspelt option as a missing one. @throws UsageError */
   #checkRequired(): void {
     for (const required of this.#required) {
       if (this.getOptionValue(required.attributeName()) === undefined) {
@@ -83,14 +83,14 @@ export class ScriptCommand extends Command {
   }
 }
 
-/** Which texts an option takes, and what it makes of them. */
+/** The texts that an option accepts, and the value of each. */
 export interface Rule<T> {
   allowed: string;
-  /** Returns undefined for a text that is not allowed. */
+  /** Returns undefined if the text is not allowed. */
   read(text: string): T | undefined;
 }
 
-/** @param most the largest number; none without it */
+/** @param most the maximum; unlimited by default */
 export function whole(most?: number): Rule<number> {
   return {
     allowed: most === undefined ? "a whole number above 0" : `a whole number from 1 to ${most}`,
@@ -107,7 +107,7 @@ export function matching(pattern: RegExp, allowed: string): Rule<string> {
   return { allowed, read: (text) => (pattern.test(text) ? text : undefined) };
 }
 
-/** An option whose value a rule reads. What it refuses is an error with the option, the value and what is allowed. */
+/** An option whose value a rule reads. An invalid value is an error with the option, the value and what is allowed. */
 export function option<T>(flags: string, description: string, rule: Rule<T>): Option {
   const made = new Option(flags, description);
   return made.argParser((text) => readValue(String(made.long), text, rule));
@@ -130,7 +130,7 @@ export function readValue<T>(name: string, text: string, rule: Rule<T>): T {
   return value;
 }
 
-/** Runs a command, or the one that `argv` names, and reports what goes wrong. @returns the exit status */
+/** Runs a command, or the one that `argv` names, and reports errors. @returns the exit status */
 export async function run(program: Command, argv: readonly string[], context: Context): Promise<number> {
   for (const command of [program, ...program.commands]) {
     command.exitOverride().configureOutput({
@@ -159,7 +159,7 @@ export async function runProcess(program: Command, context: Context): Promise<vo
 function report(error: Error, script: string, context: Context): number {
   const byCommander = error instanceof CommanderError;
   if (byCommander && error.code.startsWith("commander.help")) {
-    // Help that was asked for is fine; help in place of a missing command is not.
+    // Help on request is success; help in place of a missing command is not.
     return error.exitCode === 0 ? 0 : 2;
   }
   const message = byCommander

@@ -2,18 +2,18 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { stateFolder, stateRoot } from "./paths";
 
-/** Where Pulumi works for one stack; of a local environment, what `npm start` leaves for other commands. */
+/** Where Pulumi works for one stack. For a local environment, `npm start` writes it for other commands. */
 export interface Workspace {
   stackName: string;
   /** Folder with Pulumi.yaml and the stack's configuration, both derived from the repository's. */
   workDir: string;
-  /** With these variables the engine finds its state, and its providers find AWS. */
+  /** The variables with which the engine finds its state, and its providers find AWS. */
   env: Record<string, string>;
 }
 
 const FILE = "environment.json";
 
-/** Where the local environment of this name is written down. */
+/** The file that describes the local environment of this name. */
 export function localEnvironmentFile(name: string, env: NodeJS.ProcessEnv = process.env): string {
   return join(stateFolder(name, env), FILE);
 }

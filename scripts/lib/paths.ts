@@ -1,20 +1,20 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 
-/** The folder of this package in a user's state folder. */
+/** Name of this package's folder in a user's state folder. */
 const PACKAGE = "qwen3-embedding-stack";
 
-/** The repository's own folder. A bundle of its code, which is elsewhere, is told. */
+/** The repository's folder. A bundle of its code is elsewhere and gets it from a variable. */
 export const ROOT = process.env.QWEN3_ROOT ?? join(__dirname, "..", "..");
 
 export { CACHE } from "../../components/bundle/cache";
 
-/** Where this package keeps what belongs to a stack on the user's machine. */
+/** The folder on this computer for files that belong to a stack. */
 export function stateRoot(env: NodeJS.ProcessEnv = process.env): string {
   return join(env.XDG_STATE_HOME || join(env.HOME || homedir(), ".local", "state"), PACKAGE);
 }
 
-/** One stack's part: `ca.pem`; of a local environment, Pulumi's state, the emulator's and the instances' as well. */
+/** One stack's folder: `ca.pem`; for a local environment also Pulumi's state, the emulator's and the instances'. */
 export function stateFolder(stack: string, env: NodeJS.ProcessEnv = process.env): string {
   return join(stateRoot(env), ...stack.split("/"));
 }

@@ -5,7 +5,7 @@ import { ROOT } from "./paths";
 
 const NPM_BINARIES = join(ROOT, "node_modules", ".bin");
 
-/** A run of the Pulumi CLI that came to its end. */
+/** A completed run of the Pulumi CLI. */
 export interface Finished {
   code: number | null;
   stdout: string;
@@ -34,12 +34,12 @@ export function runPulumi(args: string[], cwd: string, env: NodeJS.ProcessEnv): 
   });
 }
 
-/** Why a run failed, in Pulumi's own words. */
+/** Why a run failed, as Pulumi reports it. */
 export function failureOf({ code, stderr }: Finished): string {
   return stderr.trim() || `pulumi ended with ${code} and printed nothing`;
 }
 
-/** npm puts its own binaries first on PATH, the lazy installer among them; an installed Pulumi goes before it. */
+/** npm puts its own binaries first on PATH, among them the package pulumi's installer. An installed Pulumi is preferred. */
 function findPulumi(env: NodeJS.ProcessEnv): string {
   const folders = (env.PATH ?? "")
     .split(delimiter)
@@ -47,7 +47,7 @@ function findPulumi(env: NodeJS.ProcessEnv): string {
   const candidates = [...folders, NPM_BINARIES].map((folder) => join(folder, "pulumi"));
   const found = candidates.find(isExecutable);
   if (found === undefined) {
-    throw new Error("there is no pulumi on PATH: run npm ci, which brings its installer");
+    throw new Error("there is no pulumi on PATH: run npm ci, which installs it");
   }
   return found;
 }

@@ -1,7 +1,7 @@
-/** What every key of this package looks like, whichever client's it is: KEY_PREFIX of components/keys/apiKey.ts. */
+/** The format of every key of this package: KEY_PREFIX of components/keys/apiKey.ts. */
 const ANY_KEY = /qwen3_[0-9A-Za-z]{16,}/g;
 
-/** Takes keys out of text on its way out: the last line of defence, since no text should hold one. */
+/** Removes keys from text before it is written. This is the last line of defence: no text should contain one. */
 export class Redactor {
   readonly #secrets = new Set<string>();
 

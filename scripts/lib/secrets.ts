@@ -2,9 +2,9 @@ import { GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-sec
 import { type AwsAccess, awsClientConfig } from "./aws";
 
 /**
- * Reads a client's key from Secrets Manager: the current one, or the one with another label.
+ * Reads a client's key from Secrets Manager: the current key, or the one with another label.
  *
- * @throws Error that says which permission or step is missing.
+ * @throws Error that names the missing permission or step.
  */
 export async function readKey(secretArn: string, access: AwsAccess, stage?: string): Promise<string> {
   const client = new SecretsManagerClient(awsClientConfig(access));
@@ -33,7 +33,7 @@ function explain(error: Error & { code?: string }, arn: string, access: AwsAcces
     case "AccessDenied":
       return new Error(
         `not allowed to read ${arn}: these credentials need secretsmanager:GetSecretValue on it, ` +
-          "and kms:Decrypt where the secret has a KMS key of its own",
+          "and kms:Decrypt if the secret has its own KMS key",
       );
     case "ResourceNotFoundException":
       return new Error(`there is no secret ${arn}: run pulumi refresh, then pulumi up`);
@@ -45,7 +45,7 @@ function explain(error: Error & { code?: string }, arn: string, access: AwsAcces
     case "ExpiredToken":
     case "UnrecognizedClientException":
     case "InvalidClientTokenId":
-      return new Error(`AWS refuses these credentials (${error.name}): sign in again`);
+      return new Error(`AWS rejects these credentials (${error.name}): sign in again`);
     default:
       return new Error(`the secret ${arn} can't be read: ${error.message || error.name}`);
   }

@@ -4,14 +4,14 @@ import { ROOT } from "./paths";
 import { projectName } from "./project";
 import { type Finished, failureOf, runPulumi } from "./pulumi";
 
-/** A name, or `organization/project/name`; without a part that could leave the state directory. */
+/** A name, or `organization/project/name`, without a part that could lead out of the state directory. */
 const STACK_NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*){0,2}$/;
 
-/** What the stack exports, as index.ts names it. */
+/** The outputs of the stack, as index.ts names them. */
 export interface StackOutputs {
   /** Base URL for OpenAI's clients, `https://HOST/v1`. */
   endpoint: string;
-  /** PEM of the CA that signs the endpoint's certificate; empty where it is a public one. */
+  /** PEM of the CA that signs the endpoint's certificate; empty for a public CA. */
   caCertificate: string;
   model: string;
   /** Length of an embedding. */
@@ -34,15 +34,15 @@ export interface StackOutputs {
 export interface Stack {
   name: string;
   outputs: StackOutputs;
-  /** A plain setting of this project, or of another namespace when the name holds a colon. */
+  /** A plain setting of this project, or of another namespace if the name contains a colon. */
   setting(name: string): string | undefined;
-  /** The environment that reaches this stack's state and its AWS account. */
+  /** The variables with which commands reach this stack's state and its AWS account. */
   env: NodeJS.ProcessEnv;
 }
 
 /**
- * Reads a stack's outputs and settings through the Pulumi CLI. A local environment of that name brings its own
- * working directory and variables; any other stack is read with the process's own.
+ * Reads a stack's outputs and settings through the Pulumi CLI. A local environment has its own working directory and
+ * variables; any other stack is read with those of this process.
  *
  * @throws Error that says what to do: no such stack, no outputs yet, no Pulumi.
  */
@@ -76,17 +76,17 @@ export async function openStack(name: string, processEnv: NodeJS.ProcessEnv = pr
   };
 }
 
-/** Whether the stack serves the published weights; others mean something else, or nothing. */
+/** Whether the stack serves the published weights. Vectors of other weights have another meaning, or none. */
 export function hasPublishedWeights(stack: Stack): boolean {
   return stack.setting("publishedWeights") !== "false";
 }
 
-/** The ARN of a client's secret, the first client's without a name. */
+/** The ARN of a client's secret; the first client's by default. */
 export function clientSecretArn(stack: Stack, client: string | undefined): string {
   return client === undefined ? stack.outputs.secretArn : ofClient(stack, stack.outputs.secretArns, client);
 }
 
-/** What to replace to rotate a client's key, the first client's without a name. */
+/** The URN to replace to rotate a client's key; the first client's by default. */
 export function clientApiKeyUrn(stack: Stack, client: string | undefined): string {
   return client === undefined ? stack.outputs.apiKeyUrn : ofClient(stack, stack.outputs.apiKeyUrns, client);
 }
@@ -101,7 +101,7 @@ function ofClient(stack: Stack, values: Record<string, string>, client: string):
   return value;
 }
 
-/** How to reach the account that the stack is in. */
+/** Access to the stack's account. */
 export function awsAccess(stack: Stack): AwsAccess {
   return {
     region: stack.outputs.region,
@@ -128,7 +128,7 @@ async function cannotOpen(
   const next =
     names.length > 0
       ? `the stacks are ${names.join(", ")}`
-      : `pulumi stack init ${name} makes one, and npm start a local one`;
+      : `pulumi stack init ${name} creates one, and npm start creates a local one`;
   return new Error(`there is no stack ${name}; ${next}`);
 }
 
@@ -148,7 +148,9 @@ function parseOutputs(name: string, json: string): StackOutputs {
   ] as const;
   const missing = required.filter((key) => outputs[key] === undefined);
   if (missing.length > 0) {
-    throw new Error(`stack ${name} lacks ${missing.join(", ")}: run pulumi up -s ${name} to its end`);
+    throw new Error(
+      `stack ${name} has no output ${missing.join(", ")}: complete an update with pulumi up -s ${name}`,
+    );
   }
   return outputs as StackOutputs;
 }

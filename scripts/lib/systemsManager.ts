@@ -9,16 +9,16 @@ import { type AwsAccess, awsClientConfig } from "./aws";
 
 const RUNNING = new Set(["Pending", "InProgress", "Delayed", "Cancelling"]);
 
-/** A line of shell for one instance. */
+/** A shell command line for one instance. */
 export interface RemoteCommand {
   instanceId: string;
   line: string;
-  /** What Systems Manager's history shows. */
+  /** Comment in the history of Systems Manager. */
   comment: string;
-  /** How long it may take. */
+  /** Time limit. */
   timeoutMs: number;
   pollMs: number;
-  /** How long the agent may take to come online; 0 without it. */
+  /** How long to wait for the agent to come online; 0 by default. */
   onlineMs?: number;
   /** Called once the command is sent, and at every poll until it has ended. */
   onPoll?(elapsedMs: number): void;
@@ -30,7 +30,7 @@ export interface RemoteResult {
   stderr: string;
 }
 
-/** Runs a command as root on an instance, through Systems Manager, and waits for its end. */
+/** Runs a command as root on an instance, through Systems Manager, and waits until it ends. */
 export async function runOnInstance(access: AwsAccess, command: RemoteCommand): Promise<RemoteResult> {
   const client = new SSMClient(awsClientConfig(access));
   try {
@@ -41,7 +41,7 @@ export async function runOnInstance(access: AwsAccess, command: RemoteCommand): 
   }
 }
 
-/** Right after the boot the agent may not have registered yet, which AWS reports as an invalid instance. */
+/** Shortly after the boot the agent may not have registered yet, which AWS reports as an invalid instance. */
 async function sendWhenOnline(
   client: SSMClient,
   { instanceId, line, comment, timeoutMs, pollMs, onlineMs = 0 }: RemoteCommand,
@@ -86,7 +86,7 @@ async function untilEnded(
   }
 }
 
-/** undefined: Systems Manager does not know the invocation yet, as happens right after it was sent. */
+/** Returns undefined while Systems Manager does not have the invocation, which can happen shortly after it was sent. */
 async function invocationOf(
   client: SSMClient,
   commandId: string,

@@ -1,4 +1,4 @@
-/** An error in one line, with the code that tells network errors apart. */
+/** An error in one line, with the code that distinguishes network errors. */
 export function describeError(error: unknown): string {
   const { message, code } = error as { message?: string; code?: string };
   const text = message || String(error);

@@ -20,7 +20,7 @@ const DESTINATION: Rule<MirrorOptions["to"]> = {
 };
 
 const MODEL: Rule<MirrorOptions["model"]> = {
-  allowed: "hf://OWNER/NAME@COMMIT, the commit in 40 hexadecimal digits",
+  allowed: "hf://OWNER/NAME@COMMIT, with a commit of 40 hexadecimal digits",
   read: (text) => {
     const [, repository, commit] = /^hf:\/\/([\w.-]+\/[\w.-]+)@([0-9a-f]{40})$/.exec(text) ?? [];
     return repository && commit ? { repository, commit } : undefined;
@@ -28,7 +28,7 @@ const MODEL: Rule<MirrorOptions["model"]> = {
 };
 
 const URL_BASE: Rule<string> = {
-  allowed: "a URL, http:// or https://",
+  allowed: "an http:// or https:// URL",
   read: (text) => (/^https?:\/\/./.test(text) ? text.replace(/\/+$/, "") : undefined),
 };
 
@@ -36,8 +36,8 @@ const HELP = `
 PREFIX/model     the model's files at the pinned commit, with SHA256SUMS
 PREFIX/packages  every wheel that the instance's locks name
 
-Each file is verified by its digest before it is uploaded; one that is there already is left as it is. This needs
-s3:ListBucket, s3:GetObject and s3:PutObject on the prefix, and room on this disk for the largest file, 5 GB.
+Each file is verified by its digest before it is uploaded. Files that already exist are not changed. The command
+requires s3:ListBucket, s3:GetObject and s3:PutObject on the prefix, and disk space for the largest file, 5 GB.
 
 Exit status: 0 mirrored, 1 not, 2 wrong usage.`;
 
@@ -45,20 +45,22 @@ Exit status: 0 mirrored, 1 not, 2 wrong usage.`;
 export function mirrorCommand(context: Context): Command {
   return new ScriptCommand("mirror")
     .description(
-      "Fill a prefix in S3 with what an instance without internet needs, and print the settings that take it from there.",
+      "Fill a prefix in S3 with what an instance without internet access needs, and print the settings that use it.",
     )
-    .addRequiredOption(option("--to <s3-url>", "where to, s3://BUCKET/PREFIX", DESTINATION))
-    .addOption(option("--only <what>", "model or packages alone", oneOf(["model", "packages"])))
+    .addRequiredOption(option("--to <s3-url>", "the destination, s3://BUCKET/PREFIX", DESTINATION))
+    .addOption(option("--only <what>", "mirror only the model or the packages", oneOf(["model", "packages"])))
     .option("--region <region>", "the bucket's region (default: AWS_REGION)")
     .addOption(
-      option("--model <hf-url>", "another source of the weights", MODEL).default(
+      option("--model <hf-url>", "source of the weights", MODEL).default(
         MODEL.read(DEFAULT_MODEL_SOURCE),
         DEFAULT_MODEL_SOURCE,
       ),
     )
-    .addOption(option("--hub <url>", "another Hugging Face", URL_BASE).default("https://huggingface.co"))
     .addOption(
-      option("--index <url>", "another package index, whose simple API has JSON (PEP 691)", URL_BASE).default(
+      option("--hub <url>", "base URL of the Hugging Face Hub", URL_BASE).default("https://huggingface.co"),
+    )
+    .addOption(
+      option("--index <url>", "package index with the JSON simple API (PEP 691)", URL_BASE).default(
         "https://pypi.org/simple",
       ),
     )

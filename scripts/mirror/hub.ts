@@ -3,32 +3,30 @@ import type { RemoteFile } from "./store";
 /** A file as Hugging Face's API describes it, with `blobs=true`. */
 interface Sibling {
   rfilename: string;
-  /** SHA-1 that git has for it. */
+  /** Git's SHA-1 of the file. */
   blobId?: string;
-  /** Of a large file. */
+  /** Only for a large file. */
   lfs?: { sha256: string };
 }
 
 /**
- * The files of a model at one commit, each with a digest: SHA-256 for large ones, git's own for the others.
+ * The files of a model at one commit, each with a digest: SHA-256 for large files, git's own for the others.
  *
- * @throws Error that names the URL when the Hub does not have them
+ * @throws Error that names the URL if the Hub does not have them
  */
 export async function modelFiles(hub: string, repository: string, commit: string): Promise<RemoteFile[]> {
   const url = `${hub}/api/models/${repository}/revision/${commit}?blobs=true`;
   const reply = await fetch(url);
   if (!reply.ok) {
-    throw new Error(
-      `${url} answers ${reply.status}: is the model's name right, and the commit one of its own?`,
-    );
+    throw new Error(`${url} returned ${reply.status}: check the model's name and the commit`);
   }
   const { siblings = [] } = (await reply.json()) as { siblings?: Sibling[] };
   const files = siblings.map(({ rfilename: name, blobId, lfs }): RemoteFile => {
     if (!lfs && !blobId) {
-      throw new Error(`${url} names no digest for ${name}: refusing to mirror what nothing vouches for`);
+      throw new Error(`${url} has no digest for ${name}, so the file cannot be verified`);
     }
     if (name.split("/").includes("..")) {
-      throw new Error(`${url} names ${JSON.stringify(name)}, which would leave the prefix`);
+      throw new Error(`${url} lists ${JSON.stringify(name)}, which is outside the prefix`);
     }
     return {
       name,
@@ -37,7 +35,7 @@ export async function modelFiles(hub: string, repository: string, commit: string
     };
   });
   if (!files.some(({ digest }) => "sha256" in digest)) {
-    throw new Error(`${url} lists no large file: these are no weights`);
+    throw new Error(`${url} lists no large file, so it has no weights`);
   }
   return files;
 }

@@ -5,11 +5,11 @@ import { modelFiles } from "./hub";
 import { lockId, readLocks, wheelFiles } from "./packages";
 import { Store } from "./store";
 
-/** Fills the prefix, and prints the settings of this project that read from it. @throws UsageError */
+/** Fills the prefix, and prints the settings of this project that use it. @throws UsageError */
 export async function mirror(options: MirrorOptions, context: Context): Promise<void> {
   const region = options.region ?? context.env.AWS_REGION;
   if (!region) {
-    throw new UsageError("--region is not set, nor is AWS_REGION: the region of the bucket");
+    throw new UsageError("--region is not set, nor is AWS_REGION: set the region of the bucket");
   }
   const { bucket } = options.to;
   const store = new Store({ bucket, region, env: context.env, tell: (line) => context.err(`${line}\n`) });
@@ -18,7 +18,7 @@ export async function mirror(options: MirrorOptions, context: Context): Promise<
       ...(options.only !== "packages" && (await mirrorModel(store, options))),
       ...(options.only !== "model" && (await mirrorPackages(store, options))),
     };
-    context.err("\nThe settings that take it from there:\n");
+    context.err("\nSettings to use it:\n");
     const project = projectName();
     const lines = Object.entries(settings).map(([name, value]) => `${project}:${name}: ${value}\n`);
     context.out(lines.join(""));
@@ -45,7 +45,7 @@ async function mirrorPackages(
   { to: { bucket, prefix }, index }: MirrorOptions,
 ): Promise<{ packageMirror: string }> {
   await store.putAll(`${prefix}/packages`, await wheelFiles(index, readLocks()));
-  // Last: it says that everything of these locks is there.
-  await store.putText(`${prefix}/packages/${lockId()}.complete`, "everything of these locks is here\n");
+  // Last, because it marks the packages of these locks as complete.
+  await store.putText(`${prefix}/packages/${lockId()}.complete`, "all packages of these locks are here\n");
   return { packageMirror: `s3://${bucket}/${prefix}/packages` };
 }

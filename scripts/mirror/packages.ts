@@ -4,7 +4,7 @@ import type { RemoteFile } from "./store";
 
 export { lockId } from "../../components/bundle/bundle";
 
-/** A line of a lock: one version of a project, and the files of it that may be installed. */
+/** An entry of a lock: one version of a project, and the digests of its files that may be installed. */
 export interface Requirement {
   name: string;
   version: string;
@@ -14,12 +14,12 @@ export interface Requirement {
 
 const PARALLEL = 8;
 
-/** What an instance installs. */
+/** The packages that an instance installs. */
 export function readLocks(): Requirement[] {
   return LOCKS.flatMap((path) => parseLock(readFileSync(path, "utf8")));
 }
 
-/** Reads a lock as `uv export` writes it. @throws Error for a line that it does not know */
+/** Reads a lock in the format of `uv export`. @throws Error for a line that it cannot read */
 export function parseLock(text: string): Requirement[] {
   const requirements: Requirement[] = [];
   for (const line of text.replaceAll("\\\n", " ").split("\n")) {
@@ -36,7 +36,7 @@ export function parseLock(text: string): Requirement[] {
   return requirements;
 }
 
-/** The files of an index that the requirements name by their hashes, each once. */
+/** The files of an index that the requirements name by hash, each once. */
 export async function wheelFiles(index: string, requirements: Requirement[]): Promise<RemoteFile[]> {
   const files = new Map<string, RemoteFile>();
   const waiting = [...requirements];
@@ -51,7 +51,7 @@ export async function wheelFiles(index: string, requirements: Requirement[]): Pr
   return [...files.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** @throws Error when the index lacks a file that the lock names */
+/** @throws Error if the index does not have a file that the lock names */
 async function filesOf(index: string, { name, version, hashes }: Requirement): Promise<RemoteFile[]> {
   const url = `${index}/${name.toLowerCase().replace(/[-_.]+/g, "-")}/`;
   const reply = await fetch(url, { headers: { accept: "application/vnd.pypi.simple.v1+json" } });

@@ -8,12 +8,12 @@ import { HeadObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s
 import { Upload } from "@aws-sdk/lib-storage";
 import { awsClientConfig } from "../lib/aws";
 
-/** A file to mirror, and what it has to be. */
+/** A file to mirror, and its digest. */
 export interface RemoteFile {
-  /** Below the prefix. */
+  /** Path below the prefix. */
   name: string;
   url: string;
-  /** Hexadecimal SHA-256, or SHA-1 of git's blob for a small file of a repository. */
+  /** Hexadecimal SHA-256, or git's SHA-1 of the blob for a small file of a repository. */
   digest: { sha256: string } | { gitBlob: string };
 }
 
@@ -27,10 +27,10 @@ interface StoreOptions {
 const PARALLEL = 4;
 const ATTEMPTS = 3;
 const IN_MEMORY_BYTES = 1 << 20;
-/** Metadata under which an uploaded object keeps its SHA-256. */
+/** Metadata of an uploaded object that contains its SHA-256. */
 const SHA256 = "sha256";
 
-/** A bucket that is filled with verified files. */
+/** Uploads verified files to a bucket. */
 export class Store {
   readonly #client: S3Client;
   readonly #folder = mkdtempSync(join(tmpdir(), "qwen3-mirror-"));
@@ -81,7 +81,7 @@ export class Store {
         params: {
           Bucket: this.options.bucket,
           Key: key,
-          // A small one whole: the client warns of streams whose length it does not know.
+          // A small file is sent as a buffer: the client warns about streams of unknown length.
           Body: statSync(path).size <= IN_MEMORY_BYTES ? readFileSync(path) : createReadStream(path),
           Metadata: { [SHA256]: sha256 },
         },
@@ -92,7 +92,7 @@ export class Store {
     }
   }
 
-  /** What an earlier run has put there. */
+  /** The digest of an object that an earlier run uploaded. */
   async #digestOf(key: string): Promise<string | undefined> {
     try {
       const head = new HeadObjectCommand({ Bucket: this.options.bucket, Key: key });
@@ -108,7 +108,7 @@ export class Store {
   }
 }
 
-/** @returns SHA-256 of what was written. @throws when it never was what its digest says */
+/** @returns SHA-256 of the downloaded file. @throws Error if no attempt matched the digest */
 async function download(file: RemoteFile, path: string): Promise<string> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -153,7 +153,7 @@ function verified({ digest }: RemoteFile, sha256: Hash, content: Buffer): string
       : digest.gitBlob ===
         createHash("sha1").update(`blob ${content.length}\0`).update(content).digest("hex");
   if (!same) {
-    throw new Error(`is not what its digest says, ${JSON.stringify(digest)}`);
+    throw new Error(`does not match its digest, ${JSON.stringify(digest)}`);
   }
   return actual;
 }

@@ -9,27 +9,27 @@ export interface RotateOptions {
   revokePrevious?: boolean;
 }
 
-const EXIT_STATUS = "\nExit status: 0 done, 1 not, 2 wrong usage.";
+const EXIT_STATUS = "\nExit status: 0 done, 1 not done, 2 wrong usage.";
 
 /** `npm run rotate`. */
 export function rotateCommand(context: Context): Command {
   return new ScriptCommand("rotate")
     .description(
-      "Replace a client's API key: the new one works within seconds, the old one until the setting keyGraceSeconds has " +
-        "passed. Nothing restarts. Neither key is printed.",
+      "Replace a client's API key. The new key works within seconds; the old key works for keyGraceSeconds more. " +
+        "Nothing restarts, and no key is printed.",
     )
-    .addRequiredOption(stackOption("the stack whose key it is"))
+    .addRequiredOption(stackOption("the stack whose key to rotate"))
     .addOption(clientOption())
-    .option("--yes", "do not ask")
+    .option("--yes", "do not ask for confirmation")
     .addOption(
       new Option(
         "--revoke-now",
-        "refuse the old key at once, whatever keyGraceSeconds is: for a key that others have",
+        "revoke the old key immediately, regardless of keyGraceSeconds: for a key that was leaked",
       ).conflicts("revokePrevious"),
     )
     .option(
       "--revoke-previous",
-      "make no new key: refuse the one before the current key now, not at the end of its grace",
+      "create no key; revoke the previous key now instead of at the end of its grace period",
     )
     .addHelpText("after", EXIT_STATUS)
     .action(async (options: RotateOptions) => {

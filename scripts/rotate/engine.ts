@@ -4,7 +4,7 @@ import { ROOT } from "../lib/paths";
 import { runProgram } from "../lib/program";
 import { projectName } from "../lib/project";
 
-/** One step that an update would take. */
+/** One step of an update. */
 export interface Step {
   urn: string;
   /** `update`, `replace`, `create-replacement`, … */
@@ -13,19 +13,19 @@ export interface Step {
   properties: string[];
 }
 
-/** What a rotation asks of Pulumi's engine. */
+/** The operations of Pulumi's engine that a rotation needs. */
 export interface Engine {
-  /** The steps of an update that change something, in order, one resource replaced if it is named. */
+  /** The steps of an update that change something, in order. Replaces the resource `replace`, if it is set. */
   plan(replace?: string): Promise<Step[]>;
-  /** Updates the stack, one resource and what follows from it replaced if it is named. */
+  /** Updates the stack. Replaces the resource `replace` and what depends on it, if it is set. */
   update(replace?: string): Promise<void>;
 }
 
-/** Where the engine's own lines go. */
+/** Receives the engine's output. */
 type Write = (text: string) => void;
 const toStdout: Write = (text) => process.stdout.write(text);
 
-/** Opens a stack with this repository's program: a local environment's of that name, otherwise one of the backend in use. */
+/** Opens a stack with this repository's program: in the local environment of that name, else in the current backend. */
 export async function openEngine(name: string, write: Write = toStdout): Promise<Engine> {
   return engineOf(await open(name), write);
 }
@@ -36,7 +36,7 @@ export function engineOf(stack: Stack, write: Write = toStdout): Engine {
       const steps: Step[] = [];
       await stack.preview({
         ...options(replace),
-        // Of an event only names are kept: its states hold secrets.
+        // Only names are kept of an event: its states contain secrets.
         onEvent: ({ resourcePreEvent }) => {
           if (resourcePreEvent && !["same", "read", "refresh"].includes(resourcePreEvent.metadata.op)) {
             const { urn, op, diffs } = resourcePreEvent.metadata;
@@ -58,7 +58,7 @@ function options(replace: string | undefined) {
 
 function open(name: string): Promise<Stack> {
   const local = readLocalEnvironment(name);
-  // The Automation API looks for the engine on this process's PATH alone.
+  // The Automation API looks for the engine only on this process's PATH.
   Object.assign(process.env, local?.env);
   const workDir = local?.workDir ?? ROOT;
   return LocalWorkspace.selectStack(

@@ -7,7 +7,7 @@ import { untilReplied } from "./observe";
 import { describe, judgePending, type Readiness, requireRotationAlone } from "./plan";
 import { dropPrevious, findSubject, previousKeyEnd, type Subject } from "./subject";
 
-/** Rotates a key, or revokes the one before it; the status is 1 where the operator says no. */
+/** Rotates a key, or revokes the previous one. The status is 1 if the operator declines. */
 export async function rotateOrRevoke(options: RotateOptions, context: Context): Promise<void> {
   const rotation = new Rotation(await findSubject(options, context), options, context);
   const done = await (options.revokePrevious ? rotation.revokePrevious() : rotation.rotate());
@@ -22,9 +22,9 @@ class Rotation {
     private readonly context: Context,
   ) {}
 
-  /** Replaces the key and waits until the endpoint knows. @returns whether the operator agreed */
+  /** Replaces the key and waits until the endpoint accepts it. @returns whether the operator agreed */
   async rotate(): Promise<boolean> {
-    // The exact URN: the engine does nothing, and says nothing, for one that does not exist.
+    // An exact URN is necessary: the engine ignores one that does not exist, without an error.
     const urn = clientApiKeyUrn(this.subject.stack, this.options.client);
     const engine = await openEngine(this.options.stack, (text) => this.context.out(text));
     const readiness = await this.#prepare(engine, urn);
@@ -33,7 +33,7 @@ class Rotation {
       return false;
     }
     await this.#update(engine, readiness === "ready" ? urn : undefined);
-    // Before anything else is waited for: a key that others have is not to work a second longer.
+    // Before anything else: a leaked key must not work longer than necessary.
     const revoked = this.options.revokeNow ? await dropPrevious(this.subject) : undefined;
     const current = await this.subject.versions.value("AWSCURRENT");
     await untilReplied(this.subject, current, 200, "the new key is current");
@@ -43,7 +43,7 @@ class Rotation {
     return true;
   }
 
-  /** Refuses the previous key from now on. @returns whether the operator agreed */
+  /** Revokes the previous key. @returns whether the operator agreed */
   async revokePrevious(): Promise<boolean> {
     const { client } = this.subject;
     const end = await previousKeyEnd(this.subject);
@@ -51,20 +51,20 @@ class Rotation {
       this.#say(`There is no earlier key of ${client} that still works. Nothing was changed.`);
       return true;
     }
-    this.#say(`The previous key of ${client} would work until ${end.toISOString()}.`);
-    if (!(await this.#agreed("Refuse it now? The current key stays as it is."))) {
+    this.#say(`The previous key of ${client} works until ${end.toISOString()}.`);
+    if (!(await this.#agreed("Revoke it now? The current key does not change."))) {
       return false;
     }
     await this.#sayRefused("The previous key", await dropPrevious(this.subject));
     return true;
   }
 
-  /** Shows what an update would do, and refuses where it would do more than rotate. */
+  /** Shows what an update would do. Throws if it would do more than rotate the key. */
   async #prepare(engine: Engine, urn: string): Promise<Readiness> {
     this.#say("Looking for other pending changes …");
     const readiness = judgePending(await engine.plan(), urn, this.options.stack);
     if (readiness === "interrupted") {
-      this.#say("A rotation of this key was interrupted. It is brought to its end; no further key is made.");
+      this.#say("A rotation of this key was interrupted. This run completes it and creates no other key.");
       return readiness;
     }
     const plan = await engine.plan(urn);
@@ -74,13 +74,13 @@ class Rotation {
     return readiness;
   }
 
-  /** What becomes of the current key, and of one before it that is still in its grace. */
+  /** Shows what happens to the current key, and to a previous key that is still in its grace period. */
   async #sayEffect(): Promise<void> {
     const { graceSeconds } = this.subject;
     const end = await previousKeyEnd(this.subject);
     if (end) {
       this.#say(
-        `The key before the current one, which would work until ${end.toISOString()}, is refused at once: only one ` +
+        `The previous key, which would work until ${end.toISOString()}, is refused at once: only one ` +
           "earlier key is accepted.",
       );
     }
@@ -91,7 +91,7 @@ class Rotation {
     );
   }
 
-  /** Runs the update. When it fails, what it left is what the operator has to know first. */
+  /** Runs the update. If it fails, the error begins with the resulting state of the keys. */
   async #update(engine: Engine, urn: string | undefined): Promise<void> {
     const before = await this.#currentVersion();
     try {
@@ -99,8 +99,8 @@ class Rotation {
     } catch (error) {
       const state = await this.#stateAfterFailure(before);
       throw new Error(
-        `the update did not come to its end: ${state}. Fix what it reports, then run the same command again: it ` +
-          `finishes this rotation and makes no further key. \`npm run verify -- --stack ${this.options.stack}\` ` +
+        `the update did not complete: ${state}. Fix what it reports, then run the same command again: it ` +
+          `completes this rotation and creates no other key. \`npm run verify -- --stack ${this.options.stack}\` ` +
           `checks the endpoint.\n${(error as Error).message}`,
       );
     }
@@ -109,13 +109,13 @@ class Rotation {
   async #stateAfterFailure(before: string | undefined): Promise<string> {
     const after = await this.#currentVersion().catch(() => undefined);
     if (after === undefined) {
-      return "Secrets Manager could not be asked which key is current";
+      return "the current key could not be read from Secrets Manager";
     }
     if (after === before) {
-      return "the old key is still current, and works";
+      return "the old key is still current and works";
     }
     if (!this.options.revokeNow) {
-      return "the new key is current, and the old one is in its grace";
+      return "the new key is current, and the old one is in its grace period";
     }
     await dropPrevious(this.subject);
     return "the new key is current, and the old one is revoked";
@@ -125,13 +125,13 @@ class Rotation {
     return (await this.subject.versions.labelled()).AWSCURRENT?.id;
   }
 
-  /** Waits until the endpoint refuses a revoked key, and says so. */
+  /** Waits until the endpoint refuses a revoked key, and reports it. */
   async #sayRefused(name: string, key: string | undefined): Promise<void> {
     if (key === undefined) {
       this.#say(`${name} was revoked before.`);
       return;
     }
-    const known = `${name.toLowerCase()} has lost its label`;
+    const known = `${name.toLowerCase()} no longer has a label`;
     const seconds = await untilReplied(this.subject, key, 401, known);
     this.#say(`${name} is refused, ${seconds} s after it was revoked.`);
   }
@@ -144,7 +144,7 @@ class Rotation {
   #sayHowToGiveIt(): void {
     const { stack, client } = this.options;
     this.#say(
-      `Give the new one to its client: npm run -s env -- --stack ${stack}${client ? ` --client ${client}` : ""}`,
+      `Give the new key to its client: npm run -s env -- --stack ${stack}${client ? ` --client ${client}` : ""}`,
     );
   }
 

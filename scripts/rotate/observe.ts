@@ -2,18 +2,18 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { EndpointClient } from "../verify/client";
 import type { Subject } from "./subject";
 
-/** How long instances may take to follow Secrets Manager; they poll every five seconds. */
+/** How long instances may take to follow Secrets Manager. They poll every five seconds. */
 const FOLLOWED_WITHIN_SECONDS = 30;
 
-/** One instance of a fleet replies to each request: for a poll and a second, no reply may differ. */
+/** Any instance of a fleet may respond: no response may differ for longer than a polling interval. */
 const FLEET_AGREES_SECONDS = 6;
 
 const POLL_MS = 500;
 
 /**
- * Waits until the endpoint replies to a key with a status: a fleet's, for longer than instances take to poll.
+ * Waits until the endpoint returns a status for a key, with a fleet for longer than instances take to poll.
  *
- * @param known what is true of the key in Secrets Manager, for the error
+ * @param known the state of the key in Secrets Manager, for the error
  * @returns seconds
  */
 export async function untilReplied(
@@ -37,7 +37,7 @@ export async function untilReplied(
       }
       if (Date.now() - begin > FOLLOWED_WITHIN_SECONDS * 1000) {
         throw new Error(
-          `${known}, but after ${FOLLOWED_WITHIN_SECONDS} s the endpoint replies ${reply?.status ?? "nothing"} to it ` +
+          `${known}, but after ${FOLLOWED_WITHIN_SECONDS} s the endpoint returns ${reply?.status ?? "nothing"} for it ` +
             `instead of ${status}; see \`journalctl -u qwen3-keys\` on the instance, and docs/guides/key-rotation.md`,
         );
       }

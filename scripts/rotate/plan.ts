@@ -1,13 +1,13 @@
 import type { Step } from "./engine";
 
-/** Whether a rotation can begin, or one of the same key has yet to come to its end. */
+/** Whether a rotation can begin, or an earlier one of the same key must be completed. */
 export type Readiness = "ready" | "interrupted";
 
 /**
- * Judges what an update would do if no key were rotated. `--replace` reconciles the whole stack: whatever else is
- * pending would ride along with a rotation.
+ * Evaluates what an update would do if no key were rotated. `--replace` updates the whole stack, so a rotation would
+ * deploy every other pending change as well.
  *
- * @param urn the password's, whose replacement is the rotation
+ * @param urn URN of the password; replacing it rotates the key
  * @throws Error that shows what is pending, and says what to do about it
  */
 export function judgePending(steps: Step[], urn: string, stack: string): Readiness {
@@ -17,21 +17,21 @@ export function judgePending(steps: Step[], urn: string, stack: string): Readine
   const ofKey = steps.filter((step) => step.urn === urn || step.urn === secretVersionUrn(urn));
   if (ofKey.some(({ properties }) => properties.includes("versionStages"))) {
     throw new Error(
-      "the secret holds a value that this stack did not put there; instances follow it. " +
-        `Run pulumi up -s ${stack}: it puts the declared key back, and the other value works for keyGraceSeconds more. ` +
-        "Then rotate. If the declared key is the one to be rid of, plain `up` would make it valid again: run " +
+      "the secret holds a value that this stack did not put there; instances accept it. " +
+        `Run pulumi up -s ${stack}: it makes the declared key current again, and the other value works for keyGraceSeconds more. ` +
+        "Then rotate. If the declared key is the one to revoke, `up` alone would make it valid again: run " +
         `pulumi up -s ${stack} --replace '${urn}' instead`,
     );
   }
   if (ofKey.length === 0 || steps.some((step) => !belongsToRotation(step, urn))) {
     throw new Error(
-      `stack ${stack} has pending changes besides the key; deploy or undo them first:\n${describe(steps)}`,
+      `stack ${stack} has pending changes other than the key; deploy or undo them first:\n${describe(steps)}`,
     );
   }
   return "interrupted";
 }
 
-/** @throws Error unless the plan replaces the password, and touches nothing but what follows from that */
+/** @throws Error unless the plan replaces the password, and changes only what depends on it */
 export function requireRotationAlone(steps: Step[], urn: string): void {
   const others = steps.filter((step) => !belongsToRotation(step, urn));
   if (others.length > 0 || !steps.some((step) => step.urn === urn)) {
@@ -39,7 +39,7 @@ export function requireRotationAlone(steps: Step[], urn: string): void {
   }
 }
 
-/** The version of the secret that the password becomes: its sibling, of the same name. */
+/** The version of the secret that stores the password: its sibling of the same name. */
 function secretVersionUrn(passwordUrn: string): string {
   return passwordUrn.replace(
     "random:index/randomPassword:RandomPassword",
@@ -54,7 +54,7 @@ function belongsToRotation({ urn }: Step, passwordUrn: string): boolean {
   );
 }
 
-/** A line a resource: `replace  aws:ec2/instance:Instance  NAME  (userData)`; the engine's steps in between are left out. */
+/** One line per resource: `replace  aws:ec2/instance:Instance  NAME  (userData)`, without the engine's partial steps. */
 export function describe(steps: Step[]): string {
   return steps
     .filter(({ operation }) => !/^(create-replacement|delete-replaced)$/.test(operation))

@@ -4,7 +4,7 @@ import { awsAccess, clientSecretArn, openStack, type Stack } from "../lib/stack"
 import type { RotateOptions } from "./command";
 import { SecretVersions } from "./versions";
 
-/** One client's key: where it is kept, and where it is used. */
+/** One client's key: where it is stored, and where it is used. */
 export interface Subject {
   stack: Stack;
   client: string;
@@ -27,7 +27,7 @@ export async function findSubject(
   };
 }
 
-/** When the previous key ends; undefined when there is none or it has ended. */
+/** When the previous key expires. Undefined if there is none or it has expired. */
 export async function previousKeyEnd({ versions, graceSeconds }: Subject): Promise<Date | undefined> {
   const { AWSPREVIOUS: previous, AWSCURRENT: current } = await versions.labelled();
   if (!previous || !current) {
@@ -37,7 +37,7 @@ export async function previousKeyEnd({ versions, graceSeconds }: Subject): Promi
   return end.getTime() > Date.now() ? end : undefined;
 }
 
-/** Revokes the previous key and returns it, for a look at how it is refused; undefined where there is none. */
+/** Revokes the previous key and returns it, to check that it is refused. Returns undefined if there is none. */
 export async function dropPrevious({ versions }: Subject): Promise<string | undefined> {
   const { AWSPREVIOUS: previous } = await versions.labelled();
   if (!previous) {

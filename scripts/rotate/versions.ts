@@ -14,7 +14,7 @@ export interface Version {
   created: Date;
 }
 
-/** The labelled versions of one client's secret, as Secrets Manager has them. */
+/** The labelled versions of one client's secret in Secrets Manager. */
 export class SecretVersions {
   readonly #access: AwsAccess;
   readonly #secretArn: string;
@@ -28,7 +28,7 @@ export class SecretVersions {
     this.#onKey = onKey;
   }
 
-  /** By label; without one that no version has. */
+  /** By label; labels that no version has are absent. */
   async labelled(): Promise<Partial<Record<Stage, Version>>> {
     const { Versions = [] } = await this.#send((secrets) =>
       secrets.send(new ListSecretVersionIdsCommand({ SecretId: this.#secretArn })),
@@ -40,14 +40,14 @@ export class SecretVersions {
     );
   }
 
-  /** The key that the version with the label holds. */
+  /** The key in the version with the label. */
   async value(stage: Stage): Promise<string> {
     const key = await readKey(this.#secretArn, this.#access, stage);
     this.#onKey(key);
     return key;
   }
 
-  /** Takes AWSPREVIOUS from the version that has it: instances then refuse its key at their next poll. */
+  /** Removes AWSPREVIOUS from the version that has it. Instances refuse its key after their next poll. */
   async dropPrevious({ id }: Version): Promise<void> {
     await this.#send((secrets) =>
       secrets.send(

@@ -14,11 +14,11 @@ export interface TuneTuning {
 }
 
 const HELP = `
-It starts the command qwen3-tune on the instance through Systems Manager, waits for it and prints what it found.
+It runs the command qwen3-tune on the instance through Systems Manager, waits for it and prints its report.
 
-Exit status: 0 measured, 1 not, 2 wrong usage.`;
+Exit status: 0 measured, 1 failed, 2 wrong usage.`;
 
-// Candidates become part of a shell's line.
+// Candidates become part of a shell command line.
 const CANDIDATES = matching(
   /^[a-zA-Z0-9 .,]+$/,
   "names of letters, digits, dots and spaces, separated by commas",
@@ -28,29 +28,32 @@ const CANDIDATES = matching(
 export function tuneCommand(context: Context, tuning: TuneTuning = { pollMs: 10_000 }): Command {
   return new ScriptCommand("tune")
     .description(
-      "Find out which of SGLang's arguments are fast on an instance of this stack, by measuring them there with real traffic.",
+      "Measure which arguments of SGLang are fast on an instance of this stack, with real traffic.",
     )
-    .addRequiredOption(stackOption("the stack whose instance measures"))
+    .addRequiredOption(stackOption("the stack on whose instance to measure"))
     .addOption(
       option(
         "--instance <id>",
-        "the instance, where the stack's outputs name none",
+        "the instance, if the stack is a fleet",
         matching(/^i-[0-9a-f]+$/, "an instance's ID, i-…"),
       ),
     )
     .addOption(
-      option("--seconds <n>", "for each kind of traffic, three times for each candidate", whole(999)).default(
+      option("--seconds <n>", "seconds per kind of traffic, three times per candidate", whole(999)).default(
         10,
       ),
     )
     .addOption(
       option(
         "--candidates <names>",
-        "only these; for an unknown one, qwen3-tune on the instance names all",
+        "measure only these; for an unknown name, qwen3-tune lists all names",
         CANDIDATES,
       ),
     )
-    .option("--yes", "needed: worker 0 does not serve meanwhile, and on an instance of one GPU nothing does")
+    .option(
+      "--yes",
+      "required, because worker 0 does not serve during the measurement; with one GPU, nothing does",
+    )
     .addHelpText("after", HELP)
     .action(async (options: TuneOptions) => {
       const { tune } = await import("./main");

@@ -3,15 +3,15 @@ import { awsAccess, openStack, type Stack } from "../lib/stack";
 import { runOnInstance } from "../lib/systemsManager";
 import type { TuneOptions, TuneTuning } from "./command";
 
-/** Of the whole measurement: each candidate loads the weights and may compile kernels. */
+/** Time limit of the whole measurement: each candidate loads the weights and may compile kernels. */
 const TIMEOUT_MS = 4 * 3_600_000;
 const MINUTE_MS = 60_000;
 
-/** Has an instance measure, and prints its report. @throws UsageError */
+/** Measures on an instance, and prints its report. @throws UsageError */
 export async function tune(options: TuneOptions, context: Context, { pollMs }: TuneTuning): Promise<void> {
   if (!options.yes) {
     throw new UsageError(
-      "while it measures, worker 0 does not serve: on an instance of one GPU, nothing does. Say --yes to go on",
+      "worker 0 does not serve during the measurement, and on an instance with one GPU nothing does: confirm with --yes",
     );
   }
   const stack = await openStack(options.stack, context.env);
@@ -38,7 +38,7 @@ export async function tune(options: TuneOptions, context: Context, { pollMs }: T
 function onlyInstance({ name, outputs }: Stack): string {
   if (outputs.instanceId === undefined) {
     throw new UsageError(
-      `stack ${name} is a fleet, ${outputs.autoScalingGroup}: name the instance to measure on, with --instance`,
+      `stack ${name} is a fleet, ${outputs.autoScalingGroup}: select the instance to measure on with --instance`,
     );
   }
   return outputs.instanceId;
@@ -49,7 +49,7 @@ function remoteLine({ seconds, candidates }: TuneOptions): string {
   return `/usr/local/sbin/qwen3-tune --seconds ${seconds}${only}`;
 }
 
-/** Passes on each full minute, once. */
+/** Calls `tell` once per full minute. */
 function minuteByMinute(tell: (minutes: number) => void): (elapsedMs: number) => void {
   let told = 0;
   return (elapsedMs) => {

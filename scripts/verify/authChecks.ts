@@ -5,8 +5,8 @@ import { type Check, expect } from "./row";
 import type { Target } from "./target";
 
 /**
- * A sample of SGLang's own routes, and of paths that a loose match would let through to them. Requested with GET, which
- * shows that a route is there without doing harm: POST /generate ends an embedding server.
+ * A sample of SGLang's own routes, and of paths that a loose match would pass to them. They are requested with GET,
+ * which shows whether a route exists without harm: POST /generate ends an embedding server.
  */
 const CLOSED_PATHS = [
   "/",
@@ -35,7 +35,7 @@ const WRONG_METHODS: { method: Call["method"]; path: string; allow: string }[] =
   { method: "PUT", path: "/health", allow: "GET" },
 ];
 
-/** Which requests are let in, and to which routes. */
+/** Which requests are accepted, and for which routes. */
 export function authChecks(client: EndpointClient, target: Target): Check[] {
   const guarded: Call[] = [
     { method: "POST", path: "/v1/embeddings", body: { model: target.model, input: "hello" } },
@@ -47,19 +47,22 @@ export function authChecks(client: EndpointClient, target: Target): Check[] {
   return [
     {
       name: "a missing key is refused",
-      next: "without a key nothing may be served: look at /opt/qwen3 and nginx's configuration on the machine",
+      next: "nothing may be served without a key: check /opt/qwen3 and nginx's configuration on the instance",
       async run() {
         const replies = await sendGuarded();
         for (const reply of replies) {
           const challenge = refused(reply);
-          expect(!/error=/.test(challenge), `a missing key is no error in WWW-Authenticate: ${challenge}`);
+          expect(
+            !/error=/.test(challenge),
+            `a missing key must not be an error in WWW-Authenticate: ${challenge}`,
+          );
         }
         return `401 on both /v1 routes, ${replies[0]?.headers["www-authenticate"]}`;
       },
     },
     {
       name: "a wrong key is refused",
-      next: "close the endpoint to its clients until this holds: an unknown key is let in or mishandled",
+      next: "block access to the endpoint until this is fixed: an unknown key is accepted or handled incorrectly",
       async run() {
         const wrong = `Bearer ${randomBytes(36).toString("hex")}`;
         for (const reply of await sendGuarded(wrong)) {
@@ -73,7 +76,7 @@ export function authChecks(client: EndpointClient, target: Target): Check[] {
         }
         // SGLang returns 500 for a token outside ASCII.
         for (const reply of await sendGuarded("Bearer schl\u00fcssel")) {
-          // A load balancer may find the request malformed itself, in words of its own.
+          // A load balancer may reject the request as malformed itself, with its own error.
           if (target.autoScalingGroup === undefined || reply.status !== 400) {
             refused(reply);
           }
@@ -83,7 +86,7 @@ export function authChecks(client: EndpointClient, target: Target): Check[] {
     },
     {
       name: "GET /v1/models lists the model",
-      next: "compare the outputs of the stack with QWEN3_SERVED_MODEL in /etc/qwen3/embed.env on the machine",
+      next: "compare the outputs of the stack with QWEN3_SERVED_MODEL in /etc/qwen3/embed.env on the instance",
       async run() {
         const reply = await client.send({ method: "GET", path: "/v1/models", authorization: "key" });
         const list = reply.json as { object?: string; data?: { id: string }[] } | undefined;
@@ -97,7 +100,7 @@ export function authChecks(client: EndpointClient, target: Target): Check[] {
     },
     {
       name: "GET /health needs no key",
-      next: "a load balancer or a monitor would see this endpoint as down: look at nginx's error log",
+      next: "a load balancer or a monitor would see this endpoint as down: check nginx's error log",
       async run() {
         const reply = await client.send({ method: "GET", path: "/health" });
         expect(reply.status === 200, `${reply.status}: ${excerpt(reply.text)}`);
@@ -106,7 +109,7 @@ export function authChecks(client: EndpointClient, target: Target): Check[] {
     },
     {
       name: "other paths are not found",
-      next: "take the route out of nginx's configuration at once: SGLang's own routes can stop or change the server",
+      next: "remove the route from nginx's configuration immediately: SGLang's own routes can stop or change the server",
       async run() {
         const found = await wrongReplies(
           CLOSED_PATHS.map((path) => ({ method: "GET", path, authorization: "key" })),
@@ -141,7 +144,7 @@ export function authChecks(client: EndpointClient, target: Target): Check[] {
     },
   ];
 
-  /** Every call whose reply the test rejects, with what was seen. */
+  /** Every call whose reply fails the test, with what was seen. */
   async function wrongReplies(calls: Call[], test: (reply: Reply, index: number) => void): Promise<string[]> {
     const replies = await Promise.all(calls.map((call) => client.send(call)));
     return replies.flatMap((reply, i) => {
@@ -155,7 +158,7 @@ export function authChecks(client: EndpointClient, target: Target): Check[] {
   }
 }
 
-/** @returns the challenge of a 401 in OpenAI's shape */
+/** @returns the challenge of a 401 in OpenAI's format */
 function refused(reply: Reply): string {
   expect(reply.status === 401, `${reply.status} instead of 401: ${excerpt(reply.text)}`);
   const { type } = apiError(reply);

@@ -5,10 +5,10 @@ import { decodeBase64 } from "./vectors";
 
 export interface Call {
   method: "GET" | "POST" | "PUT" | "DELETE";
-  /** Sent as it is, without resolving dots. */
+  /** Sent unchanged, without resolving dots. */
   path: string;
   body?: unknown;
-  /** `"key"` sends the client's own key, another value is sent as it is; nothing without. */
+  /** `"key"` sends the client's own key; any other value is sent unchanged. No header by default. */
   authorization?: string;
 }
 
@@ -16,7 +16,7 @@ export interface Reply {
   status: number;
   headers: Record<string, string | string[] | undefined>;
   text: string;
-  /** undefined when the text is not JSON. */
+  /** Undefined if the text is not JSON. */
   json: unknown;
 }
 
@@ -34,7 +34,7 @@ interface EmbeddingList {
   data: { index: number; embedding: number[] | string }[];
 }
 
-/** HTTPS to the endpoint, trusting one CA and nothing else, or the public ones. */
+/** HTTPS to the endpoint, trusting either one CA or the public CAs. */
 export class EndpointClient {
   readonly origin: string;
   readonly #key: string;
@@ -42,7 +42,7 @@ export class EndpointClient {
 
   /**
    * @param endpoint base URL, `https://HOST/v1`
-   * @param ca PEM, or several; none or empty for the public CAs
+   * @param ca PEM of one or more CAs; undefined or empty for the public CAs
    */
   constructor(endpoint: string, ca: string | readonly string[] | undefined, key: string) {
     this.origin = new URL(endpoint).origin;
@@ -81,8 +81,8 @@ export class EndpointClient {
   /**
    * Embeds with the client's key.
    *
-   * @returns one vector an input, in order, the reply's `model`, and whether the vectors came as base64
-   * @throws when the reply is not a whole embedding list
+   * @returns one vector per input, in order, the reply's `model`, and whether the vectors were base64
+   * @throws Error if the reply is not a complete embedding list
    */
   async embed(body: object): Promise<{ vectors: number[][]; model: string; base64: boolean }> {
     const reply = await this.send({ method: "POST", path: "/v1/embeddings", authorization: "key", body });
@@ -91,7 +91,7 @@ export class EndpointClient {
     expect(Array.isArray(list?.data) && list.object === "list", `200 without a list: ${excerpt(reply.text)}`);
     expect(
       list.data.every((item, i) => item.index === i),
-      "the answer's items are out of order",
+      "the items of the response are out of order",
     );
     const vectors = list.data.map(({ embedding }) =>
       typeof embedding === "string" ? decodeBase64(embedding) : embedding,
@@ -100,13 +100,13 @@ export class EndpointClient {
     return { vectors, model: list.model, base64 };
   }
 
-  /** Ends every connection. */
+  /** Closes every connection. */
   close(): Promise<void> {
     return this.#agent.destroy();
   }
 }
 
-/** The error of a reply in OpenAI's shape. @throws when it has another. */
+/** The error of a reply in OpenAI's format. @throws Error if it has another format. */
 export function apiError(reply: Reply): ApiError {
   const error = (reply.json as { error?: ApiError } | undefined)?.error;
   const whole =

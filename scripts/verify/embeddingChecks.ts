@@ -3,7 +3,7 @@ import { type Check, expect, Skipped } from "./row";
 import type { Target } from "./target";
 import { cosine, norm } from "./vectors";
 
-/** The smallest cosine of two vectors of one text: bfloat16 and batching move a vector a little. */
+/** Minimum cosine of two vectors of the same text: bfloat16 and batching change a vector slightly. */
 const SAME = 0.999;
 const UNIT_TOLERANCE = 1e-3;
 const SHORT = 768;
@@ -15,37 +15,37 @@ const DOCUMENTS = [
   "Gravity is a force that attracts two bodies towards each other. It gives weight to physical objects and is " +
     "responsible for the movement of planets around the sun.",
 ];
-/** Of Qwen/Qwen3-Embedding-4B's model card: queries by documents. */
+/** From the model card of Qwen/Qwen3-Embedding-4B: queries by documents. */
 const CARD_SIMILARITIES = [
   [0.7534, 0.1147],
   [0.032, 0.6258],
 ];
 const CARD_TOLERANCE = 0.02;
 
-/** What an embedding looks like, and whether it means what the model card says. */
+/** The format of an embedding, and whether its meaning matches the model card. */
 export function embeddingChecks(client: EndpointClient, target: Target): Check[] {
   const { model, dimensions } = target;
   const text = QUERIES[0] as string;
-  const workerLog = "look at the workers: journalctl -u 'qwen3-embed@*' on the machine";
+  const workerLog = "check the workers: journalctl -u 'qwen3-embed@*' on the instance";
 
   return [
     {
       name: "the right key is served",
-      next: `look at the key agent and the workers: journalctl -u qwen3-keys -u 'qwen3-embed@*' on the machine`,
+      next: `check the key agent and the workers: journalctl -u qwen3-keys -u 'qwen3-embed@*' on the instance`,
       async run() {
         const reply = await client.embed({ model, input: text });
         const vector = only(reply.vectors);
         expectUnit(vector, dimensions);
         expect(
           reply.model === model,
-          `the answer's model is ${JSON.stringify(reply.model)} instead of ${model}`,
+          `the response's model is ${JSON.stringify(reply.model)} instead of ${model}`,
         );
         return `200, ${dimensions} numbers of length ${norm(vector).toFixed(4)}, model ${reply.model}`;
       },
     },
     {
       name: `dimensions ${SHORT} shortens`,
-      next: `is the model loaded as Matryoshka? ${workerLog}`,
+      next: `check that the model is loaded with Matryoshka support, and ${workerLog}`,
       async run() {
         const full = only((await client.embed({ model, input: text })).vectors);
         const short = only((await client.embed({ model, input: text, dimensions: SHORT })).vectors);
@@ -60,11 +60,11 @@ export function embeddingChecks(client: EndpointClient, target: Target): Check[]
     },
     {
       name: "float and base64 agree",
-      next: `clients of OpenAI ask for base64 by default and would get other vectors: ${workerLog}`,
+      next: `OpenAI clients request base64 by default and would get different vectors: ${workerLog}`,
       async run() {
         const asked = (encoding_format: string) => client.embed({ model, input: text, encoding_format });
         const [float, base64] = [await asked("float"), await asked("base64")];
-        expect(!float.base64 && base64.base64, "the answer has another encoding than was asked for");
+        expect(!float.base64 && base64.base64, "the response has a different encoding than requested");
         expectUnit(only(base64.vectors), dimensions);
         const similarity = cosine(only(float.vectors), only(base64.vectors));
         expect(similarity > SAME, `their cosine is ${similarity.toFixed(6)}`);
@@ -88,7 +88,7 @@ export function embeddingChecks(client: EndpointClient, target: Target): Check[]
           cosine(instructed, vector),
         );
         const seen = `cosine ${card.toFixed(6)} with the prompt, ${spaced.toFixed(6)} with a space after Query:, ${plain.toFixed(6)} with the plain text`;
-        // Random weights bring every vector close to every other: what counts is which one it is closest to.
+        // With random weights all vectors are close to each other, so the check is which one is the closest.
         const closest = card > SAME && card >= spaced && 1 - plain > 10 * (1 - card) + 1e-6;
         expect(closest, seen);
         return seen;
@@ -100,7 +100,7 @@ export function embeddingChecks(client: EndpointClient, target: Target): Check[]
       async run() {
         if (!target.publishedWeights) {
           return new Skipped(
-            "not the published weights (setting publishedWeights): their vectors mean something else or nothing",
+            "not the published weights (setting publishedWeights): their vectors have another meaning, or none",
           );
         }
         const queries = (await client.embed({ model, input: QUERIES, instruction: INSTRUCTION })).vectors;

@@ -10,7 +10,7 @@ import { type AwsAccess, awsClientConfig } from "../lib/aws";
 import { describeError } from "../lib/text";
 import type { Row } from "./row";
 
-const NAME = "every machine of the fleet is the current one";
+const NAME = "every instance of the fleet is current";
 const RUNNING = new Set(["Pending", "InProgress", "Cancelling", "RollbackInProgress", "Baking"]);
 
 export interface FleetOptions {
@@ -25,7 +25,7 @@ export interface Fleet {
   instances: string[];
 }
 
-/** Waits until a changed fleet has no old instance left: until then the old ones reply in place of the new ones. */
+/** Waits until a changed fleet has no old instance left: until then, old instances respond in place of new ones. */
 export async function waitForFleet(group: string, access: AwsAccess, options: FleetOptions): Promise<Fleet> {
   const client = new AutoScalingClient(awsClientConfig(access));
   try {
@@ -85,14 +85,14 @@ function inService({ Instances = [] }: AutoScalingGroup) {
   );
 }
 
-/** undefined when nothing is under way any more. */
+/** Returns undefined once nothing is in progress. */
 function waitingFor(group: AutoScalingGroup, refresh: InstanceRefresh | undefined): string | undefined {
   if (refresh && RUNNING.has(refresh.Status ?? "")) {
-    return `machines are being replaced, ${refresh.PercentageComplete ?? 0} % (${refresh.Status})`;
+    return `instances are being replaced, ${refresh.PercentageComplete ?? 0} % (${refresh.Status})`;
   }
   const { DesiredCapacity: desired = 0 } = group;
   const ready = inService(group).length;
-  return ready < desired ? `${ready} of ${desired} machines are in service` : undefined;
+  return ready < desired ? `${ready} of ${desired} instances are in service` : undefined;
 }
 
 function outcome(group: AutoScalingGroup, refresh: InstanceRefresh | undefined): Row {

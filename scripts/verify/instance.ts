@@ -4,18 +4,18 @@ import { describeError, excerpt } from "../lib/text";
 import type { Row } from "./row";
 
 const AUDIT = "/usr/local/sbin/qwen3-audit --json";
-const NAME = "the search on the machine";
+const NAME = "the search on the instance";
 
 export interface InstanceOptions {
   pollMs: number;
-  /** How long the agent may take to come online, in milliseconds. */
+  /** How long to wait for the agent to come online, in milliseconds. */
   onlineMs: number;
-  /** How long the search may take, in milliseconds. */
+  /** Time limit of the search, in milliseconds. */
   auditMs: number;
   progress(line: string): void;
 }
 
-/** Has an instance search itself for keys, and takes over its rows. An instance that can't be searched is a failed row. */
+/** Runs the search for keys on an instance and returns its rows. An instance that can't be searched is a failed row. */
 export async function instanceRows(
   instanceId: string,
   access: AwsAccess,
@@ -37,7 +37,7 @@ export async function instanceRows(
   }
 }
 
-/** @throws when the search did not report: then nothing is proved. */
+/** @throws Error if the search did not report, because then it shows nothing. */
 function auditRows({ status, stdout, stderr }: RemoteResult): Row[] {
   const checks = parseChecks(stdout);
   if (checks === undefined || checks.length === 0) {
@@ -79,12 +79,12 @@ function explain(error: Error, instanceId: string, region: string): { evidence: 
     case "InvalidInstanceId":
       return {
         evidence: `Systems Manager does not know ${instanceId} in ${region}, or its agent is offline`,
-        next: "check the agent (systemctl status amazon-ssm-agent or its snap), the instance's role and its way to the ssm endpoint",
+        next: "check the agent (systemctl status amazon-ssm-agent or its snap), the instance's role, and its connection to the ssm endpoint",
       };
     default:
       return {
         evidence: describeError(error),
-        next: `run it by hand: aws ssm start-session --target ${instanceId} --region ${region}, then sudo ${AUDIT}`,
+        next: `run it yourself: aws ssm start-session --target ${instanceId} --region ${region}, then sudo ${AUDIT}`,
       };
   }
 }

@@ -8,7 +8,7 @@ import type { Row } from "./row";
 import { type RunOptions, verify } from "./run";
 import { type Target, targetFromEnv, targetFromStack } from "./target";
 
-/** Checks what the options name, and prints a row for each check. */
+/** Checks what the options select, and prints one row per check. */
 export async function verifyEndpoint(
   options: VerifyOptions,
   context: Context,
@@ -42,7 +42,7 @@ async function findTarget(options: VerifyOptions, env: NodeJS.ProcessEnv): Promi
 /** @throws UsageError */
 function nameOf({ stack }: VerifyOptions): string {
   if (stack === undefined) {
-    throw new UsageError("say which stack, with --stack NAME, or --from-env");
+    throw new UsageError("neither --stack NAME nor --from-env is set");
   }
   return stack;
 }
@@ -52,7 +52,7 @@ async function check(target: Target, context: Context, options: RunOptions): Pro
   try {
     key = await readKey(target.secretArn, target.aws);
   } catch (error) {
-    // Before the wait, which may be long and would end in nothing.
+    // Before the wait, which may be long and would be in vain.
     return [
       {
         name: "the key can be read",

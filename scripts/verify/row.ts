@@ -1,20 +1,20 @@
 import { describeError } from "../lib/text";
 
-/** One thing that was checked. */
+/** The result of one check. */
 export interface Row {
   name: string;
-  /** null: left out on purpose, with the reason as evidence. */
+  /** null: skipped on purpose, with the reason as evidence. */
   ok: boolean | null;
   evidence: string;
   /** What to do about a failure. */
   next?: string;
 }
 
-/** One thing to check. */
+/** One check. */
 export interface Check {
   name: string;
   next: string;
-  /** Resolves to the evidence, or a {@link Skipped}; rejects with what is wrong. */
+  /** Resolves to the evidence or a {@link Skipped}; rejects with the problem. */
   run(): Promise<string | Skipped>;
 }
 
@@ -22,7 +22,7 @@ export class Skipped {
   constructor(readonly reason: string) {}
 }
 
-/** Rejects a check with what was seen instead. */
+/** Fails a check with what was seen instead. */
 export function expect(condition: boolean, seen: string): asserts condition {
   if (!condition) {
     throw new Error(seen);

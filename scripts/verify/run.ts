@@ -8,7 +8,7 @@ import type { Target } from "./target";
 import { type TransportOptions, transportChecks } from "./transportChecks";
 import { KEY_WAIT_MS, waitForHealth, waitForKey } from "./wait";
 
-/** A replaced fleet may take this many times as long as one instance. */
+/** Replacing a fleet may take this many times as long as one instance. */
 const INSTANCES_IN_TURN = 4;
 
 export interface RunOptions extends TransportOptions {
@@ -57,7 +57,7 @@ function readinessRow(health: { ready: boolean; seconds: number; state: string }
         ok: false,
         evidence: `not within ${target.timeoutSeconds} s; last: ${health.state}`,
         next:
-          `see how far the boot came: aws ssm start-session --target ${target.instanceId ?? "INSTANCE"} --region ` +
+          `check how far the boot has progressed: aws ssm start-session --target ${target.instanceId ?? "INSTANCE"} --region ` +
           `${target.aws.region}, then cloud-init status --long and journalctl -u 'qwen3-*'${
             target.autoScalingGroup
               ? `; the instances: aws autoscaling describe-scaling-activities --auto-scaling-group-name ${target.autoScalingGroup}`
@@ -66,7 +66,7 @@ function readinessRow(health: { ready: boolean; seconds: number; state: string }
       };
 }
 
-/** Of a fleet alone. Instances are replaced one after another, so the time for one is not the time for all. */
+/** Only for a fleet. Instances are replaced one after another, so the time limit of one is not that of all. */
 function waitForInstances(
   { autoScalingGroup, aws, timeoutSeconds }: Target,
   { progress, fleetPollMs: pollMs = 10_000 }: RunOptions,
@@ -83,7 +83,7 @@ async function searchInstances(
   { skipMachine, progress, instance: options }: RunOptions,
 ): Promise<Row[]> {
   if (skipMachine) {
-    return [{ name: "the search on the machine", ok: null, evidence: "left out by --skip-machine" }];
+    return [{ name: "the search on the instance", ok: null, evidence: "skipped by --skip-machine" }];
   }
   const all = { pollMs: 2000, onlineMs: 120_000, auditMs: 300_000, progress, ...options };
   if (!fleet) {

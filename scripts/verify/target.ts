@@ -2,24 +2,24 @@ import type { AwsAccess } from "../lib/aws";
 import { UsageError } from "../lib/commandLine";
 import { awsAccess, clientSecretArn, hasPublishedWeights, type Stack } from "../lib/stack";
 
-/** A first boot on AWS installs SGLang and fetches 8 GB of weights: 15 minutes and more. */
+/** A first boot on AWS installs SGLang and downloads 8 GB of weights: 15 minutes or more. */
 export const DEFAULT_TIMEOUT_SECONDS = 45 * 60;
 
 /** What is verified. */
 export interface Target {
   /** Base URL, `https://HOST/v1`. */
   endpoint: string;
-  /** PEM of the one CA to trust; empty for the public ones. */
+  /** PEM of the CA to trust; empty for the public CAs. */
   caCertificate: string;
   secretArn: string;
-  /** The name that replies carry. */
+  /** The name of the model in replies. */
   model: string;
   /** Length of an embedding. */
   dimensions: number;
   /** The instance to search for keys, or the Auto Scaling group of several. */
   instanceId?: string;
   autoScalingGroup?: string;
-  /** Whether these are the published weights; others mean other things, or nothing. */
+  /** Whether these are the published weights. Vectors of other weights have another meaning, or none. */
   publishedWeights: boolean;
   /** How long to wait for readiness. */
   timeoutSeconds: number;
@@ -58,7 +58,7 @@ export function targetFromEnv(env: NodeJS.ProcessEnv): Target {
     endpoint: text("VERIFY_ENDPOINT", "https://HOST/v1", /^https:\/\/[^/]+\/v1$/),
     caCertificate: text(
       "VERIFY_CA_CERTIFICATE",
-      "a certificate in PEM, or empty for the authorities that everybody trusts",
+      "a certificate in PEM, or empty for the public authorities",
       /-----BEGIN CERTIFICATE-----|^$/,
     ),
     secretArn: text("VERIFY_SECRET_ARN", "the ARN of a secret", /^arn:[^:]+:secretsmanager:/),

@@ -7,9 +7,9 @@ import type { Target } from "./target";
 const CONNECT_TIMEOUT_MS = 5000;
 
 export interface TransportOptions {
-  /** The port of plain HTTP. */
+  /** The port for plain HTTP. */
   plainPort?: number;
-  /** PEM of the public CAs. Node's own list, because a user may have added the stack's CA to theirs. */
+  /** PEM of the public CAs. Node's own list by default, because a user may have added the stack's CA to theirs. */
   publicRoots?: readonly string[];
 }
 
@@ -21,7 +21,7 @@ interface Handshake {
   validTo: string;
 }
 
-/** What the connection itself promises. */
+/** The properties of the connection itself. */
 export function transportChecks(
   { endpoint, caCertificate }: Target,
   { plainPort = 80, publicRoots = rootCertificates }: TransportOptions = {},
@@ -35,7 +35,7 @@ export function transportChecks(
     caCertificate === ""
       ? {
           name: "public CAs verify TLS",
-          next: "look at the certificate in ACM and at the load balancer's listener: openssl s_client -showcerts",
+          next: "check the certificate in ACM and the load balancer's listener: openssl s_client -showcerts",
           async run() {
             const { authorized, reason, protocol, issuer, validTo } = await handshake(host, tlsPort, roots);
             expect(authorized, `not with the public CAs: ${reason}`);
@@ -44,7 +44,7 @@ export function transportChecks(
         }
       : {
           name: "the exported CA alone verifies TLS",
-          next: "compare the caCertificate output with the chain that the endpoint shows: openssl s_client -showcerts",
+          next: "compare the caCertificate output with the chain that the endpoint sends: openssl s_client -showcerts",
           async run() {
             const exported = await handshake(host, tlsPort, caCertificate);
             expect(exported.authorized, `not with the exported CA: ${exported.reason}`);
@@ -58,11 +58,11 @@ export function transportChecks(
         },
     {
       name: "plain HTTP does not serve",
-      next: "close the port in nginx's configuration and the security group: keys would travel readable",
+      next: "close the port in nginx's configuration and the security group: keys would be sent in plain text",
       async run() {
         const [plain, onTls] = await Promise.all([plainGet(host, plainPort), plainGet(host, tlsPort)]);
-        expect(typeof plain === "string", `port ${plainPort} answers ${plain} over plain HTTP`);
-        expect(typeof onTls === "string" || onTls === 400, `port ${tlsPort} answers ${onTls} to plain HTTP`);
+        expect(typeof plain === "string", `port ${plainPort} returns ${plain} over plain HTTP`);
+        expect(typeof onTls === "string" || onTls === 400, `port ${tlsPort} returns ${onTls} to plain HTTP`);
         return `port ${plainPort}: ${plain}; port ${tlsPort}: ${onTls}`;
       },
     },
@@ -76,7 +76,7 @@ function handshake(host: string, port: number, ca: string | string[]): Promise<H
       port,
       ca,
       servername: isIP(host) ? undefined : host,
-      // The verdict is read from the socket, name check included, so that a refusal is told from a broken connection.
+      // The socket has the result, including the name check. This distinguishes a rejection from a broken connection.
       rejectUnauthorized: false,
       timeout: CONNECT_TIMEOUT_MS,
     });
@@ -104,7 +104,7 @@ function plainGet(host: string, port: number): Promise<number | string> {
       done(reply.statusCode ?? 0);
       reply.destroy();
     });
-    call.once("timeout", () => call.destroy(Object.assign(new Error(), { code: "no answer" })));
+    call.once("timeout", () => call.destroy(Object.assign(new Error(), { code: "no response" })));
     call.once("error", (error: NodeJS.ErrnoException) => done(error.code ?? error.message));
     call.end();
   });

@@ -11,16 +11,16 @@ export interface WaitOptions {
 export interface Waited {
   ready: boolean;
   seconds: number;
-  /** What was seen last. */
+  /** The last state. */
   state: string;
 }
 
-/** How often an unchanged state is told again. */
+/** How often an unchanged state is reported again. */
 const REMINDER_MS = 30_000;
 /** Instances notice a new key within 15 seconds; beyond this a refused key is a failure. */
 export const KEY_WAIT_MS = 30_000;
 
-/** Asks GET /health until it says ready, and tells what it waits for. */
+/** Polls GET /health until it reports ready, and shows what it waits for. */
 export function waitForHealth(client: EndpointClient, options: WaitOptions): Promise<Waited> {
   return waitFor({ ...options, done: "the endpoint is ready" }, async () => {
     try {
@@ -33,17 +33,17 @@ export function waitForHealth(client: EndpointClient, options: WaitOptions): Pro
 
 /** After a rotation the endpoint may be ready before it knows the current key. */
 export function waitForKey(client: EndpointClient, options: WaitOptions): Promise<Waited> {
-  return waitFor({ ...options, done: "the current key is taken" }, async () => {
+  return waitFor({ ...options, done: "the current key is accepted" }, async () => {
     try {
       const reply = await client.send({ method: "GET", path: "/v1/models", authorization: "key" });
-      return reply.status === 401 ? "401: the current key is not known there yet" : undefined;
+      return reply.status === 401 ? "401: the endpoint does not have the current key yet" : undefined;
     } catch {
       return undefined;
     }
   });
 }
 
-/** @param look undefined when there is nothing to wait for, else the state */
+/** @param look returns undefined if there is nothing to wait for, else the state */
 async function waitFor(
   { timeoutMs, pollMs, progress, done }: WaitOptions & { done: string },
   look: () => Promise<string | undefined>,
@@ -74,14 +74,14 @@ function healthState(reply: Reply): string | undefined {
   }
   const status = (reply.json as { status?: unknown } | undefined)?.status;
   return reply.status === 503
-    ? `503 ${typeof status === "string" ? status : ""}: nginx is up, the workers are loading the model`
-    : `/health answers ${reply.status}: ${excerpt(reply.text, 80)}`;
+    ? `503 ${typeof status === "string" ? status : ""}: nginx is running, the workers are loading the model`
+    : `/health returned ${reply.status}: ${excerpt(reply.text, 80)}`;
 }
 
 function connectionState(error: Error & { code?: string }): string {
   switch (error.code) {
     case "ECONNREFUSED":
-      return "connection refused: the machine is installing, nginx is not up yet";
+      return "connection refused: the instance is still installing, nginx is not running yet";
     case "ENOTFOUND":
     case "EAI_AGAIN":
       return `${error.code}: the endpoint's name does not resolve`;
@@ -89,7 +89,7 @@ function connectionState(error: Error & { code?: string }): string {
     case "EHOSTUNREACH":
     case "ENETUNREACH":
     case "UND_ERR_CONNECT_TIMEOUT":
-      return `${error.code}: the machine is not up yet, or the setting allowedCidrs leaves this address out`;
+      return `${error.code}: the instance is not up yet, or the setting allowedCidrs does not include this address`;
     default:
       return /CERT|SSL|TLS|SIGNATURE/.test(error.code ?? "")
         ? `TLS: ${error.code}: the certificate is not the one that the exported CA signed for this host`

@@ -81,7 +81,7 @@ describe("Secrets Manager", () => {
     expect(await readValue(secrets, ARN!, "AWSPREVIOUS")).toBe("two");
   });
 
-  it("takes the caller's token as the version's ID, once for each value", async () => {
+  it("uses the caller's token as the version's ID, once for each value", async () => {
     const secrets = secretsAs();
     const [first, second] = ["a".repeat(32), "b".repeat(32)];
     await secrets.send(
@@ -98,7 +98,7 @@ describe("Secrets Manager", () => {
     expect(await readValue(secrets, "tokens")).toBe("two");
   });
 
-  it("keeps the date at which each version was made", async () => {
+  it("keeps the date at which each version was created", async () => {
     const secrets = secretsAs();
     await secrets.send(new CreateSecretCommand({ Name: "dates", SecretString: "one" }));
     await new Promise((resolve) => setTimeout(resolve, 1_100));
@@ -110,7 +110,7 @@ describe("Secrets Manager", () => {
     expect(Math.abs(Date.now() - created("AWSCURRENT"))).toBeLessThan(10_000);
   });
 
-  it("gives a name free only when its secret was deleted without recovery", async () => {
+  it("releases a name only if its secret was deleted without recovery", async () => {
     const secrets = secretsAs();
     const create = () => secrets.send(new CreateSecretCommand({ Name: "reused", SecretString: "one" }));
     await create();
@@ -139,7 +139,7 @@ describe("the session of an instance profile", () => {
       await s3.send(new CreateBucketCommand({ Bucket: bucket }));
       await s3.send(new PutObjectCommand({ Bucket: bucket, Key: "config/index.json", Body: "{}" }));
     }
-    // What the stack puts on its bucket must not keep plain HTTP out of the emulator.
+    // The stack's bucket policy must not block plain HTTP to the emulator.
     await s3.send(
       new PutBucketPolicyCommand({
         Bucket: "own-bucket",
@@ -164,12 +164,12 @@ describe("the session of an instance profile", () => {
     );
   });
 
-  it("is the role's", async () => {
+  it("is a session of the role", async () => {
     const { Arn } = await new STSClient(as(await session())).send(new GetCallerIdentityCommand({}));
     expect(Arn).toMatch(/^arn:aws:sts::\d{12}:assumed-role\/server\//);
   });
 
-  it("reads its own secret, by ARN and by name, and no other", async () => {
+  it("reads only its own secret, by ARN and by name", async () => {
     const secrets = secretsAs(await session());
     expect(await readValue(secrets, own)).toBe("key of this stack");
     expect(await readValue(secrets, "own")).toBe("key of this stack");
@@ -183,7 +183,7 @@ describe("the session of an instance profile", () => {
     }
   });
 
-  it("may not write the secret that it reads", async () => {
+  it("cannot write the secret that it reads", async () => {
     const put = new PutSecretValueCommand({ SecretId: own, SecretString: "another" });
     await expect(secretsAs(await session()).send(put)).rejects.toMatchObject({
       name: "AccessDeniedException",
@@ -191,7 +191,7 @@ describe("the session of an instance profile", () => {
     expect(await readValue(secretsAs(), own)).toBe("key of this stack");
   });
 
-  it("reads its own object, lists below its own prefix, and nothing else", async () => {
+  it("reads only its own object and lists only below its own prefix", async () => {
     const s3 = s3As(await session());
     const read = (Bucket: string) => s3.send(new GetObjectCommand({ Bucket, Key: "config/index.json" }));
     const list = (Prefix?: string) => s3.send(new ListObjectsV2Command({ Bucket: "own-bucket", Prefix }));
@@ -212,20 +212,20 @@ describe("the session of an instance profile", () => {
     await expect(s3.send(unchanged)).rejects.toMatchObject({ $metadata: { httpStatusCode: 304 } });
   });
 
-  it("is handed out to the host's metadata service alone", async () => {
+  it("is only given to the host's metadata service", async () => {
     expect((await askForSession("guessed")).status).toBe(403);
     expect(statSync(join(state, "credentials.token")).mode & 0o777).toBe(0o600);
     expect(statSync(join(state, "emulator.json")).mode & 0o777).toBe(0o600);
   });
 
-  it("leaves who did what in the log, and no value", async () => {
+  it("writes principal and operation to the log, but no value", async () => {
     await readValue(secretsAs(await session()), own);
     const log = readFileSync(join(state, "emulator.log"), "utf8");
     expect(log).toMatch(/assumed-role\/server\/\S+ .*secretsmanager:GetSecretValue/);
     expect(log).not.toContain("key of this stack");
   });
 
-  it("comes through version 2 of the metadata service only", async () => {
+  it("is available only through version 2 of the metadata service", async () => {
     const metadata = await startMetadataService();
     try {
       const token = await metadata.token();
@@ -262,8 +262,8 @@ describe("the session of an instance profile", () => {
   });
 });
 
-describe("what is asked for by nobody, or is not emulated", () => {
-  it("refuses a key ID that was never issued", async () => {
+describe("requests without a valid principal, or that are not emulated", () => {
+  it("rejects a key ID that was never issued", async () => {
     const stranger = secretsAs({ accessKeyId: "AKIAIOSFODNN7EXAMPLE", secretAccessKey: "unknown" });
     await expect(readValue(stranger, "own")).rejects.toMatchObject({
       name: "UnrecognizedClientException",
@@ -271,7 +271,7 @@ describe("what is asked for by nobody, or is not emulated", () => {
     });
   });
 
-  it("names the action that it lacks", async () => {
+  it("names an action that is not emulated", async () => {
     const iam = new IAMClient({ ...as(), maxAttempts: 1 });
     await expect(iam.send(new CreateUserCommand({ UserName: "somebody" }))).rejects.toMatchObject({
       message: expect.stringContaining("iam:CreateUser"),
@@ -279,7 +279,7 @@ describe("what is asked for by nobody, or is not emulated", () => {
     });
   });
 
-  it("knows the one public parameter", async () => {
+  it("returns the one public parameter", async () => {
     const ssm = new SSMClient(as());
     const { Parameter } = await ssm.send(new GetParameterCommand({ Name: AMI_PARAMETER }));
     expect(Parameter!.Value).toBe(AMI);
@@ -288,7 +288,7 @@ describe("what is asked for by nobody, or is not emulated", () => {
     });
   });
 
-  it("sends commands to machines that there are, and shell commands only", async () => {
+  it("sends only shell commands, and only to existing instances", async () => {
     const ssm = new SSMClient(as());
     const send = (DocumentName: string) =>
       ssm.send(

@@ -10,28 +10,28 @@ import { runProgram } from "../../scripts/lib/program";
 import { freePort } from "../freePort";
 import { type FaultyAws, startFaultyAws } from "./faultyAws";
 
-/** The real engine, the unchanged program, an AWS emulator; machines are recorded and not booted. */
+/** The real engine, the unchanged program and an AWS emulator. Instances are recorded and not booted. */
 export interface EngineEnvironment {
   stack: Stack;
   endpoint: string;
-  /** Variables of the engine: of another program beside this one, too. */
+  /** Variables of the engine, also for another program next to this one. */
   env: Record<string, string>;
-  /** Folder with Pulumi's state, as it lies on disk. */
+  /** Folder with Pulumi's state as files. */
   backend: string;
-  /** What Verification ran: one object of variables a run. */
+  /** The runs of Verification: one object of variables per run. */
   verifications: () => Record<string, string>[];
   /** Whether verifications fail from now on. */
   failVerifications: (fail: boolean) => void;
-  /** What stands between the engine's providers and the emulator. */
+  /** The proxy between the engine's providers and the emulator. */
   aws: FaultyAws;
   stop: () => Promise<void>;
 }
 
-/** What differs between environments. */
+/** The differences between environments. */
 export interface Variant {
   /** File of the repository with the stack's configuration. */
   configuration: string;
-  /** Settings besides. */
+  /** Additional settings. */
   values?: Record<string, string | number>;
 }
 
@@ -76,7 +76,7 @@ async function prepareStack(
     awsEndpointUrl: aws.url,
     values: {
       awsEndpointUrl: aws.url,
-      // The other environments take the published weights.
+      // The other environments use the published weights.
       ...(configuration === LOCAL.configuration && { modelSha256 }),
       ...values,
     },
@@ -110,7 +110,7 @@ async function prepareStack(
   };
 }
 
-/** A folder with a `node` that records its arguments and environment: there is no instance to verify at this layer. */
+/** A folder with a `node` that records its arguments and environment, because this layer has no instance to verify. */
 function recordingNode(state: string, record: string): string {
   const folder = join(state, "bin");
   mkdirSync(folder);

@@ -18,7 +18,7 @@ const SETTING = "qwen3-embedding-stack:";
 
 let environment: EngineEnvironment | undefined;
 
-/** `OPERATION TYPE` of every step that an update took, without those that changed nothing. */
+/** `OPERATION TYPE` of every step of an update, without those that changed nothing. */
 async function up({ stack }: EngineEnvironment) {
   const events: EngineEvent[] = [];
   const { outputs } = await stack.up({ onEvent: (event) => events.push(event) });
@@ -47,7 +47,7 @@ async function resourcesLeft({ stack }: EngineEnvironment): Promise<number> {
   return ((await stack.exportStack()).deployment.resources ?? []).length;
 }
 
-/** What the machines' role, as the engine has made it, may do: read by the emulator's own evaluation of policies. */
+/** Whether the instances' role, as the engine created it, allows actions, by the emulator's evaluation of policies. */
 async function allowed(
   { endpoint }: EngineEnvironment,
   asked: [action: string, resource: string, context: Record<string, string>][],
@@ -82,7 +82,7 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
     environment = undefined;
   });
 
-  it("dev comes up, changes and goes", async () => {
+  it("dev is created, changed and destroyed", async () => {
     const dev = await start({ configuration: "Pulumi.dev.yaml" });
     const { outputs, steps } = await up(dev);
     expect(outputs).toMatchObject({ endpoint: expect.stringMatching(/^https:\/\/[\d.]+\/v1$/) });
@@ -94,7 +94,7 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
     expect(await resourcesLeft(dev)).toBe(0);
   });
 
-  it("prod comes up, moves into a reservation without overlap, and goes once it is no longer protected", async () => {
+  it("prod is created, moves into a reservation without overlap, and is destroyed once it is unprotected", async () => {
     const prod = await start({ configuration: "Pulumi.prod.yaml" });
     await up(prod);
     await unchanged(prod);
@@ -117,7 +117,7 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
     expect(await resourcesLeft(prod)).toBe(0);
   });
 
-  it("a fleet of three comes up, is refreshed in place, grows, rotates a key without touching a machine, and goes", async () => {
+  it("a fleet of three is created, refreshed, scaled, rotates a key without a change of instances, and is destroyed", async () => {
     const fleet = await start({
       configuration: "Pulumi.local.yaml",
       values: { domain: "embeddings.example.com", instancesMin: 3, instancesMax: 3 },
@@ -132,7 +132,7 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
     expect(fleet.verifications()[0]).toMatchObject({ VERIFY_AUTO_SCALING_GROUP: "qwen3-embedding-engine" });
     await unchanged(fleet);
 
-    // Another machine: a new version of the template, and the group refreshes itself.
+    // A changed instance: a new version of the template, and the group refreshes its instances.
     await set(fleet, "maxInputs", "512");
     expect((await up(fleet)).steps.sort()).toEqual(
       [
@@ -141,7 +141,7 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
       ].sort(),
     );
 
-    // A limit of the hook, which the provider would replace the whole group for.
+    // A limit of the hook, for which the provider would replace the whole group.
     await set(fleet, "verificationTimeoutSeconds", "3600");
     const limit = (await up(fleet)).steps;
     expect(limit).toContain("update LifecycleHook");
@@ -183,7 +183,7 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
     expect(await resourcesLeft(fleet)).toBe(0);
   });
 
-  it("a private endpoint comes up in a VPC that is there, and leaves it as it was", async () => {
+  it("a private endpoint is created in an existing VPC, and leaves the VPC unchanged", async () => {
     const endpoint = await start({
       configuration: "Pulumi.local.yaml",
       values: {
@@ -213,17 +213,17 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
     expect(await resourcesLeft(endpoint)).toBe(0);
   });
 
-  it("says what to change where AWS has no machine to give, for one machine and for a fleet", async () => {
+  it("says what to change if AWS has no capacity, for one instance and for a fleet", async () => {
     const none = await start({ configuration: "Pulumi.local.yaml" });
     const { workspace } = none.stack;
     workspace.envVars = { ...workspace.envVars, QWEN3_LOCAL_NO_CAPACITY: "1" };
     await expect(none.stack.up()).rejects.toThrow(
-      /AWS has no m7i.xlarge to give now as on-demand in us-east-1a: set availabilityZone to another zone that offers it \(us-east-1b\)/,
+      /AWS has no on-demand capacity for m7i.xlarge now in us-east-1a: set availabilityZone to another zone that offers it \(us-east-1b\)/,
     );
     await none.stack.destroy();
     await set(none, "domain", "embeddings.example.com");
     await expect(none.stack.up()).rejects.toThrow(
-      /AWS has no m7i.xlarge to give now as on-demand in us-east-1a, us-east-1b: no other zone of this region offers it/,
+      /AWS has no on-demand capacity for m7i.xlarge now in us-east-1a, us-east-1b: no other zone of this region offers it/,
     );
     await none.stack.destroy();
   });

@@ -1,17 +1,17 @@
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** A proxy in front of the emulator that can fail or hold up one action of it. */
+/** A proxy in front of the emulator that can fail or delay one action. */
 export interface FaultyAws {
   url: string;
-  /** From now on, requests for this action are refused, or never answered; undefined lets all through. */
+  /** Requests for this action are refused, or never get a response. undefined passes all requests on. */
   fault: { action: string; kind: "refuse" | "hang" } | undefined;
-  /** Requests that met the fault. */
+  /** Number of requests that met the fault. */
   met: number;
   stop: () => Promise<void>;
 }
 
-/** Listens on loopback. Requests go on as they came, so that their signatures hold. */
+/** Listens on loopback. Requests are passed on unchanged, so that their signatures are valid. */
 export async function startFaultyAws(emulator: string): Promise<FaultyAws> {
   const server = createServer((incoming, answer) => {
     const action = String(incoming.headers["x-amz-target"] ?? "").split(".")[1];

@@ -34,7 +34,7 @@ describe("functions in the emulator", () => {
     rmSync(state, { recursive: true, force: true });
   });
 
-  /** As the fake of AWS writes one (local/fakes/aws/lambda.ts). */
+  /** Writes a function as the fake AWS provider does (local/fakes/aws/lambda.ts). */
   function write(revision: string, source: string, timeout = 5): void {
     const folder = join(state, "functions", "f");
     const code = join(folder, revision);
@@ -76,7 +76,7 @@ describe("functions in the emulator", () => {
     expect((await invoke({})).answer).toBe("changed");
   });
 
-  it("fail as Lambda's do: an error, an end, a timeout, each leaving the next call its chance", async () => {
+  it("fail as Lambda's do, with an error, an exit or a timeout, after which the next call works", async () => {
     write(
       "three",
       `export const handler = async (event) => {
@@ -95,7 +95,7 @@ describe("functions in the emulator", () => {
     }
   });
 
-  it("are invoked by whoever may, and nothing else of Lambda is there", async () => {
+  it("can be invoked only with permission, and no other operation of Lambda is emulated", async () => {
     await expect(invoke({}, "missing")).rejects.toThrow(/ResourceNotFound|Function not found: missing/);
     const stranger = new LambdaClient({
       endpoint: emulator.url,

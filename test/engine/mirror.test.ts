@@ -93,7 +93,7 @@ async function keys(prefix: string): Promise<string[]> {
 
 const run = (...argv: string[]) => runCommand(mirrorCommand, argv, env);
 
-/** Runs one of the machine's own programs here, against the emulator. */
+/** Runs one of the instance's own programs here, against the emulator. */
 async function onMachine(module: string, args: string[], variables: Record<string, string>): Promise<string> {
   const { stdout } = await promisify(execFile)(await emulatorPython(), ["-m", module, ...args], {
     env: {
@@ -130,7 +130,7 @@ describe("the model", () => {
     };
   });
 
-  it("is mirrored with its digests, and the machine takes it from there", async () => {
+  it("is mirrored with its digests, and the instance downloads it from there", async () => {
     const { status, stdout } = await run(...target, "--hub", origin);
     expect(status).toBe(0);
     const sums = await text("qwen3/model/SHA256SUMS");
@@ -146,11 +146,11 @@ describe("the model", () => {
       QWEN3_MODEL_SOURCE: `s3://${BUCKET}/qwen3/model`,
       QWEN3_MODEL_SHA256: sha256(sums),
     });
-    expect(said).toMatch(/complete: every file as its digest says/);
+    expect(said).toMatch(/complete: every file matches its digest/);
     expect(readFileSync(join(folder, "model.safetensors")).equals(weights)).toBe(true);
   });
 
-  it("is not fetched a second time where it is there", async () => {
+  it("is not downloaded again if it exists", async () => {
     await run(...target, "--hub", origin);
     asked = [];
     expect((await run(...target, "--hub", origin)).status).toBe(0);
@@ -160,14 +160,14 @@ describe("the model", () => {
   it.each([
     ["a large file", "model.safetensors"],
     ["a small file", "config.json"],
-  ])("is refused when %s is not what its digest says", async (_, name) => {
+  ])("is rejected if %s does not match its digest", async (_, name) => {
     served[`/Qwen/Test/resolve/${COMMIT}/${name}`] = "something else";
     const { status, stderr } = await run(
       ...["--to", `s3://${BUCKET}/bad-${name}`, "--only", "model", "--model", `hf://Qwen/Test@${COMMIT}`],
       ...["--hub", origin],
     );
     expect(status).toBe(1);
-    expect(stderr).toMatch(new RegExp(`${name}: is not what its digest says`));
+    expect(stderr).toMatch(new RegExp(`${name}: does not match its digest`));
     expect(await keys(`bad-${name}/`)).not.toContain("model/SHA256SUMS");
   });
 
@@ -175,7 +175,7 @@ describe("the model", () => {
     served = {};
     const { status, stderr } = await run(...target, "--hub", origin);
     expect(status).toBe(1);
-    expect(stderr).toMatch(/answers 404: is the model's name right/);
+    expect(stderr).toMatch(/returned 404: check the model's name and the commit/);
   });
 });
 
@@ -184,7 +184,7 @@ describe("packages", () => {
 
   beforeAll(async () => {
     mkdirSync(folder);
-    // A wheel as pip takes it: a module, its metadata and a record.
+    // A wheel as pip expects it: a module, its metadata and a record.
     writeFileSync(
       join(state, "wheel.py"),
       `import sys, zipfile
@@ -202,7 +202,7 @@ with zipfile.ZipFile(sys.argv[1], "w") as wheel:
     ]);
   });
 
-  it("are mirrored by the hashes of a lock, and pip installs them from there without an index", async () => {
+  it("are mirrored by the hashes of a lock, and pip installs them from the mirror without an index", async () => {
     const wheel = readFileSync(join(folder, "qwen3_tiny-1.0-py3-none-any.whl"));
     const lock = `# a comment\nQwen3.Tiny==1.0 ; python_full_version >= '3.11' \\\n    --hash=sha256:${sha256(wheel)}\n`;
     served = {
@@ -241,7 +241,7 @@ with zipfile.ZipFile(sys.argv[1], "w") as wheel:
     expect(existsSync(join(state, "site", "qwen3_tiny.py"))).toBe(true);
   });
 
-  it("are refused when the index lacks one", async () => {
+  it("are rejected if the index does not have one", async () => {
     served = { "/simple/qwen3-tiny/": JSON.stringify({ files: [] }) };
     const lock = `qwen3-tiny==1.0 --hash=sha256:${"1".repeat(64)}\n`;
     await expect(wheelFiles(`${origin}/simple`, parseLock(lock))).rejects.toThrow(
@@ -249,7 +249,7 @@ with zipfile.ZipFile(sys.argv[1], "w") as wheel:
     );
   });
 
-  it("stand in locks that are read whole: every line of the machine's own", () => {
+  it("are read from every line of the instance's own locks", () => {
     const own = readFileSync(join(ROOT, "machine/requirements.lock"), "utf8");
     const requirements = parseLock(own);
     expect(requirements.map(({ name }) => name)).toContain("sglang");

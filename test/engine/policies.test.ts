@@ -28,14 +28,14 @@ describe("the policy pack, run by the engine in a preview", () => {
     ["dev", "dev", {}],
     ["prod", "prod", {}],
     ["a fleet", "prod", { domain: "embeddings.example.com", instancesMin: 2, instancesMax: 3 }],
-  ])("holds for %s", async (_, name, more) => {
+  ])("reports no violation for %s", async (_, name, more) => {
     await configure(name, more);
     const { stdout } = await environment.stack.preview({ policyPacks: [pack] });
     expect(stdout).toMatch(/qwen3-embedding-stack@v\d.*local/);
     expect(stdout).not.toMatch(/\[mandatory\]/);
   });
 
-  it("holds for what only the update knows: user data, policies", async () => {
+  it("reports no violation for properties that only the update knows: user data, policies", async () => {
     await configure("dev", {
       stopSchedule: "0 20 ? * MON-FRI *",
       startSchedule: "0 7 ? * MON-FRI *",
@@ -48,7 +48,7 @@ describe("the policy pack, run by the engine in a preview", () => {
     expect(stdout).toMatch(/aws:budgets:Budget .* created/);
   });
 
-  it("stops an update that breaks a promise", async () => {
+  it("stops an update that violates a policy", async () => {
     await configure("dev");
     environment.stack.workspace.program = async () => {
       pulumi.runtime.registerStackTransformation(({ type, props, opts }) =>
@@ -66,7 +66,7 @@ describe("the policy pack, run by the engine in a preview", () => {
   });
 });
 
-/** What the language host does for packs; it is no Go module, so that an engine built from one has none. */
+/** Starts packs as the language host does, which is not a Go module, so an engine built from its module lacks it. */
 function policyHost(): string {
   const bin = join(folder, "bin");
   mkdirSync(bin);
@@ -79,7 +79,7 @@ function policyHost(): string {
   return bin;
 }
 
-/** Gives the stack the settings of one of the repository's files, and more. */
+/** Configures the stack with the settings of one of the repository's files, and additional ones. */
 async function configure(name: string, more: Record<string, unknown> = {}): Promise<void> {
   const { config } = parse(readFileSync(join(ROOT, `Pulumi.${name}.yaml`), "utf8")) as {
     config: Record<string, unknown>;

@@ -13,7 +13,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { prepareEngine } from "../../local/engine";
 import { writeFakeProviders } from "../../local/fakeProviders";
 
-/** The fakes of random, command and tls, by the real engine: what the program and its rotation rely on. */
+/** The fakes of random, command and tls, with the real engine: the behaviour that the program and its rotation need. */
 
 const state = mkdtempSync(join(tmpdir(), "qwen3-providers-"));
 const backend = join(state, "backend");
@@ -22,7 +22,7 @@ let path = "";
 beforeAll(async () => {
   mkdirSync(backend);
   const engine = await prepareEngine(join(state, "providers"), () => undefined);
-  // The fakes are what is tested, wherever the real ones could be installed as well.
+  // The fakes are tested even if the real providers could be installed.
   const fakes = join(state, "fakes");
   await writeFakeProviders(fakes, ["aws", "command", "random", "tls"]);
   path = [fakes, engine.path].join(":");
@@ -52,7 +52,7 @@ async function openStack(name: string, program: Program) {
   return { stack, current };
 }
 
-/** What the engine printed and each diagnostic but debugging: the SDK debugs with every value, secret or not. */
+/** The engine's output, and each diagnostic except debug messages, in which the SDK writes all values, also secrets. */
 async function up(stack: Stack, options: { replace?: string[] } = {}) {
   const diagnostics: EngineEvent["diagnosticEvent"][] = [];
   let output = "";
@@ -78,7 +78,7 @@ async function up(stack: Stack, options: { replace?: string[] } = {}) {
   };
 }
 
-/** Everything that the backend has on disk. */
+/** The contents of the backend's files. */
 function onDisk(): string {
   return readdirSync(backend, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -87,7 +87,7 @@ function onDisk(): string {
 }
 
 describe("random", () => {
-  test("makes, keeps and replaces passwords, which are secret everywhere", async () => {
+  test("creates, keeps and replaces passwords, which are secret everywhere", async () => {
     const { stack } = await openStack("random", async () => {
       const password = new random.RandomPassword("password", { length: 48, special: false });
       const dependent = new random.RandomId("dependent", {
@@ -173,7 +173,7 @@ describe("tls", () => {
     };
   }
 
-  /** The answer of a server with this certificate to a client that trusts the authority alone. */
+  /** The response of a server with this certificate to a client that trusts only the authority. */
   function greet(ca: string, cert: string, key: string): Promise<string> {
     return new Promise((resolve, reject) => {
       const server = createServer({ cert, key }, (socket) => socket.end("hello"));
@@ -271,7 +271,7 @@ describe("command", () => {
     expect(readFileSync(file, "utf8")).toBe("two\ntwo\n");
   });
 
-  test("fails with what the command printed and is run again", async () => {
+  test("fails with the command's output and is run again", async () => {
     const failing = command({ create: 'echo seen; echo "the reason" >&2; exit 3', logging: "none" });
     const { stack, current } = await openStack("failure", failing);
     await expect(up(stack)).rejects.toThrow(/exit status 3: running[\s\S]*the reason/);
@@ -312,7 +312,7 @@ describe("command", () => {
     await stack.destroy();
   });
 
-  test("hides what it printed when any input was secret", async () => {
+  test("hides the output if any input was secret", async () => {
     const secret = pulumi.secret("hush-hush");
     const { stack } = await openStack(
       "secret",
@@ -326,7 +326,7 @@ describe("command", () => {
   });
 });
 
-describe("what a fake does not know", () => {
+describe("what a fake does not support", () => {
   test.each<[string, Program, RegExp]>([
     [
       "property",
@@ -348,7 +348,7 @@ describe("what a fake does not know", () => {
       async () => ({ password: new random.RandomPassword("p", { length: 2, minLower: 3 }) }),
       /length.*is 2, less than the sum of the minima, 3/,
     ],
-  ])("is refused by name: a %s", async (name, program, message) => {
+  ])("is rejected with its name: a %s", async (name, program, message) => {
     const { stack } = await openStack(`unknown-${name}`, program);
     await expect(up(stack)).rejects.toThrow(message);
   });

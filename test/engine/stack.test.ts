@@ -25,7 +25,7 @@ const client = () => ({
 
 let environment: EngineEnvironment;
 
-/** Texts of every file below a folder. */
+/** The texts of all files below a folder. */
 function filesBelow(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -39,7 +39,7 @@ async function readSecret(arn: string, stage = "AWSCURRENT"): Promise<string> {
   return answer.SecretString!;
 }
 
-/** Every step of a rotation, in order: the new key is current before anything old goes. */
+/** Every step of a rotation, in order: the new key is current before anything old is deleted. */
 const ROTATION = [
   "create-replacement RandomPassword",
   "replace RandomPassword",
@@ -50,7 +50,7 @@ const ROTATION = [
   "delete-replaced RandomPassword",
 ];
 
-/** Finishes an interrupted rotation as `npm run rotate` does; one key follows the one before, which keeps its label. */
+/** Completes an interrupted rotation as `npm run rotate` does. One key follows the previous one, which has its label. */
 async function finishRotation(before: string): Promise<void> {
   const { stack } = environment;
   const { secretArn, apiKeyUrn } = await stack.outputs();
@@ -68,7 +68,7 @@ async function enginesOfThisProcess(): Promise<number[]> {
   return [...children.matchAll(/^\s*(\d+) pulumi$/gm)].map(([, pid]) => Number(pid));
 }
 
-/** `OPERATION TYPE` of every step that an update took, in order, without those that changed nothing. */
+/** `OPERATION TYPE` of every step of an update, in order, without those that changed nothing. */
 function steps(events: EngineEvent[]): string[] {
   return events
     .flatMap(({ resourcePreEvent }) => (resourcePreEvent ? [resourcePreEvent.metadata] : []))
@@ -84,7 +84,7 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     await environment?.stop();
   });
 
-  it("refuses a wrong configuration before anything is created", async () => {
+  it("rejects a wrong configuration before anything is created", async () => {
     const { stack } = environment;
     await stack.setConfig("qwen3-embedding-stack:contextLength", { value: "40960" });
     await expect(stack.up()).rejects.toThrow(
@@ -97,7 +97,7 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     ).toEqual([]);
   });
 
-  it("refuses weights that cannot be read before anything is created", async () => {
+  it("rejects weights that cannot be read before anything is created", async () => {
     const { stack } = environment;
     const name = "qwen3-embedding-stack:modelSource";
     const source = await stack.getConfig(name);
@@ -106,7 +106,7 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     await stack.setConfig(name, source);
   });
 
-  it("comes up with every output that app stacks and scripts need", async () => {
+  it("is created with every output that app stacks and scripts need", async () => {
     const { outputs } = await environment.stack.up();
     expect(
       Object.fromEntries(Object.entries(outputs).map(([name, { value }]) => [name, value])),
@@ -137,7 +137,7 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     expect(JSON.stringify(environment.verifications())).not.toContain(key);
   });
 
-  it("keeps keys in its state only encrypted", async () => {
+  it("contains keys in its state only encrypted", async () => {
     const outputs = await environment.stack.outputs();
     const key = await readSecret(outputs.secretArn!.value);
     expect(key).toMatch(/^qwen3_[0-9A-Za-z]{48}$/);
@@ -149,7 +149,7 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     }
   });
 
-  it("has nothing to do a second time", async () => {
+  it("changes nothing in a second update", async () => {
     const { changeSummary } = await environment.stack.preview({ expectNoChanges: true });
     expect(Object.keys(changeSummary)).toEqual(["same"]);
   });
@@ -167,7 +167,7 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     expect(environment.verifications()).toHaveLength(2);
   });
 
-  it("plans a rotation that touches the password, the secret's version and the verification alone", async () => {
+  it("plans a rotation that changes only the password, the secret's version and the verification", async () => {
     const engine = engineOf(environment.stack);
     const urn = (await environment.stack.outputs()).apiKeyUrn!.value as string;
     expect(judgePending(await engine.plan(), urn, "engine")).toBe("ready");
@@ -181,18 +181,18 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     expect(() => requireRotationAlone([], urn)).toThrow(/not a rotation of/);
   });
 
-  it("refuses a rotation while changed user data is pending, and shows it", async () => {
+  it("rejects a rotation while changed user data is pending, and shows it", async () => {
     const { stack } = environment;
     const urn = (await stack.outputs()).apiKeyUrn!.value as string;
     await stack.setConfig("qwen3-embedding-stack:maxInputs", { value: "1024" });
     const plan = await engineOf(stack).plan();
     await stack.removeConfig("qwen3-embedding-stack:maxInputs");
     expect(() => judgePending(plan, urn, "engine")).toThrow(
-      /stack engine has pending changes besides the key; deploy or undo them first:[\s\S]*replace aws:ec2\/instance:Instance {2}qwen3-embedding-engine {2}\(userData\)/,
+      /stack engine has pending changes other than the key; deploy or undo them first:[\s\S]*replace aws:ec2\/instance:Instance {2}qwen3-embedding-engine {2}\(userData\)/,
     );
   });
 
-  it("brings a rotation that failed between its two steps to its end, with one new key", async () => {
+  it("completes a rotation that failed between its two steps, with one new key", async () => {
     const { stack, aws } = environment;
     const { secretArn, apiKeyUrn } = await stack.outputs();
     const before = await readSecret(secretArn!.value);
@@ -203,7 +203,7 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     await finishRotation(before);
   });
 
-  it("brings a rotation whose verification failed to its end", async () => {
+  it("completes a rotation whose verification failed", async () => {
     const { stack, failVerifications } = environment;
     const { secretArn, apiKeyUrn } = await stack.outputs();
     const before = await readSecret(secretArn!.value);
@@ -215,7 +215,7 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     expect(await readSecret(secretArn!.value)).toBe(rotated);
   });
 
-  it("brings a rotation whose engine was killed between its two steps to its end", async () => {
+  it("completes a rotation whose engine was killed between its two steps", async () => {
     const { stack, aws } = environment;
     const { secretArn, apiKeyUrn } = await stack.outputs();
     const before = await readSecret(secretArn!.value);
@@ -233,7 +233,7 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     await finishRotation(before);
   });
 
-  it("puts the declared key back, as a new version, where somebody put a value by hand", async () => {
+  it("restores the declared key as a new version after somebody stored a value by hand", async () => {
     const { stack } = environment;
     const { secretArn, apiKeyUrn } = await stack.outputs();
     const declared = await readSecret(secretArn!.value);
@@ -251,12 +251,12 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     await stack.up({ onEvent: (event) => events.push(event) });
     expect(steps(events)).toEqual(ROTATION.filter((step) => !step.includes("RandomPassword")));
     expect(await readSecret(secretArn!.value)).toBe(declared);
-    // The machine gives it its grace.
+    // The other key gets a grace period on the instance.
     expect(await readSecret(secretArn!.value, "AWSPREVIOUS")).toBe(byHand);
     await stack.preview({ expectNoChanges: true });
   });
 
-  it("adds a client without touching the machine", async () => {
+  it("adds a client without changing the instance", async () => {
     const { stack } = environment;
     await stack.setConfig("qwen3-embedding-stack:clients[1]", { value: "search" }, true);
     await stack.setConfig("qwen3-embedding-stack:clients[0]", { value: "default" }, true);
@@ -266,7 +266,7 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     expect(steps(events).filter((step) => /Instance$|Eip/.test(step))).toEqual([]);
   });
 
-  it("is a new machine when the user data changes", async () => {
+  it("replaces the instance when the user data changes", async () => {
     const { stack } = environment;
     const before = (await stack.outputs()).instanceId!.value;
     await stack.setConfig("qwen3-embedding-stack:maxInputs", { value: "512" });
@@ -277,7 +277,7 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     expect(steps(events).filter((step) => /SecretVersion|RandomPassword/.test(step))).toEqual([]);
   });
 
-  it("leaves nothing behind, and comes up again under the same names", async () => {
+  it("leaves nothing behind, and can be created again under the same names", async () => {
     const { stack } = environment;
     const url = (await stack.outputs()).endpoint!.value;
     await stack.destroy();

@@ -24,18 +24,18 @@ import { ROOT } from "../../scripts/lib/paths";
 import { runProgram } from "../../scripts/lib/program";
 import { EndpointClient, type Reply } from "../../scripts/verify/client";
 
-/** An environment of its own, beside the one that somebody may be working with. */
+/** A separate environment, so that one that somebody may be working with is not affected. */
 const NAME = "machine-test";
 
-/** While working on these tests: a machine that is there is used, and left. */
+/** While you work on these tests: uses an existing instance, and keeps it. */
 const KEEP = process.env.QWEN3_TEST_KEEP === "1";
 
-/** The booted machine, with two workers, that all suites of this layer share, one after another. */
+/** The booted instance, with two workers, that all suites of this layer share, one after another. */
 export class BootedMachine {
   readonly name = NAME;
-  /** Every key that was ever used, for the search at the end. */
+  /** Every key that was used, for the search at the end. */
   readonly keys = new Set<string>();
-  /** What every command printed, likewise. */
+  /** The output of every command, for the same search. */
   readonly printed: string[] = [];
   readonly #environment: Environment;
   #outputs: OutputMap;
@@ -57,7 +57,7 @@ export class BootedMachine {
     return this.output("instanceId");
   }
 
-  /** What is known of the machine. */
+  /** The record of the instance. */
   instance(): InstanceRecord {
     return listInstances().find(({ instanceId }) => instanceId === this.instanceId)!;
   }
@@ -66,7 +66,7 @@ export class BootedMachine {
     return openStack(this.#environment, runProgram);
   }
 
-  /** Runs the program again, one resource replaced if it is named; what it prints is kept for the search. */
+  /** Runs the program again, and replaces one resource if it is named. Its output is kept for the search. */
   async up(replace?: string): Promise<void> {
     const stack = await this.stack();
     const { outputs, stdout, stderr } = await stack.up({
@@ -78,12 +78,12 @@ export class BootedMachine {
     this.#outputs = outputs;
   }
 
-  /** Runs a command as root in the machine and answers its standard output. */
+  /** Runs a command as root on the instance and returns its standard output. */
   run(command: string, timeoutMs?: number): Promise<string> {
     return inMachine(this.instanceId, command, timeoutMs);
   }
 
-  /** An npm command as a person runs it; load in this process goes on. */
+  /** Runs an npm command as a person does. Traffic of this process continues. */
   async npm(...args: string[]): Promise<{ status: number; stdout: string; text: string }> {
     const child = spawn("npm", args, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });
     const [stdout, stderr, [status]] = await Promise.all([
@@ -114,7 +114,7 @@ export class BootedMachine {
     return SecretString!;
   }
 
-  /** Puts a key into the secret by hand. */
+  /** Stores a key in the secret by hand. */
   async putKey(key: string): Promise<void> {
     this.keys.add(key);
     await this.secrets().send(
@@ -131,7 +131,7 @@ export class BootedMachine {
     return found && { id: found.VersionId!, created: found.CreatedDate!.getTime() };
   }
 
-  /** A client of the endpoint over TLS that only the stack's CA vouches for, with connections of its own. */
+  /** A client of the endpoint over TLS with only the stack's CA, with its own connections. */
   client(key = "none"): EndpointClient {
     return new EndpointClient(this.output("endpoint"), this.output("caCertificate"), key);
   }
@@ -146,7 +146,7 @@ export class BootedMachine {
     }
   }
 
-  /** Status of the cheapest request that needs a key; 0 where nothing answers. */
+  /** Status of the cheapest request that requires a key; 0 without a response. */
   async status(key: string): Promise<number> {
     const client = this.client(key);
     try {
@@ -158,7 +158,7 @@ export class BootedMachine {
     }
   }
 
-  /** Seconds since `from`, in milliseconds since the epoch, when a key was first answered with a status. */
+  /** Seconds from `from`, in milliseconds since the epoch, until a key first got a status. */
   async untilStatus(
     key: string,
     status: number,
@@ -174,7 +174,7 @@ export class BootedMachine {
     return (Date.now() - from) / 1000;
   }
 
-  /** Waits until every worker is ready and the current key is answered; failures on the way are expected. */
+  /** Waits until every worker is ready and the current key is accepted. Failures before that are expected. */
   async untilWell(timeoutMs = 300_000): Promise<void> {
     const end = Date.now() + timeoutMs;
     for (;;) {
@@ -190,7 +190,7 @@ export class BootedMachine {
         return;
       }
       if (Date.now() > end) {
-        throw new Error(`the machine is not well after ${timeoutMs / 1000} s: ${states}`);
+        throw new Error(`the instance does not serve after ${timeoutMs / 1000} s: ${states}`);
       }
       await sleep(500);
     }
@@ -202,11 +202,11 @@ export class BootedMachine {
   }
 }
 
-/** Brings the machine up, or takes the one that was kept. */
+/** Starts the instance, or uses the one that was kept. */
 export async function openContainer(): Promise<BootedMachine> {
   const left = readEnvironment(NAME);
   if (left && KEEP && isUsable(left)) {
-    // A changed machine is a new one.
+    // A changed instance is replaced.
     return new BootedMachine(left, await bringUp(left));
   }
   if (left) {

@@ -1,9 +1,9 @@
 import { Agent } from "undici";
 
 /**
- * A process of its own: strangers at a steady rate, half of them with wrong keys and half with none, until it is ended.
- * Its arguments: ORIGIN and REQUESTS a second. The CA comes on standard input, and each second a line with the count of
- * answers by status goes to standard output.
+ * A separate process: unauthenticated requests at a steady rate, half with wrong keys and half without, until it is
+ * ended. Its arguments: ORIGIN and REQUESTS per second. It reads the CA from standard input and writes the number of
+ * responses by status to standard output, one line per second.
  */
 async function main(origin: string, perSecond: number): Promise<void> {
   const ca = await new Response(process.stdin as unknown as ReadableStream).text();

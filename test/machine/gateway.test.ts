@@ -77,22 +77,22 @@ describe.skipIf(unsupported() !== undefined)("the gateway", () => {
       expect(seen()).toHaveLength(0);
     });
 
-    it("refuses HEAD without a body", async () => {
+    it("rejects HEAD without a body", async () => {
       const reply = await gateway.send("HEAD /v1/models");
       expect(reply).toMatchObject({ status: 405, text: "" });
     });
 
-    it("takes a query and an absolute form as the same route", async () => {
+    it("treats a query and an absolute form as the same route", async () => {
       expect((await gateway.send("GET /v1/models?x=1")).status).toBe(200);
       expect((await gateway.send("GET https://gateway/v1/models")).status).toBe(200);
       expectError(await gateway.send("GET https://gateway/server_info"), NOT_FOUND);
     });
 
-    it("needs no key for /health", async () => {
+    it("requires no key for /health", async () => {
       expect((await gateway.send("GET /health", { key: null })).status).toBe(200);
     });
 
-    it("speaks HTTP/2", async () => {
+    it("supports HTTP/2", async () => {
       const session = connectHttp2(`https://127.0.0.1:${gateway.port}`, { rejectUnauthorized: false });
       const stream = session.request({
         ":path": "/v1/embeddings",
@@ -108,8 +108,8 @@ describe.skipIf(unsupported() !== undefined)("the gateway", () => {
     });
   });
 
-  describe("requests that are not", () => {
-    it("refuses a body that is too large at once", async () => {
+  describe("invalid requests", () => {
+    it("rejects a body that is too large immediately", async () => {
       const reply = await gateway.send("POST /v1/embeddings", {
         headers: [`Content-Length: ${MAX_BODY + 1}`],
       });
@@ -117,7 +117,7 @@ describe.skipIf(unsupported() !== undefined)("the gateway", () => {
       expect(reply.text).toContain(`${MAX_BODY} bytes`);
     });
 
-    it("refuses a chunked body that grows too large", async () => {
+    it("rejects a chunked body that grows too large", async () => {
       const chunk = `${(MAX_BODY + 1).toString(16)}\r\n${"x".repeat(MAX_BODY + 1)}\r\n0\r\n\r\n`;
       const socket = connectTls({ host: "127.0.0.1", port: gateway.port, rejectUnauthorized: false });
       socket.write(
@@ -127,7 +127,7 @@ describe.skipIf(unsupported() !== undefined)("the gateway", () => {
       expect(seen()).toHaveLength(0);
     });
 
-    it("takes the largest body without a temporary file", async () => {
+    it("accepts the largest body without a temporary file", async () => {
       const reply = await gateway.send("POST /v1/embeddings", { body: Buffer.alloc(MAX_BODY, "x") });
       expect(JSON.parse(reply.text)).toEqual({ size: MAX_BODY });
       expect(readFileSync(join(gateway.folder, "error.log"), "utf8")).not.toContain("temporary file");
@@ -137,7 +137,7 @@ describe.skipIf(unsupported() !== undefined)("the gateway", () => {
       ["a long header", ["X: ".padEnd(40_000, "x")]],
       ["two hosts", ["Host: other"]],
       ["two lengths", ["Content-Length: 1", "Content-Length: 2"]],
-    ])("refuses %s in the same shape", async (_, headers) => {
+    ])("rejects %s in the same format", async (_, headers) => {
       expectError(await gateway.send("GET /v1/models", { headers }), { status: 400, code: null });
     });
 
@@ -147,7 +147,7 @@ describe.skipIf(unsupported() !== undefined)("the gateway", () => {
       "GET /%zz HTTP/1.1",
       "GET /health HTTP/9.9",
       "GET health HTTP/1.1",
-    ])("refuses the request line %j in the same shape", async (line) => {
+    ])("rejects the request line %j in the same format", async (line) => {
       const socket = connectTls({ host: "127.0.0.1", port: gateway.port, rejectUnauthorized: false });
       socket.write(`${line}\r\nHost: e\r\nConnection: close\r\n\r\n`);
       const reply = await readReply(socket);
@@ -158,12 +158,12 @@ describe.skipIf(unsupported() !== undefined)("the gateway", () => {
       expect([400, 405]).toContain(reply.status);
     });
 
-    it("takes only so many large bodies of a client at a time, and small ones meanwhile", async () => {
+    it("limits a client's large bodies at a time, and accepts small ones meanwhile", async () => {
       workers[0].behave = workers[1].behave = "hang";
       const large = Array.from({ length: 80 }, () =>
         gateway.send("POST /v1/embeddings", { body: "x".repeat(100_000) }),
       );
-      // 32 a worker; the rest is refused while those wait.
+      // 32 per worker. The other requests are rejected while these wait.
       const refused = await Promise.all(
         large.map((reply) => Promise.race([reply.then(({ status }) => status), sleep(3000)])),
       );
@@ -174,7 +174,7 @@ describe.skipIf(unsupported() !== undefined)("the gateway", () => {
       await Promise.all(large);
     });
 
-    it("says so to plain HTTP", async () => {
+    it("reports plain HTTP as an error", async () => {
       const socket = connect(gateway.port, "127.0.0.1");
       socket.write("GET /health HTTP/1.1\r\nHost: e\r\n\r\n");
       const reply = await readReply(socket);
@@ -192,7 +192,7 @@ describe.skipIf(unsupported() !== undefined)("the gateway", () => {
       expect(seen()).toHaveLength(1);
     });
 
-    it("goes to the other worker where nothing was sent, also when that has just failed", async () => {
+    it("uses the other worker if nothing was sent, also if that one has just failed", async () => {
       workers[1].behave = "reset";
       while (workers[1].seen.length === 0) {
         await gateway.send("POST /v1/embeddings", { body: "{}" });
@@ -206,7 +206,7 @@ describe.skipIf(unsupported() !== undefined)("the gateway", () => {
       await workers[0].start(ports[0]);
     });
 
-    it("is unavailable, in the same shape, without any worker, and recovers with one", async () => {
+    it("is unavailable without any worker, in the same format, and recovers with one", async () => {
       await Promise.all(workers.map((worker) => worker.stop()));
       expectError(await gateway.send("POST /v1/embeddings", { body: "{}" }), {
         status: 503,
@@ -220,7 +220,7 @@ describe.skipIf(unsupported() !== undefined)("the gateway", () => {
       expect((await gateway.send("POST /v1/embeddings", { body: "{}" })).status).toBe(200);
     });
 
-    it("frees the worker of a client that hangs up", async () => {
+    it("releases the worker of a client that disconnects", async () => {
       workers[0].behave = workers[1].behave = "hang";
       const socket = connectTls({ host: "127.0.0.1", port: gateway.port, rejectUnauthorized: false });
       socket.write(
@@ -234,7 +234,7 @@ describe.skipIf(unsupported() !== undefined)("the gateway", () => {
   });
 
   describe("unauthenticated requests", () => {
-    it("slows a flood of wrong keys, samples its log, and no client of the same address", async () => {
+    it("limits a flood of wrong keys and samples its log, but limits no client of the same address", async () => {
       const before = gateway.log.length;
       const errors = statSync(join(gateway.folder, "error.log")).size;
       const flood = await Promise.all(
@@ -257,7 +257,7 @@ describe.skipIf(unsupported() !== undefined)("the gateway", () => {
       expect(lines.filter(({ status }) => status === 401).length).toBe(401 - limited.length);
     });
 
-    it("counts paths that do not exist as well", async () => {
+    it("also counts paths that do not exist", async () => {
       const flood = await Promise.all(
         Array.from({ length: 200 }, () => gateway.send("GET /admin", { key: null, address: "127.0.0.11" })),
       );

@@ -21,7 +21,7 @@ export interface Reply {
   text: string;
 }
 
-/** A worker that records what reaches it, and then does what `behave` says. */
+/** A worker that records its requests and responds according to `behave`. */
 export class FakeWorker {
   readonly seen: IncomingMessage[] = [];
   behave: "answer" | "reset" | "hang" = "answer";
@@ -53,7 +53,7 @@ export class FakeWorker {
   }
 }
 
-/** An instance's nginx on loopback, and a client of it. */
+/** An instance's nginx on loopback, and a client for it. */
 export class Gateway {
   readonly folder = mkdtempSync(join(tmpdir(), "qwen3-gateway-"));
   port = 0;
@@ -84,7 +84,7 @@ export class Gateway {
     writeDigests(this.keys, { [key]: { client: "default", notAfter } });
   }
 
-  /** What the file of a key's digest holds, whole or not. */
+  /** Writes a digest's file, complete or not. */
   write(key: string, text: string): void {
     writeFileSync(digestPath(this.keys, key), text);
   }
@@ -106,7 +106,7 @@ export class Gateway {
       address = "127.0.0.1",
     } = {},
   ): Promise<Reply> {
-    // TLS over a socket of one's own: only that chooses the address from which it comes.
+    // TLS over a separate socket, because only the socket can select the source address.
     const socket = connectTls({
       socket: connect({ host: "127.0.0.1", port: this.port, localAddress: address }),
       rejectUnauthorized: false,

@@ -14,7 +14,7 @@ const REFUSALS = {
   503: { status: 503, code: "service_unavailable" },
 };
 
-/** Files of digests and what nginx and a worker make of each; machine/tests/test_auth.py has the worker's part. */
+/** Digest files and what nginx and a worker return for each; machine/tests/test_auth.py has the worker's part. */
 const DIGEST_FILES = JSON.parse(readFileSync(join(ROOT, "machine/tests/digest_files.json"), "utf8")) as {
   text: string;
   ends?: number;
@@ -38,7 +38,7 @@ describe.skipIf(unsupported() !== undefined)("the gateway's check of keys", () =
     worker.seen.length = 0;
   });
 
-  it.each(["POST /v1/embeddings", "GET /v1/models"])("%s needs one", async (line) => {
+  it.each(["POST /v1/embeddings", "GET /v1/models"])("%s requires a key", async (line) => {
     const missing = await gateway.send(line, { key: null });
     expectError(missing, { status: 401, code: null });
     expect(missing.headers["www-authenticate"]).toBe('Bearer realm="qwen3-embedding"');
@@ -66,12 +66,12 @@ describe.skipIf(unsupported() !== undefined)("the gateway's check of keys", () =
     expect(worker.seen).toHaveLength(0);
   });
 
-  it("takes the scheme in any case and more than one space", async () => {
+  it("accepts the scheme in any case and more than one space", async () => {
     const headers = [`authorization: bEARER   ${KEY}`];
     expect((await gateway.send("GET /v1/models", { key: null, headers })).status).toBe(200);
   });
 
-  it("passes Authorization on, sets Host and gives the request's ID to both sides", async () => {
+  it("passes Authorization on, sets Host and sends the request's ID to both sides", async () => {
     const reply = await gateway.send("GET /v1/models", { headers: ["X-Request-Id: mine"] });
     const headers = worker.seen[0]?.headers;
     expect(headers).toMatchObject({ authorization: `Bearer ${KEY}`, host: "gateway" });
@@ -115,7 +115,7 @@ describe.skipIf(unsupported() !== undefined)("the gateway's check of keys", () =
     },
   );
 
-  it("lets a request through whose key ends while its body is on its way", async () => {
+  it("passes on a request whose key expires while its body is being sent", async () => {
     const socket = connectTls({ host: "127.0.0.1", port: gateway.port, rejectUnauthorized: false });
     const reply = readReply(socket);
     socket.write(
@@ -132,7 +132,7 @@ describe.skipIf(unsupported() !== undefined)("the gateway's check of keys", () =
   it.each([
     ["the valid one first", [KEY, `${KEY}x`]],
     ["the valid one last", [`${KEY}x`, KEY]],
-  ])("checks the header that the worker gets of two, %s", async (_, keys) => {
+  ])("checks, of two headers, the one that the worker gets, %s", async (_, keys) => {
     const headers = keys.map((key) => `Authorization: Bearer ${key}`);
     const reply = await gateway.send("GET /v1/models", { key: null, headers });
     expect(worker.seen.map((request) => request.headers.authorization)).toEqual(

@@ -16,18 +16,18 @@ describe.skipIf(unsupported() !== undefined)("the gateway behind a load balancer
     await worker.stop();
   });
 
-  /** As the load balancer sends it: the address that it saw comes last. */
+  /** As the load balancer sends it: the address that it saw is the last one. */
   const from = (...forwarded: string[]) => ({ headers: [`X-Forwarded-For: ${forwarded.join(", ")}`] });
   const wrong = { key: "wrong" };
 
-  it("limits unauthenticated requests by the address that the load balancer saw, whatever they wrote before it", async () => {
+  it("limits unauthenticated requests by the address that the load balancer saw, whatever header they sent", async () => {
     const flood = await Promise.all(
       Array.from({ length: 300 }, (_, index) =>
         gateway.send("GET /v1/models", { ...wrong, ...from(`198.51.100.${index % 200}`, "203.0.113.1") }),
       ),
     );
     expect(flood.filter(({ status }) => status === 429).length).toBeGreaterThan(100);
-    // Another client through the same load balancer, even one that an unauthenticated request names.
+    // Another client through the same load balancer is not limited, even one that an unauthenticated request named.
     expect((await gateway.send("GET /v1/models", { ...wrong, ...from("203.0.113.2") })).status).toBe(401);
     expect((await gateway.send("GET /v1/models", { ...wrong, ...from("198.51.100.1") })).status).toBe(401);
   });

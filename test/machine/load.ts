@@ -2,24 +2,24 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { EndpointClient } from "../../scripts/verify/client";
 import type { BootedMachine } from "./container";
 
-/** One request of the load. */
+/** The result of one request. */
 export interface Outcome {
   /** When it was sent, in milliseconds since the epoch. */
   at: number;
   milliseconds: number;
-  /** 0 where no answer came. */
+  /** 0 without a response. */
   status: number;
   text: string;
 }
 
 export interface LoadOptions {
-  /** Clients that ask at the same time, each with a connection of its own. */
+  /** Number of clients that send at the same time, each on its own connection. */
   clients: number;
-  /** How long each waits between an answer and its next request. */
+  /** How long each client waits between a response and its next request. */
   pauseMs: number;
 }
 
-/** Steady load: clients that embed one text after another with the key that they were told last. */
+/** Steady traffic: clients that embed one text after another with the key that they were last given. */
 export class Load {
   static readonly #running = new Set<Load>();
   readonly outcomes: Outcome[] = [];
@@ -30,7 +30,7 @@ export class Load {
   #key: string;
   #ended = false;
 
-  /** Starts, with the first client's current key where none is given. */
+  /** Starts the traffic, with the first client's current key by default. */
   static async start(
     box: BootedMachine,
     options: LoadOptions = { clients: 4, pauseMs: 50 },
@@ -41,7 +41,7 @@ export class Load {
     return load;
   }
 
-  /** Ends what a test that failed has left running. */
+  /** Ends traffic that a failed test has left running. */
   static async endAll(): Promise<void> {
     await Promise.all([...Load.#running].map((load) => load.end()));
   }
@@ -54,7 +54,7 @@ export class Load {
     this.#loops = Array.from({ length: options.clients }, (_, number) => this.#ask(number));
   }
 
-  /** Every client takes this key from its next request on. */
+  /** Every client uses this key from its next request on. */
   tell(key: string): void {
     this.#key = key;
   }
@@ -63,7 +63,7 @@ export class Load {
     return this.outcomes.filter(({ status }) => status !== 200);
   }
 
-  /** Ends when what is in progress is answered. */
+  /** Ends after the responses to the requests in progress. */
   async end(): Promise<Outcome[]> {
     this.#ended = true;
     Load.#running.delete(this);
@@ -80,7 +80,7 @@ export class Load {
           method: "POST",
           path: "/v1/embeddings",
           authorization: `Bearer ${this.#key}`,
-          // Different texts, so that nothing can be answered from what was asked before.
+          // Each text is different, so that no response can come from a cache.
           body: { model: this.#model, input: `client ${number}, text ${count}` },
         })
         .then(

@@ -12,7 +12,7 @@ import { ROOT } from "../../scripts/lib/paths";
 import { runProgram } from "../../scripts/lib/program";
 import { freePort } from "../freePort";
 
-/** Stands for `local` and `dev` in what README.md says, so that one's own environment is left alone. */
+/** Replaces `local` and `dev` in the README's commands, so that a user's own environment is not affected. */
 const NAME = "readme-test";
 
 const START = "npm ci && npm start";
@@ -29,7 +29,7 @@ const USE = [
 ];
 const ROTATE = 'npx pulumi up -s dev --replace "$(npx pulumi stack output -s dev apiKeyUrn)"';
 
-/** Every command of README.md that is set apart, without its comment. */
+/** Every command of README.md in a code block, without its comment. */
 function commands(): string[] {
   const blocks = readFileSync(join(ROOT, "README.md"), "utf8").matchAll(/^```sh\n(.*?)^```$/gms);
   return [...blocks]
@@ -38,8 +38,8 @@ function commands(): string[] {
     .filter((line) => line !== "");
 }
 
-it("README.md has the commands that are run here, and no others", () => {
-  // TEST is what runs this test.
+it("README.md has exactly the commands that are run here", () => {
+  // TEST runs this test.
   const known = [START, TEST, EXAMPLE, EVALUATE, STOP, ...DEPLOY, VERIFY, ...USE, ROTATE];
   expect(commands().sort()).toEqual(known.sort());
 });
@@ -59,9 +59,9 @@ describe.skipIf(unsupported() !== undefined)("README.md, in a fresh copy of the 
       mkdirSync(dirname(join(checkout, file)), { recursive: true });
       cpSync(join(ROOT, file), join(checkout, file));
     }
-    // So that `npm run env` has an answer to whether .env is ignored.
+    // So that `npm run env` can check whether .env is ignored.
     await run("git", ["init", "--quiet"], { cwd: checkout });
-    // What is downloaded once stays in the cache that all environments share.
+    // What is downloaded once is kept in the cache that all environments share.
     env = { ...process.env, XDG_STATE_HOME: join(folder, "state") };
   });
 
@@ -70,7 +70,7 @@ describe.skipIf(unsupported() !== undefined)("README.md, in a fresh copy of the 
     rmSync(folder, { recursive: true, force: true });
   });
 
-  /** Runs commands in the copy as a person would, in one shell. */
+  /** Runs commands in the copy, in one shell, as a person would. */
   function shell(script: string, more: NodeJS.ProcessEnv = {}): Promise<{ status: number; text: string }> {
     return new Promise((resolve, reject) => {
       const child = spawn("bash", ["-c", `set -e\n${script}`], {
@@ -95,7 +95,7 @@ describe.skipIf(unsupported() !== undefined)("README.md, in a fresh copy of the 
     return text;
   }
 
-  /** The variables with which Pulumi's own command line finds the environment's stack. */
+  /** The variables with which the Pulumi command line finds the environment's stack. */
   function pulumi(): { workDir: string; env: Record<string, string> } {
     const state = join(folder, "state", "qwen3-embedding-stack", NAME, "environment.json");
     return JSON.parse(readFileSync(state, "utf8"));
@@ -133,7 +133,7 @@ describe.skipIf(unsupported() !== undefined)("README.md, in a fresh copy of the 
     expect(await succeed(named(VERIFY))).toMatch(/\d+ passed, 0 failed/);
   });
 
-  // The language host of Pulumi's command line comes from Pulumi's site; the engine is driven without it.
+  // The language host of the Pulumi command line is downloaded from Pulumi's site; the engine is driven without it.
   it(ROTATE, async () => {
     const { workDir, env: variables } = pulumi();
     const output = `pulumi stack output -s ${NAME} apiKeyUrn --cwd "${workDir}"`;
@@ -179,7 +179,7 @@ describe.skipIf(unsupported() !== undefined)("README.md, in a fresh copy of the 
       expect(install).toBe(START.split(" && ")[0]);
       const plain = (command: string) => command.replace("npx pulumi", "pulumi");
       await succeed(`${plain(login)} "file://${join(folder, "backend")}"\n${plain(init)}`, variables);
-      // `npx pulumi up -s dev` shows this preview before it asks.
+      // `npx pulumi up -s dev` shows this preview before it asks for confirmation.
       Object.assign(process.env, variables);
       const project = { projectName: "qwen3-embedding-stack", program: runProgram };
       const stack = await LocalWorkspace.selectStack(

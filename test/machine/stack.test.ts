@@ -49,7 +49,7 @@ async function verify(): Promise<{ status: number; failed: unknown[] }> {
   return { status, failed: report.rows.filter(({ ok }) => ok === false) };
 }
 
-describe.skipIf(unsupported() !== undefined)("a booted machine", () => {
+describe.skipIf(unsupported() !== undefined)("a booted instance", () => {
   beforeAll(async () => {
     machine = await openContainer();
   });
@@ -62,7 +62,7 @@ describe.skipIf(unsupported() !== undefined)("a booted machine", () => {
     expect(await verify()).toEqual({ status: 0, failed: [] });
   });
 
-  it("answers 2560 numbers from SGLang to curl with the printed CA and key, and 401 without the key", () => {
+  it("returns 2560 numbers from SGLang to curl with the printed CA and key, and 401 without the key", () => {
     const env = Object.fromEntries(
       execFileSync("npm", ["run", "--silent", "env", "--", "--stack", machine.name], {
         cwd: ROOT,
@@ -90,7 +90,7 @@ describe.skipIf(unsupported() !== undefined)("a booted machine", () => {
     expect(curl()).toMatch(/\n401$/);
   });
 
-  it("gave cloud-init a document that its own schema and its run find nothing wrong with", async () => {
+  it("gave cloud-init a document without errors in its schema and its run", async () => {
     const checked = await machine.run(
       "cloud-init schema --config-file /var/lib/cloud/seed/nocloud/user-data 2>&1; cloud-init status --long",
     );
@@ -99,7 +99,7 @@ describe.skipIf(unsupported() !== undefined)("a booted machine", () => {
     expect(checked).not.toMatch(/error|warn/i);
   });
 
-  it("has a configuration that nginx accepts and units that systemd finds nothing wrong with", async () => {
+  it("has a configuration that nginx accepts and units without errors in systemd", async () => {
     const units = "qwen3-bootstrap qwen3-keys qwen3-model qwen3-embed@0 nginx";
     const checked = await machine.run(
       `nginx -t 2>&1; systemd-analyze verify --man=no ${units.replace(/\S+/g, "$&.service")} 2>&1; systemctl --failed --no-legend`,
@@ -108,18 +108,18 @@ describe.skipIf(unsupported() !== undefined)("a booted machine", () => {
     expect(checked.split("\n").filter((line) => line !== "" && !line.startsWith("nginx:"))).toEqual([]);
   });
 
-  it("checks the key in the worker too", async () => {
+  it("also checks the key in the worker", async () => {
     const request = `curl --silent --output /dev/null --write-out '%{http_code}' http://127.0.0.1:${FIRST_WORKER_PORT}`;
     expect(await machine.run(`${request}/v1/models`)).toBe("401");
     expect(await machine.run(`${request}/server_info`)).toBe("404");
   });
 
-  it("keeps its settings readable for root alone, without a key", async () => {
+  it("has settings that only root can read, without a key", async () => {
     expect(await machine.run(`stat --format=%a:%U ${PATHS.environment}`)).toBe("600:root\n");
     expect(await machine.run(`cat ${PATHS.environment}`)).not.toContain(await machine.readKey());
   });
 
-  it("runs the workers as a user of their own", async () => {
+  it("runs the workers as a separate user", async () => {
     expect(await machine.run("ps -o user= -p $(systemctl show -P MainPID qwen3-embed@0)")).toBe(
       `${ACCOUNTS.workerUser}\n`,
     );
@@ -135,7 +135,7 @@ describe.skipIf(unsupported() !== undefined)("a booted machine", () => {
     expect(userData).toContain((await renderBundle(bundleOf())).sha256);
   });
 
-  it("reads its own secrets with its role and no others", async () => {
+  it("can read only its own secrets with its role", async () => {
     const { ARN } = await machine
       .secrets()
       .send(new CreateSecretCommand({ Name: "somebody-else", SecretString: "theirs" }));
@@ -184,7 +184,7 @@ print('read')"`,
 
   describe("leaks", () => leaks(() => machine));
 
-  it("comes up again at once under the same names after a destroy, and refuses the keys of before", async () => {
+  it("can be created again under the same names after a destroy, and refuses the old keys", async () => {
     const before = { key: await machine.readKey(), secretArn: machine.output("secretArn") };
     const stack = await machine.stack();
     await stack.destroy();
@@ -194,7 +194,7 @@ print('read')"`,
     expect(await machine.status(before.key)).toBe(401);
   });
 
-  it("leaves nothing running, mounted or connected once it is destroyed and stopped", async () => {
+  it("leaves nothing running, mounted or connected after it is destroyed and stopped", async () => {
     const { bridge } = machine.environment.network;
     const [{ namespace } = { namespace: "none" }] = listInstances();
     execFileSync("npm", ["run", "--silent", "stop", machine.name], { cwd: ROOT, stdio: "ignore" });
@@ -206,7 +206,7 @@ print('read')"`,
   });
 });
 
-/** What the local environment's bundle is a function of, besides the repository's files. */
+/** What determines the local environment's bundle, in addition to the repository's files. */
 function bundleOf() {
   return {
     accelerator: "cpu",

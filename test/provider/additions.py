@@ -1,4 +1,4 @@
-"""What moto 5.2.1 lacks of the actions that AWS's provider uses for this stack: one function for each."""
+"""Additions to moto 5.2.1 for actions that the AWS provider uses for this stack: one function per addition."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from moto.scheduler.models import scheduler_backends
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 AMI_PARAMETER = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-24.04/latest/ami-id"
-# One of the images that moto knows.
+# One of moto's own images.
 AMI = "ami-12c6146b"
 
 
 def apply() -> None:
-    """Adds to moto in place, once."""
+    """Patches moto in place, once."""
     publish_the_gpu_image()
     give_instances_the_groups_of_their_interface()
     give_root_volumes_their_iops_and_throughput()
@@ -44,7 +44,7 @@ def apply() -> None:
 
 
 def publish_the_gpu_image() -> None:
-    """moto's public parameters end before the images for deep learning."""
+    """moto's public parameters do not include the images for deep learning."""
     original = ssm.ParameterDict._check_loading_status
 
     def check_loading_status(self: ssm.ParameterDict, key: str) -> None:
@@ -73,8 +73,8 @@ def publish_the_gpu_image() -> None:
 
 
 def give_instances_the_groups_of_their_interface() -> None:
-    """moto keeps security groups that come with a network interface, which is how an instance with a public address is
-    asked for, with the interface alone; EC2 describes the instance with them too."""
+    """moto stores security groups that come with a network interface, as for an instance with a public address, only
+    with the interface. EC2 also returns them with the instance."""
     original = InstanceBackend.run_instances
 
     def run_instances(self: EC2Backend, *arguments: Any, **named: Any) -> Any:
@@ -88,7 +88,7 @@ def give_instances_the_groups_of_their_interface() -> None:
 
 
 def give_root_volumes_their_iops_and_throughput() -> None:
-    """moto reads size, type and encryption from block device mappings and leaves out the rest."""
+    """moto reads size, type and encryption from block device mappings and ignores the rest."""
     original = InstanceBackend.run_instances
     original_parse = InstanceResponse._parse_block_device_mapping
 
@@ -113,7 +113,7 @@ def give_root_volumes_their_iops_and_throughput() -> None:
 
 
 def start_with_one_root_volume() -> None:
-    """moto attaches its own default volume first, and one of a launch template over it."""
+    """moto attaches its own default volume first, in addition to that of a launch template."""
     original = InstanceBackend.run_instances
 
     def run_instances(self: EC2Backend, *arguments: Any, **named: Any) -> Any:
@@ -129,7 +129,7 @@ def start_with_one_root_volume() -> None:
 
 
 def end_interfaces_with_their_instance() -> None:
-    """moto keeps the network interface that an instance was started with; EC2 deletes it with the instance."""
+    """moto keeps the network interface of a terminated instance; EC2 deletes it with the instance."""
     original = InstanceBackend.terminate_instances
 
     def terminate_instances(self: EC2Backend, instance_ids: list[str]) -> Any:
@@ -143,7 +143,7 @@ def end_interfaces_with_their_instance() -> None:
 
 
 def delete_what_a_network_came_with() -> None:
-    """moto keeps the default ACL of a VPC that is deleted."""
+    """moto keeps the default ACL of a deleted VPC."""
     original = VPCBackend.delete_vpc
 
     def delete_vpc(self: EC2Backend, vpc_id: str) -> Any:
@@ -156,7 +156,7 @@ def delete_what_a_network_came_with() -> None:
 
 
 def delete_vpc_endpoints() -> None:
-    """moto keeps deleted VPC endpoints as such for ever; EC2 soon forgets them."""
+    """moto keeps deleted VPC endpoints permanently; EC2 soon removes them."""
     original = VPCBackend.delete_vpc_endpoints
 
     def delete_vpc_endpoints(self: EC2Backend, vpce_ids: list[str] | None = None) -> None:
@@ -168,7 +168,7 @@ def delete_vpc_endpoints() -> None:
 
 
 def delete_hooks_with_their_group() -> None:
-    """moto keeps the lifecycle hooks of an Auto Scaling group that is deleted."""
+    """moto keeps the lifecycle hooks of a deleted Auto Scaling group."""
     original = AutoScalingBackend.delete_auto_scaling_group
 
     def delete_auto_scaling_group(self: AutoScalingBackend, group_name: str) -> None:
@@ -180,7 +180,7 @@ def delete_hooks_with_their_group() -> None:
 
 
 def keep_all_of_an_auto_scaling_group() -> None:
-    """moto forgets warmup and maintenance policy."""
+    """moto does not store warmup and maintenance policy."""
 
     def keep(method: str) -> None:
         original = getattr(AutoScalingResponse, method)
@@ -201,7 +201,7 @@ def keep_all_of_an_auto_scaling_group() -> None:
 
 
 def describe_scaling_policies_as_aws_does() -> None:
-    """moto says nothing of `Enabled`, and of predictive scaling that there is some of it."""
+    """moto does not return `Enabled`, and returns predictive scaling for every policy."""
     original = FakeScalingPolicy.__init__
 
     def init(self: FakeScalingPolicy, *arguments: Any, **named: Any) -> None:
@@ -213,7 +213,7 @@ def describe_scaling_policies_as_aws_does() -> None:
 
 
 def send_hooks_to_nobody() -> None:
-    """moto says of every lifecycle hook that it notifies a queue, with a role, that nobody asked for."""
+    """moto returns a notification queue and a role, which nobody requested, for every lifecycle hook."""
     original = LifecycleHook.__init__
 
     def init(self: LifecycleHook, *arguments: Any, **named: Any) -> None:
@@ -225,7 +225,7 @@ def send_hooks_to_nobody() -> None:
 
 
 def keep_a_template_apart_from_its_tags() -> None:
-    """moto puts a launch template's own tags among those of what is launched from it."""
+    """moto adds a launch template's own tags to those of the resources that are launched from it."""
     original = LaunchTemplateBackend.create_launch_template
 
     def create_launch_template(
@@ -241,7 +241,7 @@ def keep_a_template_apart_from_its_tags() -> None:
 
 
 def tell_who_a_budget_writes_to() -> None:
-    """moto keeps the subscribers of a budget's notifications and has no actions to ask for them, or for tags."""
+    """moto stores the subscribers of a budget's notifications, but has no actions that return them, or tags."""
 
     def describe_subscribers_for_notification(self: BudgetsResponse) -> str:
         budget = self.backend.budgets[self._get_param("AccountId")][self._get_param("BudgetName")]
@@ -258,7 +258,7 @@ def tell_who_a_budget_writes_to() -> None:
 
 
 def have_what_accounts_have() -> None:
-    """moto makes what every account has (images, the key for volumes, a group for schedules) when it is first asked."""
-    scheduler_backends[ACCOUNT][REGION]  # noqa: B018 - asking makes it
+    """moto creates the resources that every account has (images, a key for volumes, a schedule group) when first used."""
+    scheduler_backends[ACCOUNT][REGION]  # noqa: B018 - the access creates it
     ssm.ssm_backends[ACCOUNT][REGION].get_parameter(AMI_PARAMETER)
     ec2_backends[ACCOUNT][REGION]._create_default_encryption_key()

@@ -1,9 +1,9 @@
-"""Who deploys may do what a policy grants, and nothing else; what was asked for is kept.
+"""The deployer may perform what a policy grants, and nothing else. The requests are recorded.
 
-moto can check IAM's policies, but neither resources nor conditions, and takes an operation's name for its action. So this
-stands in the place of its check. Of S3, IAM, Secrets Manager, EventBridge Scheduler and Budgets the resource counts as
-well, of the other services the action alone. What an operation needs besides its own action (`iam:PassRole`, tags) is
-IMPLIED, by AWS's service authorization reference.
+moto can check IAM policies, but neither resources nor conditions, and uses an operation's name as its action. This
+replaces its check. For S3, IAM, Secrets Manager, EventBridge Scheduler and Budgets it also checks the resource, for
+other services only the action. IMPLIED lists what an operation needs in addition to its own action (`iam:PassRole`,
+tags), according to AWS's service authorization reference.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ USER = f"arn:aws:iam::{ACCOUNT}:user/deployer"
 
 policies.CONTEXT_KEYS.update({"iam:passedtoservice", "iam:awsservicename"})
 
-# Subresources that AWS's provider reads of every bucket, beyond those that the machine and the fakes use.
+# Subresources that the AWS provider reads for every bucket, in addition to those that the instance and the fakes use.
 S3_BUCKET = operations.S3_BUCKET | {
     ("GET", "accelerate"): "GetAccelerateConfiguration",
     ("GET", "acl"): "GetBucketAcl",
@@ -40,13 +40,13 @@ S3_BUCKET = operations.S3_BUCKET | {
     ("GET", "website"): "GetBucketWebsite",
     ("GET", "policyStatus"): "GetBucketPolicyStatus",
 }
-# One of these asks for a service's action under another name.
+# Budgets' actions have other names than its operations.
 BUDGETS = {"ListTagsForResource": "ListTagsForResource", "Describe": "ViewBudget", "": "ModifyBudget"}
 
 
 @dataclass(frozen=True)
 class Need:
-    """A permission that a request takes."""
+    """A permission that a request needs."""
 
     action: str
     resource: str = "*"
@@ -55,7 +55,7 @@ class Need:
 
 @dataclass
 class Authorisation:
-    """What the deployer may do, and did."""
+    """What the deployer is allowed to do, and did."""
 
     statements: list[dict[str, Any]] | None = None
     used: set[str] = field(default_factory=set)
@@ -84,7 +84,7 @@ AUTHORISATION = Authorisation()
 
 
 def apply() -> None:
-    """Puts this in the place of moto's own check."""
+    """Replaces moto's own check with this."""
 
     def normal(self: Any, resource: str = "*") -> None:
         check(self, needs(self), AccessDeniedError)
@@ -109,7 +109,7 @@ def check(response: Any, wanted: list[Need], refusal: type[Exception]) -> None:
 
 
 def needs(response: Any) -> list[Need]:
-    """The operation's own permission and those that come with it."""
+    """The operation's own permission and the implied ones."""
     service = response.headers["Authorization"].split("Credential=")[1].split("/")[3]
     name = response._get_action()
     parameters = parameters_of(response)
@@ -120,7 +120,7 @@ def needs(response: Any) -> list[Need]:
 
 
 def parameters_of(response: Any) -> dict[str, Any]:
-    """The JSON of the body, or of a form each first value."""
+    """The JSON of the body, or the first value of each field of a form."""
     body = response.body if isinstance(response.body, str) else (response.body or b"").decode(errors="replace")
     if body.startswith("{"):
         return json.loads(body)
@@ -154,7 +154,7 @@ def resource_of(service: str, response: Any, parameters: dict[str, Any]) -> str:
 
 
 def implied(service: str, operation: str, parameters: dict[str, Any]) -> list[Need]:
-    """What AWS checks besides: roles that are handed on, and tags that come with what is made."""
+    """What AWS checks in addition: roles that are passed, and tags of what is created."""
     found = []
     if service == "ec2" and any(key.startswith("TagSpecification") for key in parameters):
         found.append(Need("ec2:CreateTags"))
@@ -162,7 +162,7 @@ def implied(service: str, operation: str, parameters: dict[str, Any]) -> list[Ne
     if operation == "RunInstances" and profile:
         found.extend(pass_role(role.arn, "ec2.amazonaws.com") for role in roles_of_profile(profile))
     if operation == "CreateAutoScalingGroup":
-        # The group starts machines as whoever made it may, with the role of the template's profile.
+        # The group starts instances with the permissions of its creator, and the role of the template's profile.
         found.append(Need("ec2:RunInstances"))
         found.extend(
             pass_role(role.arn, "ec2.amazonaws.com")
@@ -192,7 +192,7 @@ def roles_of_profile(name: str) -> list[Any]:
 
 
 def s3_need(response: Any) -> Need:
-    """The action that IAM knows an operation of S3 by; asking for the bucket in the path."""
+    """IAM's action for an operation of S3, with the bucket in the path."""
     url = urlparse(response.uri)
     bucket, _, key = unquote(url.path).lstrip("/").partition("/")
     query = dict(parse_qsl(url.query, keep_blank_values=True))
@@ -208,7 +208,7 @@ def s3_need(response: Any) -> Need:
 
 
 def used() -> dict[str, Any]:
-    """What the deployer asked for."""
+    """What the deployer requested."""
     return {
         "used": sorted(AUTHORISATION.used),
         "needed": AUTHORISATION.needed,

@@ -1,4 +1,4 @@
-"""Everything that there is in the emulator."""
+"""Everything that exists in the emulator."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 from moto.core.base_backend import BackendDict, BaseBackend
 
-# What moto keeps of resources that are gone, as EC2 does of instances for an hour.
+# moto's records of deleted resources; EC2 too keeps instances for an hour.
 RECORDS = {"acm._idempotency_tokens", "ec2.launch_template_insert_order", "ec2.reservations", "ec2.tags"}
-# AWS's own policies, which are in every account and loaded when moto is first asked. No policy of this stack is managed.
+# AWS's own policies, which every account has and which moto loads when first used. This stack has no managed policy.
 AWS_OWN = {"iam.aws_managed_policies", "iam.managed_policies"}
 
 
 def census() -> dict[str, list[str]]:
-    """What each collection of each backend holds, by SERVICE.COLLECTION: keys of dictionaries, entries of lists.
+    """The contents of each collection of each backend, by SERVICE.COLLECTION: keys of dictionaries, entries of lists.
 
     A secret that can still be restored is in `secretsmanager.restorable`.
     """
@@ -30,7 +30,7 @@ def census() -> dict[str, list[str]]:
 
 
 def _entries(value: dict | list | set) -> Iterator[str]:
-    """A dictionary of collections, such as subnets by zone, is counted by what these hold."""
+    """A dictionary of collections, such as subnets by zone, is counted by the contents of these."""
     if isinstance(value, dict) and value and all(isinstance(each, (dict, list, set)) for each in value.values()):
         for key, inner in value.items():
             yield from (f"{key}/{each}" for each in _entries(inner))

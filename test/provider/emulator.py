@@ -1,7 +1,7 @@
-"""moto with everything that AWS's own provider asks of it for this stack.
+"""moto with everything that the AWS provider needs for this stack.
 
-`emulator.py PORT_FILE [POLICY_FILE]`: listens on a free port of 127.0.0.1 and writes the port into PORT_FILE. Whoever
-deploys may do what POLICY_FILE grants, everything without one. State is in memory.
+`emulator.py PORT_FILE [POLICY_FILE]`: listens on a free port of 127.0.0.1 and writes the port to PORT_FILE. The
+deployer may perform what POLICY_FILE grants, or everything without that file. State is kept in memory.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Handler(WSGIRequestHandler):
 
 
 def with_questions(application: Callable) -> Callable:
-    """Answers /_census, /_given and /_used itself."""
+    """Responds to /_census, /_given and /_used itself."""
     answers = {"/_census": census, "/_given": given, "/_used": authorisation.used}
 
     def application_or_answer(environ: dict, start_response: Callable) -> Iterable[bytes]:

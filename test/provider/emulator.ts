@@ -4,19 +4,19 @@ import { join } from "node:path";
 import { emulatorPython } from "../../local/aws/emulator";
 import { endProcess, isAlive, startDetached, waitUntil } from "../../local/process";
 
-/** An AWS account in memory: moto, with what AWS's provider asks of it for this stack. */
+/** An AWS account in memory: moto, with what the AWS provider needs for this stack. */
 export interface ProviderEmulator {
   url: string;
-  /** What there is, by service and collection: names, IDs or ARNs. */
+  /** Existing resources, by service and collection: names, IDs or ARNs. */
   census: () => Promise<Record<string, string[]>>;
-  /** What the account has before the stack comes. */
+  /** Resources of the account before the stack is deployed. */
   given: Given;
-  /** What the deployer asked for. */
+  /** What the deployer requested. */
   used: () => Promise<Used>;
   stop: () => Promise<void>;
 }
 
-/** A domain's zone, and a VPC of somebody's. */
+/** A hosted zone, and an existing VPC. */
 export interface Given {
   vpcId: string;
   cidrBlock: string;
@@ -28,18 +28,18 @@ export interface Given {
 }
 
 export interface Used {
-  /** Actions as IAM names them. */
+  /** Actions by IAM's names. */
   used: string[];
   /** By statement: an action that no other statement of the policy grants. */
   needed: Record<string, string>;
-  /** Action and resource of what the policy does not grant. */
+  /** Action and resource of requests that the policy does not grant. */
   refused: string[];
 }
 
-/** Who may do what the policy grants, as authorisation.py knows them. */
+/** Credentials that have the permissions of the policy, as in authorisation.py. */
 export const DEPLOYER = { accessKeyId: "AKIALOCALDEPLOYER0000", secretAccessKey: "local" };
 
-/** @param policy file with what the deployer may do; everything without one */
+/** @param policy file with the deployer's permissions; everything is allowed by default */
 export async function startProviderEmulator(policy?: string): Promise<ProviderEmulator> {
   const python = await emulatorPython();
   const state = mkdtempSync(join(tmpdir(), "qwen3-moto-"));
@@ -50,7 +50,7 @@ export async function startProviderEmulator(policy?: string): Promise<ProviderEm
     await endProcess(pid);
     rmSync(state, { recursive: true, force: true });
   };
-  await waitUntil(() => existsSync(port) || !isAlive(pid), 60_000, "the emulator's port");
+  await waitUntil(() => existsSync(port) || !isAlive(pid), 60_000, "the emulator to listen");
   if (!existsSync(port)) {
     const said = readFileSync(log, "utf8").slice(-2000);
     await stop();
@@ -67,7 +67,7 @@ export async function startProviderEmulator(policy?: string): Promise<ProviderEm
   };
 }
 
-/** What is in one census and not in another. */
+/** The entries of one census that are not in another. */
 export function added(
   before: Record<string, string[]>,
   after: Record<string, string[]>,

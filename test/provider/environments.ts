@@ -1,13 +1,13 @@
 import type { Given } from "./emulator";
 import type { Environment } from "./record";
 
-/** An environment of the repository, or what a user would make of one. */
+/** An environment of the repository, or one that a user could create. */
 export interface ProviderEnvironment extends Environment {
-  /** Not applied: the emulator has nothing of the kind. AWS's provider plans it. */
+  /** Only planned by the AWS provider, because the emulator does not support it. */
   planOnly?: boolean;
 }
 
-/** By name; `given` is what the account has before. */
+/** By name. `given` is what the account has before. */
 export function environments(given: Given): Record<string, ProviderEnvironment> {
   const zones = Object.keys(given.subnets).sort().slice(0, 2);
   const fleet = { domain: `embeddings.${given.domain}`, instancesMin: 2, instancesMax: 3, protect: false };

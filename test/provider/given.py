@@ -1,4 +1,4 @@
-"""What an account has before this stack comes: a domain's zone, and a VPC of somebody's."""
+"""What an account has before this stack is deployed: a hosted zone, and an existing VPC."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ DOMAIN = "example.com"
 
 
 def prepare() -> None:
-    """Makes it; the VPC is the account's default one."""
+    """Creates it. The VPC is the account's default VPC."""
     route53_backends[ACCOUNT]["aws"].create_hosted_zone(
         DOMAIN, private_zone=False, caller_reference="before", vpcid=None, vpcregion=None, comment=None, delegation_set_id=None
     )

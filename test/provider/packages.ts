@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "../../scripts/lib/paths";
 
-/** A resource's properties, as its class in the provider's npm package lists them. */
+/** The properties of a resource, as listed by its class in the provider's npm package. */
 export interface ResourceClass {
   inputs: string[];
   /** Inputs and outputs. */
@@ -11,7 +11,7 @@ export interface ResourceClass {
 
 const read = new Map<string, ResourceClass | undefined>();
 
-/** The class behind a type token such as `aws:ec2/vpc:Vpc`; undefined when the package has none. */
+/** The class of a type token such as `aws:ec2/vpc:Vpc`; undefined if the package has none. */
 export function resourceClass(token: string): ResourceClass | undefined {
   if (!read.has(token)) {
     read.set(token, readClass(token));

@@ -10,26 +10,26 @@ import type { Recorded, RecordedLookup, RecordedResource } from "./recorded";
 
 const PROVIDERS = ["aws", "command", "random", "tls"];
 
-/** Everything that one environment's program asks of its providers. */
+/** Everything that the program of one environment requests from its providers. */
 export interface Recording {
   resources: Resource[];
   lookups: RecordedLookup[];
 }
 
 export interface Resource extends RecordedResource {
-  /** URNs that come before it: what it refers to and what it was told to wait for. */
+  /** URNs of the resources that it refers to or depends on. */
   dependencies: string[];
-  /** Pulumi's names of properties that do not count as changes. */
+  /** Pulumi's names of properties whose changes are ignored. */
   ignoreChanges: string[];
 }
 
-/** A stack's configuration as in Pulumi.STACK.yaml. */
+/** A stack's configuration, as in Pulumi.STACK.yaml. */
 export interface Environment {
   /** File of the repository. */
   configuration: string;
-  /** Settings beyond those of the file. */
+  /** Additional settings. */
   values?: Record<string, unknown>;
-  /** Name of the stack, which names of resources begin with. */
+  /** Name of the stack, with which names of resources begin. */
   stack: string;
 }
 
@@ -37,7 +37,7 @@ export interface Environment {
  * Runs the unchanged program through the real engine with providers that record and create nothing.
  *
  * @param schema file with the AWS provider's schema
- * @param given what looking up finds where it decides what the program creates
+ * @param given results of look-ups that determine what the program creates
  */
 export async function record(environment: Environment, schema: string, given: Given): Promise<Recording> {
   const state = mkdtempSync(join(tmpdir(), "qwen3-record-"));
@@ -64,7 +64,7 @@ export async function record(environment: Environment, schema: string, given: Gi
   }
 }
 
-/** A folder for PATH with one recorder a provider. */
+/** A folder for PATH with one recorder per provider. */
 function recorders(state: string): string {
   const folder = join(state, "recorders");
   mkdirSync(folder);
@@ -92,7 +92,7 @@ interface StateResource {
   ignoreChanges?: string[];
 }
 
-/** Dependencies are the engine's: it has already put a component's children in the component's place. */
+/** Dependencies are from the engine, which has replaced components by their children. */
 function combine(recorded: Recorded[], state: StateResource[]): Recording {
   const known = new Map(state.map((resource) => [resource.urn, resource]));
   const lookups = recorded.filter((line) => line.kind === "lookup");

@@ -1,7 +1,7 @@
 import type { Props } from "../../local/fakes/framework";
 import type { Reference } from "./references";
 
-/** What the recorder notes, one JSON object a line. */
+/** The recorder's output, one JSON object per line. */
 export type Recorded = RecordedResource | RecordedLookup;
 
 export interface RecordedResource {
@@ -12,9 +12,9 @@ export interface RecordedResource {
   name: string;
   /** Terraform's type; undefined for a resource of another provider. */
   type?: string;
-  /** As the engine passes them on, names filled in. */
+  /** As the engine sends them, with names filled in. */
   inputs: Props;
-  /** What the tokens in other resources' inputs mean. */
+  /** Expressions for the tokens in other resources' inputs. */
   references: Reference[];
 }
 
@@ -29,7 +29,7 @@ export interface RecordedLookup {
   references: Reference[];
 }
 
-/** Terraform's name for a resource of Pulumi's. */
+/** Terraform's name for a Pulumi resource. */
 export function localName(name: string): string {
   return name.replace(/[^A-Za-z0-9_-]/g, "_");
 }

@@ -15,8 +15,8 @@ import type { ProviderSchema } from "./schema";
 import { dataSource, terraformType } from "./types";
 
 /**
- * `recorder.ts NAME [ENGINE]`: a provider that creates nothing. It notes what the engine asks for, one JSON object a
- * line in RECORD, and answers tokens for what the provider would compute. SCHEMA is the AWS provider's own.
+ * `recorder.ts NAME [ENGINE]`: a provider that creates nothing. It writes the engine's requests to RECORD, one JSON
+ * object per line, and returns tokens for values that the provider would compute. SCHEMA is the AWS provider's schema.
  */
 
 const provider = process.argv[2] ?? "";
@@ -27,7 +27,7 @@ const definition: ProviderDefinition = {
   name: provider,
   version: "0.0.0",
   configInputs: ["region", "skipCredentialsValidation", "skipRegionValidation", "profile"],
-  // Any type that the package has, looked up when it is asked for.
+  // Any type that the package has, looked up on demand.
   resources: onDemand((token) => {
     const found = resourceClass(token);
     return (
@@ -57,7 +57,7 @@ function awsOutputs(token: string, urn: string, name: string) {
   return { type, outputs, id: String(id ?? tokens.make(`${address}.id`)), references: tokens.references };
 }
 
-/** What another provider computes is a variable to Terraform. */
+/** Values that another provider computes are variables in Terraform. */
 function variables(urn: string, properties: string[], inputs: Props) {
   const tokens = new Tokens(urn);
   const subject = localName(urn.split("::").slice(2).join("_").split("$").pop()!);
@@ -69,7 +69,7 @@ function variables(urn: string, properties: string[], inputs: Props) {
   return { type: undefined, outputs, id: urn, references: tokens.references };
 }
 
-/** Answers that decide what the program creates; all others are tokens. */
+/** Results that determine what the program creates. All others are tokens. */
 const ANSWERS: Record<string, (args: Props) => Props> = {
   "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": () => ({
     locations: Object.keys(given.subnets).slice(0, 2),
@@ -80,7 +80,7 @@ const ANSWERS: Record<string, (args: Props) => Props> = {
     availabilityZone: Object.entries(given.subnets).find(([, subnet]) => subnet === id)?.[0],
   }),
   "aws:ec2/getVpc:getVpc": () => ({ cidrBlockAssociations: [{ cidrBlock: given.cidrBlock }] }),
-  // Its subnets have no table of their own.
+  // The VPC's subnets have no route tables of their own.
   "aws:ec2/getRouteTables:getRouteTables": ({ filters }) => ({
     ids: JSON.stringify(filters).includes("association.main") ? [given.routeTableId] : [],
   }),
@@ -103,7 +103,7 @@ function recordLookup(token: string, args: Props): Props {
   return { ...computed, ...args, ...answer };
 }
 
-/** The bridge's rule (SetAutonaming): an input `name` that is not given, nor a prefix for it. */
+/** The rule of Pulumi's Terraform bridge (SetAutonaming): an input `name` that is not set, without a prefix for it. */
 function namedByPulumi(token: string, inputs: Props): boolean {
   if (provider !== "aws" || "name" in inputs || "namePrefix" in inputs) {
     return false;
@@ -124,7 +124,7 @@ function required(name: string): string {
   return value;
 }
 
-/** A table that is filled by its reader. */
+/** A table whose entries are created when they are read. */
 function onDemand<T>(make: (key: string) => T | undefined): Record<string, T> {
   const made: Record<string, T | undefined> = {};
   const get = (key: string) => {

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { type AttributeType, type Block, camel } from "./schema";
 
 /**
- * Outputs that only AWS knows are recorded as tokens, which the program joins, cuts and carries like the values they
- * stand for. Afterwards a token is a reference again, wherever it has come to.
+ * Outputs that only AWS knows are recorded as tokens, which the program joins, cuts and passes on like the values that
+ * they represent. Afterwards each token becomes a reference again, wherever it ended up.
  */
 
 export interface Reference {
@@ -14,14 +14,14 @@ export interface Reference {
 
 const PATTERN = /(?:arn:aws:[a-z0-9-]*:[a-z0-9-]*:\d*:)?zz[0-9a-f]{12}zz\d+zz/g;
 
-/** Makes the tokens of one resource and keeps what they stand for. */
+/** Makes the tokens of one resource and stores their expressions. */
 export class Tokens {
   readonly references: Reference[] = [];
   private readonly id: string;
 
   /**
-   * @param owner what no other resource is called
-   * @param service for the ARNs among them, such as `ec2`
+   * @param owner a name that no other resource has
+   * @param service for ARNs, such as `ec2`
    */
   constructor(
     owner: string,
@@ -30,7 +30,7 @@ export class Tokens {
     this.id = createHash("sha256").update(owner).digest("hex").slice(0, 12);
   }
 
-  /** A token for an expression; one for an ARN has an ARN's form, because programs take those apart. */
+  /** A token for an expression. A token for an ARN has the format of an ARN, because programs parse ARNs. */
   make(expression: string): string {
     const plain = `zz${this.id}zz${this.references.length}zz`;
     const isArn = /[._]arn$/.test(expression);
@@ -41,7 +41,7 @@ export class Tokens {
 }
 
 /**
- * Values for everything that a block computes, in Pulumi's names: tokens, and lists of one with tokens inside.
+ * Values for everything that a block computes, by Pulumi's names: tokens, and lists of one element with tokens inside.
  *
  * @param address Terraform's address of the resource, such as `aws_vpc.name`
  */
@@ -76,8 +76,8 @@ function tokenFor(type: AttributeType, expression: string, tokens: Tokens): unkn
 }
 
 /**
- * A text as Terraform writes it: its own `${` and `%{` kept as they are, tokens as references. A text that is base64
- * of one with tokens, as a launch template's user data is, becomes a call of `base64encode`.
+ * A text in Terraform's syntax: its own `${` and `%{` are escaped, and tokens become references. A base64 text that
+ * contains tokens, such as a launch template's user data, becomes a call of `base64encode`.
  *
  * @param references expressions by token
  */
@@ -90,7 +90,7 @@ export function withReferences(text: string, references: Map<string, string>): s
   return literal.replace(PATTERN, (token) => {
     const expression = references.get(token);
     if (!expression) {
-      throw new Error(`nothing is known of ${token}`);
+      throw new Error(`there is no expression for ${token}`);
     }
     return `\${${expression}}`;
   });
@@ -104,7 +104,7 @@ function fromBase64(text: string): string | undefined {
   return bytes.toString("base64") === text ? bytes.toString("utf8") : undefined;
 }
 
-/** HCL's quoted string. References hold no quotation mark, so that all of them are the text's own. */
+/** HCL's quoted string. References contain no quotation marks, so all quotation marks are the text's own. */
 function quoted(template: string): string {
   const escaped = template.replace(/\\/g, "\\\\").replace(/"/g, '\\"');
   return `"${escaped.replace(/\n/g, "\\n").replace(/\r/g, "\\r").replace(/\t/g, "\\t")}"`;

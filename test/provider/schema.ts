@@ -1,4 +1,4 @@
-/** What `terraform providers schema -json` prints, in the parts that are used here. */
+/** The output of `terraform providers schema -json`, in the parts that are used here. */
 export interface ProviderSchema {
   resource_schemas: Record<string, { block: Block }>;
   data_source_schemas: Record<string, { block: Block }>;
@@ -33,8 +33,8 @@ export type AttributeType =
   | ["object", Record<string, AttributeType>];
 
 /**
- * The name, among those that the schema knows, of what Pulumi calls `property`: camel case here is snake case there,
- * and Pulumi's names for lists are plural. The schema decides; a property that it does not know is undefined.
+ * The name in the schema for a property of Pulumi: Pulumi's camel case is snake case in the schema, and Pulumi's names
+ * of lists are plural. Undefined if the schema has no such property.
  */
 export function schemaName(property: string, known: Iterable<string>): string | undefined {
   const names = [...known];
@@ -43,7 +43,7 @@ export function schemaName(property: string, known: Iterable<string>): string | 
   );
 }
 
-/** As Pulumi's bridge names it: `vpc_id` is `vpcId`. */
+/** The name in Pulumi's bridge: `vpc_id` is `vpcId`. */
 export function camel(name: string): string {
   return name.replace(/_+([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 }

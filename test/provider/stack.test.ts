@@ -11,21 +11,21 @@ import type { ProviderSchema } from "./schema";
 import { type Change, findTools, Terraform, type Tools } from "./terraform";
 import { type Configuration, translate } from "./translate";
 
-/** What became of one environment. */
+/** The result of one environment. */
 interface Outcome {
-  /** Resources of AWS that the program asks for. */
+  /** Resources of AWS that the program requests. */
   asked: string[];
   planned: Change[];
   inState: string[];
   secondPlan: Change[];
   rotation: Change[];
-  /** In the emulator after the destroy and not before the first apply. */
+  /** In the emulator after the destroy, but not before the first apply. */
   left: Record<string, string[]>;
   used: Used;
 }
 
 const folder = mkdtempSync(join(tmpdir(), "qwen3-provider-"));
-// Names alone: what the emulator's account has is not known yet.
+// Only names: the resources of the emulator's account are not known yet.
 const NAMES = Object.entries(environments({ subnets: {} } as Given));
 const APPLIED = NAMES.filter(([, { planOnly }]) => !planOnly).map(([name]) => name);
 const PLANNED = NAMES.filter(([, { planOnly }]) => planOnly).map(([name]) => name);
@@ -40,7 +40,7 @@ interface Policy {
 
 const policy = JSON.parse(readFileSync(POLICY, "utf8")) as Policy;
 
-/** What weights in a bucket of the deployer's own need besides, as docs/guides/deployer.md says. */
+/** Additional permissions for weights in the deployer's bucket, as in docs/guides/deployer.md. */
 const READ_MODEL = {
   Sid: "ReadModel",
   Effect: "Allow",
@@ -48,10 +48,10 @@ const READ_MODEL = {
   Resource: ["arn:aws:s3:::qwen3-local-models", "arn:aws:s3:::qwen3-local-models/*"],
 };
 
-/** Statements for what this layer does not do; docs/guides/deployer.md says what each is for. */
+/** Statements for operations that this layer does not perform; docs/guides/deployer.md describes each. */
 const UNSEEN = ["ChangeInPlace", "ChangeNamedInPlace", "FirstUse", "Verify"];
 
-/** What an account can attach: characters without white space. */
+/** Maximum size of a policy that can be attached, in characters without white space. */
 const LARGEST_POLICY = 6144;
 
 beforeAll(async () => {
@@ -62,8 +62,8 @@ beforeAll(async () => {
   const { schema, file } = await readSchema(tools);
   const policyFile = join(folder, "policy.json");
   writeFileSync(policyFile, JSON.stringify({ ...policy, Statement: [...policy.Statement, READ_MODEL] }));
-  // One after another as far as the engine is concerned, whose settings are this process's own; AWS's provider waits
-  // more than it computes, so the rest of each goes on beside the next.
+  // The engine runs one environment at a time, because its settings are those of this process. The AWS provider waits
+  // more than it computes, so the rest of each environment runs in parallel with the next.
   for (const [name] of NAMES) {
     const emulator = await startProviderEmulator(policyFile);
     const environment = environments(emulator.given)[name]!;
@@ -71,7 +71,7 @@ beforeAll(async () => {
     const configuration = translate(recording, schema);
     configurations[name] = configuration;
     outcomes[name] = live(tools, name, environment, configuration, emulator).finally(emulator.stop);
-    // Whichever test awaits it first reports it.
+    // The first test that awaits it reports it.
     outcomes[name].catch(() => undefined);
   }
 });
@@ -82,17 +82,17 @@ afterAll(async () => {
 });
 
 describe.each(APPLIED)("AWS's own provider, with %s", (name) => {
-  it("creates every resource that the program asks for", async () => {
+  it("creates every resource that the program requests", async () => {
     const { asked, inState } = await outcomes[name]!;
     expect(asked.length).toBeGreaterThan(20);
     expect(inState).toEqual(asked);
   });
 
-  it("has nothing to do a second time", async () => {
+  it("changes nothing in a second update", async () => {
     expect((await outcomes[name]!).secondPlan).toEqual([]);
   });
 
-  it("rotates a key by changing its secret's version alone", async () => {
+  it("rotates a key by changing only its secret's version", async () => {
     expect((await outcomes[name]!).rotation).toEqual([
       {
         address: expect.stringMatching(/^aws_secretsmanager_secret_version\..*-default$/),
@@ -101,7 +101,7 @@ describe.each(APPLIED)("AWS's own provider, with %s", (name) => {
     ]);
   });
 
-  it("leaves nothing behind but secrets that can be restored", async () => {
+  it("leaves nothing behind except secrets that can be restored", async () => {
     const { left, asked } = await outcomes[name]!;
     const secrets = asked.filter((address) => address.startsWith("aws_secretsmanager_secret."));
     const restorable = name === "local" ? 0 : secrets.length;
@@ -114,7 +114,7 @@ describe.each(APPLIED)("AWS's own provider, with %s", (name) => {
 });
 
 describe.each(PLANNED)("AWS's own provider, with %s", (name) => {
-  it("plans every resource that the program asks for", async () => {
+  it("plans every resource that the program requests", async () => {
     const { asked, planned } = await outcomes[name]!;
     expect(planned).toEqual(asked.map((address) => ({ address, actions: ["create"] })));
   });
@@ -123,18 +123,18 @@ describe.each(PLANNED)("AWS's own provider, with %s", (name) => {
 describe("the deployer's policy", () => {
   const seen = policy.Statement.filter(({ Sid }) => !UNSEEN.includes(Sid));
 
-  it("is one that IAM takes", () => {
+  it("is a policy that IAM accepts", () => {
     expect(JSON.stringify(policy).replace(/\s/g, "").length).toBeLessThanOrEqual(LARGEST_POLICY);
   });
 
-  it("grants all that AWS's provider asks for, from the first plan to the destroy", async () => {
+  it("grants everything that the AWS provider requests, from the first plan to the destroy", async () => {
     const refused = await Promise.all(
       Object.values(outcomes).map(async (outcome) => (await outcome).used.refused),
     );
     expect(refused.flat()).toEqual([]);
   });
 
-  it("grants nothing that nobody asks for", async () => {
+  it("grants nothing that is not requested", async () => {
     const used = await Promise.all(Object.values(outcomes).map(async (outcome) => (await outcome).used.used));
     const granted = seen.flatMap(({ Action }) => Action);
     const isUsed = (action: string) =>
@@ -144,7 +144,7 @@ describe("the deployer's policy", () => {
     expect(granted.filter((action) => !isUsed(action))).toEqual([]);
   });
 
-  it("has no statement that could be left out", async () => {
+  it("has no unnecessary statement", async () => {
     const needed = await Promise.all(
       Object.values(outcomes).map(async (outcome) => Object.keys((await outcome).used.needed)),
     );
@@ -152,7 +152,7 @@ describe("the deployer's policy", () => {
     expect([...new Set(sids)].sort()).toEqual(seen.map(({ Sid }) => Sid).sort());
   });
 
-  it("is what the provider is held to: without the statement for secrets there are none", async () => {
+  it("is enforced: without the statement for secrets, none is created", async () => {
     const tools = findTools() as Tools;
     const work = join(folder, "refused");
     mkdirSync(work);
@@ -175,7 +175,7 @@ describe("the deployer's policy", () => {
 });
 
 describe("docs/evidence/provider-layer-resources.md", () => {
-  it("says what was applied and what was only planned", async () => {
+  it("lists what was applied and what was only planned", async () => {
     const rows = new Map<string, Record<"applied" | "planned", string[]>>();
     for (const [name] of NAMES) {
       const { asked, inState } = await outcomes[name]!;
@@ -214,7 +214,7 @@ async function readSchema(tools: Tools): Promise<{ schema: ProviderSchema; file:
   return { schema, file };
 }
 
-/** The whole life of an environment in an account of its own. */
+/** The whole life of an environment in a separate account. */
 async function live(
   tools: Tools,
   name: string,

@@ -7,13 +7,13 @@ import type { Configuration } from "./translate";
 
 const SOURCE = "registry.terraform.io/hashicorp/aws";
 
-/** Where the provider lies, as `terraform providers mirror` lays it out. */
+/** The folder with the provider, in the layout of `terraform providers mirror`. */
 export const MIRROR_VARIABLE = "QWEN3_TERRAFORM_MIRROR";
 
-/** Terraform and AWS's provider, both from this machine. */
+/** Terraform and the AWS provider, both installed on this computer. */
 export interface Tools {
   terraform: string;
-  /** Folder that holds registry.terraform.io/. */
+  /** Folder that contains registry.terraform.io/. */
   mirror: string;
 }
 
@@ -22,12 +22,12 @@ export function findTools(env: NodeJS.ProcessEnv = process.env): Tools | string 
   const folders = [...(env.PATH ?? "").split(delimiter), "/usr/local/bin"];
   const terraform = folders.map((folder) => join(folder, "terraform")).find((file) => existsSync(file));
   if (!terraform) {
-    return "it needs terraform, which is not on PATH";
+    return "it requires terraform, which is not on PATH";
   }
   const mirror = env[MIRROR_VARIABLE] || "/opt/tf-plugins";
   if (!existsSync(join(mirror, SOURCE)) || readdirSync(join(mirror, SOURCE)).length === 0) {
     return (
-      `it needs AWS's provider for Terraform in ${mirror}, or in the folder that ${MIRROR_VARIABLE} names ` +
+      `it requires AWS's provider for Terraform in ${mirror}, or in the folder that ${MIRROR_VARIABLE} names ` +
       "(`terraform providers mirror FOLDER` fills one)"
     );
   }
@@ -41,11 +41,11 @@ export interface Change {
   actions: string[];
 }
 
-/** One working folder of Terraform, with AWS's provider and nothing from outside this machine. */
+/** A working folder of Terraform with the AWS provider. It downloads nothing. */
 export class Terraform {
   private readonly env: NodeJS.ProcessEnv;
 
-  /** @param endpoint where the provider finds every service of AWS */
+  /** @param endpoint the URL of every AWS service for the provider */
   constructor(
     private readonly tools: Tools,
     private readonly folder: string,
@@ -69,13 +69,13 @@ export class Terraform {
     };
   }
 
-  /** Writes the configuration and installs the provider. Answers the provider's version. */
+  /** Writes the configuration and installs the provider. Returns the provider's version. */
   async init(configuration: Partial<Configuration> = {}): Promise<string> {
     const main = {
       terraform: { required_providers: { aws: { source: SOURCE } } },
-      // A missing action would otherwise be asked for again for ten minutes.
+      // A request for a missing action would otherwise be retried for ten minutes.
       provider: { aws: { region: "us-east-1", s3_use_path_style: true, max_retries: 2 } },
-      // Terraform refuses an empty object here.
+      // Terraform does not accept an empty object here.
       ...Object.fromEntries(Object.entries(configuration).filter(([, part]) => Object.keys(part).length > 0)),
     };
     writeFileSync(join(this.folder, "main.tf.json"), JSON.stringify(main, null, 2));
@@ -93,7 +93,7 @@ export class Terraform {
     return all.provider_schemas[SOURCE]!;
   }
 
-  /** What applying would change. */
+  /** The changes that an apply would make. */
   async plan(variables: Record<string, string> = {}): Promise<Change[]> {
     await this.run("plan", "-input=false", "-out=plan", "-parallelism=20", ...variableArguments(variables));
     const plan = JSON.parse(await this.run("show", "-json", "plan")) as {

@@ -18,11 +18,11 @@ export interface Configuration {
 }
 
 /**
- * Terraform's configuration for what was recorded. Names, and what is a block and what an attribute, are the schema's.
- * Order, replacement before deletion and ignored changes are as the engine has them. Outputs of other providers
+ * Terraform's configuration for a recording. Names, and whether something is a block or an attribute, are from the
+ * schema. Order, replacement before deletion and ignored changes are from the engine. Outputs of other providers
  * (random, tls) are variables.
  *
- * @throws when a property is not in the schema.
+ * @throws Error if a property is not in the schema.
  */
 export function translate(recording: Recording, schema: ProviderSchema): Configuration {
   const references = new Map(
@@ -87,7 +87,7 @@ function resourceBody(
   };
 }
 
-/** Addresses that come before a resource; what another provider makes is passed over to what that came after. */
+/** Addresses of a resource's dependencies. Resources of other providers are replaced by their dependencies. */
 function terraformDependencies(
   resource: Resource,
   byUrn: Map<string, Resource>,
@@ -143,7 +143,7 @@ class Translator {
     );
   }
 
-  /** Pulumi writes a block of which there is one at most as an object. */
+  /** Pulumi writes a block that can occur at most once as an object. */
   private nested(value: unknown, { block, nesting_mode }: NestedBlock, where: string): unknown {
     const inner = new Translator(this.references, where);
     if (nesting_mode === "list" || nesting_mode === "set") {
@@ -179,7 +179,7 @@ class Translator {
     }
   }
 
-  /** An object attribute has all of its parts, those that were not given being null. */
+  /** An object attribute has all of its parts; parts that are not set are null. */
   private object(value: Record<string, unknown>, types: Record<string, AttributeType>): unknown {
     const given = Object.fromEntries(
       Object.entries(value).map(([property, item]) => {
@@ -202,7 +202,7 @@ class Translator {
       return asset.path ?? withReferences(asset.text ?? "", this.references);
     }
     if (typeof value === "object") {
-      throw new Error(`${this.where}: ${JSON.stringify(value)} where the provider takes a plain value`);
+      throw new Error(`${this.where}: ${JSON.stringify(value)} but the provider requires a plain value`);
     }
     return value;
   }

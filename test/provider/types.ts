@@ -2,12 +2,12 @@ import { resourceClass } from "./packages";
 import { namesOf, type ProviderSchema, schemaName, snake } from "./schema";
 
 /**
- * The Terraform type behind a Pulumi type of `@pulumi/aws`, which ships no such table. By name where the schema has
- * it, with or without the module: `aws:ec2/vpc:Vpc` is aws_vpc, `aws:iam/role:Role` aws_iam_role. Otherwise the type
- * whose attributes fit the class's properties best, and among equals the one whose name does:
+ * The Terraform type of a Pulumi type of `@pulumi/aws`, which has no such table. By name if the schema has it, with or
+ * without the module: `aws:ec2/vpc:Vpc` is aws_vpc, `aws:iam/role:Role` aws_iam_role. Otherwise the type whose
+ * attributes match the class's properties best, and among equals the one whose name matches best:
  * `aws:s3/bucketObjectv2:BucketObjectv2` is aws_s3_object, `aws:lb/loadBalancer:LoadBalancer` aws_lb.
  *
- * @throws when the type that is found shares too few of the properties to be the one.
+ * @throws Error if the best type shares too few of the properties to be correct.
  */
 export function terraformType(token: string, schema: ProviderSchema): string {
   const found = resourceClass(token);
@@ -32,13 +32,13 @@ export function terraformType(token: string, schema: ProviderSchema): string {
   return best.type;
 }
 
-/** Two versions of one small type share fewer properties than two of a large one. */
+/** Two versions of a small type share fewer properties than two of a large one. */
 const LEAST_FIT = 0.4;
 
 /**
- * The data source behind a function such as `aws:ssm/getParameter:getParameter`, by name.
+ * The data source of a function such as `aws:ssm/getParameter:getParameter`, by name.
  *
- * @throws when the schema knows none by that name.
+ * @throws Error if the schema has none by that name.
  */
 export function dataSource(token: string, schema: ProviderSchema): string {
   const [, module = "", name = ""] = token.split(":");
@@ -59,7 +59,7 @@ function overlap(properties: string[], attributes: string[]): number {
   return shared / (mine.length + theirs.length - shared);
 }
 
-/** Share of words that the two names have in common, 0 to 1. */
+/** Fraction of words that the two names have in common, 0 to 1. */
 function commonWords(type: string, token: string): number {
   const [, module = "", name = ""] = token.split(":");
   const theirs = type.replace(/^aws_/, "").split("_");

@@ -17,20 +17,20 @@ import { type Certificates, makeCertificates } from "./fakes/certificates";
 import { FakeEndpoint, MODEL } from "./fakes/endpoint";
 import { runCommand } from "./fakes/environment";
 
-// Not of the project's own form, so that only the key that was read can be what is redacted.
+// Not in the format of the project's keys, so that only the key that was read can be redacted.
 const KEY = "SENTINEL0b1c2d3e4f506172SENTINEL0b1c2d3e4f506172";
 const SHAPE: Shape = { batch: 1, tokens: 8, format: "float" };
 const ANSWER = JSON.stringify({ data: [{ index: 0, embedding: [1] }], usage: { prompt_tokens: 8 } });
 
 describe("statistics", () => {
-  test("quantiles of known values, interpolated", () => {
+  test("interpolates quantiles of known values", () => {
     expect(quantile([4, 1, 3, 2], 0.5)).toBe(2.5);
     expect(quantile([4, 1, 3, 2], 0.25)).toBe(1.75);
     expect(quantile([7], 0.99)).toBe(7);
     expect(quantile([], 0.5)).toBeNaN();
   });
 
-  test("a histogram's percentiles of 1 to 1000 ms, to three figures", () => {
+  test("a histogram has the percentiles of 1 to 1000 ms to three significant figures", () => {
     const latencies = new Latencies();
     for (let ms = 1; ms <= 1000; ms++) {
       latencies.add(ms);
@@ -53,7 +53,7 @@ describe("statistics", () => {
     expect(spread([2, 2, 2])).toEqual({ median: 2, quartiles: [2, 2], interval: [2, 2], count: 3 });
   });
 
-  test("arrivals are Poisson: of the rate asked for, with gaps as far spread as their mean", () => {
+  test("arrivals are a Poisson process: the requested rate, and gaps whose standard deviation is their mean", () => {
     const times = arrivals(100, 200, generator(3));
     const gaps = times.map((time, i) => time - (times[i - 1] ?? 0));
     const mean = gaps.reduce((sum, gap) => sum + gap, 0) / gaps.length;
@@ -63,7 +63,7 @@ describe("statistics", () => {
     expect(times.at(-1)).toBeLessThan(200_000);
   });
 
-  test("two endpoints are compared by pairs, so that a drift of both changes nothing", () => {
+  test("two endpoints are compared by pairs, so that a drift of both has no effect", () => {
     const window = (ms: number, count: number) => ({
       seconds: 1,
       outcomes: Array.from({ length: count }, () => outcome(ms)),
@@ -86,7 +86,7 @@ describe("statistics", () => {
     expect(added.median).toBeGreaterThan(0);
   });
 
-  test("what failed is counted by status, and is in no latency and no rate", () => {
+  test("failures are counted by status, and excluded from latencies and rates", () => {
     const outcomes = [
       outcome(10),
       outcome(20),
@@ -105,8 +105,8 @@ describe("statistics", () => {
 });
 
 describe("load", () => {
-  test("an open loop asks on time and counts the wait: a server that stalls is seen to stall", async () => {
-    // One answer after the other, 20 ms each, where 100 a second are asked: a queue that grows.
+  test("an open loop sends on time and counts the wait, so a server that stalls is measured as stalling", async () => {
+    // One response after the other, 20 ms each, while 100 per second are requested: the queue grows.
     let busy: Promise<void> = Promise.resolve();
     const url = await serve(async () => {
       busy = busy.then(() => sleep(20));
@@ -122,7 +122,7 @@ describe("load", () => {
     expect(window.seconds).toBeGreaterThan(1.3);
   });
 
-  test("a closed loop asks no more than its connections at a time, each text once", async () => {
+  test("a closed loop sends no more requests at a time than it has connections, and each text once", async () => {
     let now = 0;
     let most = 0;
     const seen = new Set<string>();
@@ -142,14 +142,14 @@ describe("load", () => {
     expect(summarize([window])).toMatchObject({ errors: {} });
   });
 
-  test("a server that is not there is an error, and no busy loop", async () => {
+  test("a server that is not running is an error, without a busy loop", async () => {
     const window = await load("http://127.0.0.1:1/v1", { connections: 2 }, 0.25);
     const { errors, requests } = summarize([window]);
     expect(errors).toEqual({ ECONNREFUSED: requests });
     expect(requests).toBeLessThan(10);
   });
 
-  test("texts are as long as the endpoint's tokenizer counts them", async () => {
+  test("texts have the requested length by the endpoint's tokenizer", async () => {
     const count = async (text: string) => text.length + 1;
     const words = await wordsFor(512, count, generator(1));
     const lengths = Array.from({ length: 50 }, () => {
@@ -159,7 +159,7 @@ describe("load", () => {
     expect(mean / 512).toBeCloseTo(1, 1);
   });
 
-  test("tokens are read from usage, wherever it stands", () => {
+  test("tokens are read from usage, wherever it is in the response", () => {
     expect(promptTokens(Buffer.from(ANSWER))).toBe(8);
     const first = JSON.stringify({ usage: { prompt_tokens: 3 }, data: "x".repeat(2000) });
     expect(promptTokens(Buffer.from(first))).toBe(3);
@@ -196,7 +196,7 @@ describe("the command", () => {
     return { status, out: stdout, err: stderr };
   }
 
-  test("measures two endpoints over TLS in turns, draws and writes what it found", async () => {
+  test("measures two endpoints over TLS in alternation, and writes a chart and the figures", async () => {
     const svg = join(folder, "a.svg");
     const json = join(folder, "a.json");
     const { status, out, err } = await bench(
@@ -217,7 +217,7 @@ describe("the command", () => {
     expect(out + readFileSync(json, "utf8")).not.toContain(KEY);
   });
 
-  test("says what the endpoint answered when it does not serve", async () => {
+  test("reports what the endpoint returned if it does not serve", async () => {
     const { status, out, err } = await bench(await endpoint("another"));
     expect(status).toBe(1);
     expect(err).toMatch(/^bench: the endpoint returned 401/);
@@ -225,7 +225,7 @@ describe("the command", () => {
   });
 
   test.each([
-    [[], /--stack NAME or --url URL/],
+    [[], /neither --stack NAME nor --url URL is set/],
     [["--url", "http://example.com/v1"], /--url is "http:\/\/example.com\/v1"; allowed: https/],
     [["--url", "https://user:secret@example.com/v1"], /--url is/],
     [["--stack", "a", "--tokens", "0"], /--tokens is "0"; allowed: a whole number from 1 to 32768/],
@@ -238,9 +238,9 @@ describe("the command", () => {
       ["--stack", "a", "--rate", "5", "--connections", "2"],
       /'--rate <n>' cannot be used with option '--connections <n>'/,
     ],
-    [["--stack", "a", "--windows", "2"], /are for --compare/],
+    [["--stack", "a", "--windows", "2"], /require --compare/],
     [["--stack", "a", "--key", KEY], /unknown option/],
-  ])("refuses %j", async (args, message) => {
+  ])("rejects %j", async (args, message) => {
     const { status, stderr } = await runCommand(benchCommand, args as string[]);
     expect(status).toBe(2);
     expect(stderr).toMatch(message as RegExp);
@@ -248,7 +248,7 @@ describe("the command", () => {
   });
 });
 
-test("growth is the power of the cost: 1 is linear, 0 is not at all", () => {
+test("growth is the exponent of the cost: 1 is linear, 0 is constant", () => {
   const curve = (cost: (x: number) => number) => ({
     name: "",
     label: "",
@@ -260,7 +260,7 @@ test("growth is the power of the cost: 1 is linear, 0 is not at all", () => {
   expect(drawCurves([curve((x) => x), curve(() => 2)])).not.toMatch(/NaN|Infinity|undefined/);
 });
 
-test("the picture is whole where nothing was answered, and names are escaped", () => {
+test("the chart is complete without any response, and names are escaped", () => {
   const svg = draw({
     title: "<a & b>",
     subtitle: "",
@@ -283,7 +283,7 @@ async function load(url: string, pace: Parameters<typeof run>[3], seconds: numbe
   return run(sender, new Texts(5, generator(1)), SHAPE, pace, seconds, generator(2));
 }
 
-/** A server on loopback that answers what it is told. */
+/** A server on loopback that returns what `answer` returns. */
 async function serve(answer: (body: string) => Promise<[number, string]>): Promise<string> {
   const server: Server = createServer(async (request, reply) => {
     let body = "";

@@ -22,7 +22,7 @@ const NPM_SCRIPTS: Record<string, string> = JSON.parse(
   readFileSync(join(ROOT, "package.json"), "utf8"),
 ).scripts;
 
-/** Every option of each command, as operators and the documentation know it. */
+/** Every option of each command that operators and the documentation use. */
 const OPTIONS: [(context: Context) => Command, string[]][] = [
   [verifyCommand, ["--stack", "--client", "--from-env", "--json", "--timeout", "--skip-machine"]],
   [rotateCommand, ["--stack", "--client", "--yes", "--revoke-now", "--revoke-previous"]],
@@ -64,7 +64,7 @@ describe.each(OPTIONS.map(([build, options]) => [build.name, build, options] as 
       expect(stdout).toMatch(/^Usage: npm run (-s )?[\w:]+ -- .*\[options\]$/m);
     });
 
-    it("refuses an option that it does not have, in one line that names it", async () => {
+    it("rejects an unknown option, in one line that names it", async () => {
       const { status, stdout, stderr } = await runCommand(build, ["--nonsense"]);
       expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
       expect(stderr).toMatch(/^[\w:]+: unknown option '--nonsense'.*\n$/);
@@ -73,14 +73,14 @@ describe.each(OPTIONS.map(([build, options]) => [build.name, build, options] as 
 );
 
 it.each([
-  [[], /^rotate: --stack is not set: the stack whose key it is\n$/],
+  [[], /^rotate: --stack is not set: the stack whose key to rotate\n$/],
   [
     ["--stack", "a", "--revoke-now", "--revoke-previous"],
     /^rotate: option '--revoke-now' cannot be used with option '--revoke-previous'\n$/,
   ],
   [["--stak", "a"], /^rotate: unknown option '--stak' \(Did you mean --stack\?\)\n$/],
   [["--stack", "a", "b"], /^rotate: too many arguments/],
-])("rotate refuses %j", async (argv, message) => {
+])("rotate rejects %j", async (argv, message) => {
   const { status, stderr } = await runCommand(rotateCommand, argv);
   expect(status).toBe(2);
   expect(stderr).toMatch(message);
@@ -89,7 +89,7 @@ it.each([
 describe("npm scripts", () => {
   const ofPrograms = Object.entries(NPM_SCRIPTS).filter(([, command]) => command.includes("cli.ts"));
 
-  it("are each a command of a program", () => {
+  it("each run a command of a program", () => {
     expect(ofPrograms.map(([script]) => script).sort()).toEqual(
       [
         ...["start", "stop", "example", "bench", "bench:gateway", "bench:growth"],
@@ -98,7 +98,7 @@ describe("npm scripts", () => {
     );
   });
 
-  it.each(ofPrograms)("%s shows its help, and loads no SDK for it", (script, command) => {
+  it.each(ofPrograms)("%s shows its help without loading an SDK", (script, command) => {
     const [tsx, file, name] = command.split(" ");
     expect(tsx).toBe("tsx");
     const { stdout, loaded } = help(file!, name!);
@@ -119,7 +119,7 @@ describe("an option's rule", () => {
         context.out("qwen3_0123456789abcdef0123456789abcdef0123456789abcdef");
       });
 
-  it("reads values, and defaults stay", async () => {
+  it("reads values and keeps defaults", async () => {
     const seen: object[] = [];
     const build = command((options) => seen.push(options));
     await runCommand(build, ["-n", "9", "--name", "a"]);
@@ -131,7 +131,7 @@ describe("an option's rule", () => {
     [["--number", "10"], 'try: --number is "10"; allowed: a whole number from 1 to 9\n'],
     [["--number", "1e1"], 'try: --number is "1e1"; allowed: a whole number from 1 to 9\n'],
     [["--name", "B"], 'try: --name is "B"; allowed: small letters\n'],
-  ])("refuses %j with the option, its value and what is allowed", async (argv, message) => {
+  ])("rejects %j with the option, its value and what is allowed", async (argv, message) => {
     const { status, stderr } = await runCommand(
       command(() => undefined),
       argv,
@@ -139,7 +139,7 @@ describe("an option's rule", () => {
     expect({ status, stderr }).toEqual({ status: 2, stderr: message });
   });
 
-  it("leaves an action's own failure at 1, with the error's text and without a key", async () => {
+  it("exits with 1 if an action fails, with the error's text and without a key", async () => {
     const key = `qwen3_${"k".repeat(48)}`;
     const build = command(() => {
       throw new Error(`no luck with ${key}`);
@@ -152,7 +152,7 @@ describe("an option's rule", () => {
     });
   });
 
-  it("takes keys out of what a command prints", async () => {
+  it("removes keys from what a command prints", async () => {
     const { stdout } = await runCommand(
       command(() => undefined),
       [],
@@ -161,7 +161,7 @@ describe("an option's rule", () => {
   });
 });
 
-/** The help of a program's command, in a process of its own, and the modules that it loaded for it. */
+/** The help of a program's command, in a separate process, and the modules that it loaded. */
 function help(file: string, command: string): { stdout: string; loaded: string[] } {
   const folder = mkdtempSync(join(tmpdir(), "qwen3-cli-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 
 const root = join(__dirname, "..", "..");
 
-/** Loads the program through the compiler and the options that Pulumi's Node.js language host uses. */
+/** Loads the program with the compiler and the options of Pulumi's Node.js language host. */
 const LOADER = `
 const sdk = require.resolve("@pulumi/pulumi/package.json");
 const { loadTypeScriptCompilerOptions, typeScriptRequireStrings } = require("@pulumi/pulumi/tsutils");
@@ -23,12 +23,12 @@ console.log(typeof require("./index"));
 describe.each([".", "examples/app"])("%s", (folder) => {
   const cwd = join(root, folder);
 
-  it.each(["check", "transpile"])("is a program that the plain command line loads (%s)", (mode) => {
+  it.each(["check", "transpile"])("is a program that the Pulumi command line can load (%s)", (mode) => {
     const printed = execFileSync(process.execPath, ["--eval", LOADER, mode], { cwd, encoding: "utf8" });
     expect(printed).toBe("function\n");
   });
 
-  it("names its own entry point: without one, that of the nearest package.json above would run", () => {
+  it("names its own entry point, because otherwise that of the nearest package.json above would run", () => {
     expect(JSON.parse(readFileSync(join(cwd, "package.json"), "utf8")).main).toBe("index.ts");
   });
 });

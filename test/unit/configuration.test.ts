@@ -8,19 +8,19 @@ const usable: RawSettings = { allowedCidrs: ["203.0.113.0/24"] };
 
 type Mix = <T>(right: fc.Arbitrary<T>, ...wrong: unknown[]) => fc.Arbitrary<unknown>;
 
-/** Mostly what is allowed, often at its limits, and things that people write by mistake. */
+/** Mostly allowed values, often at their limits, and mistakes that people make. */
 const withMistakes: Mix = (right, ...wrong) =>
   fc.oneof(
     { weight: 6, arbitrary: right as fc.Arbitrary<unknown> },
     { weight: 1, arbitrary: fc.constantFrom(...wrong) },
   );
 
-/** What is allowed by itself. */
+/** Values that are allowed by themselves. */
 const withoutMistakes: Mix = (right) => right;
 
 const SUBNETS = ["a", "b", "d", "e"].map((zone) => `subnet-0123456${zone}`);
 
-/** Every setting that changes which resources there are, or how they are asked for. */
+/** Every setting that changes which resources exist, or how they are requested. */
 const configuration = (mixed: Mix) =>
   fc.record(
     {
@@ -94,7 +94,7 @@ function check(config: Record<string, unknown>): { accepted: boolean; said: stri
 }
 
 describe("any configuration", () => {
-  it("is accepted, or refused for each of its problems with the setting, its value and what is allowed", () => {
+  it("is accepted, or rejected with the setting, its value and what is allowed for each problem", () => {
     let refused = 0;
     fc.assert(
       fc.property(configuration(withMistakes), (config) => {
@@ -111,7 +111,7 @@ describe("any configuration", () => {
         for (const line of rest) {
           const [, name = "", value] = /^ {2}- ([\w:]+) is (not set|.+?)[;,].*allowed: \S/.exec(line) ?? [];
           expect(name, line).not.toBe("");
-          // The value that was written, or the default of a setting that depends on another one.
+          // The written value, or the default of a setting that depends on another one.
           if (Object.hasOwn(config, name) && value !== "not set") {
             expect(line).toContain(JSON.stringify(config[name as keyof typeof config]));
           }
@@ -122,7 +122,7 @@ describe("any configuration", () => {
     expect(refused).toBeGreaterThan(100);
   });
 
-  it("that is accepted builds every resource, and one that AWS has no place for says why", async () => {
+  it("that is accepted creates every resource, and the error says why if AWS has no place for it", async () => {
     let built = 0;
     let fleets = 0;
     await fc.assert(
@@ -138,7 +138,7 @@ describe("any configuration", () => {
             }),
           );
           if (outcome.said) {
-            // The one thing that only AWS knows: which zone a subnet is in.
+            // The only fact that is known to AWS alone: the zone of a subnet.
             expect(outcome.said).toMatch(/^subnetIds is \[.*\], .*; allowed: .*Nothing was changed\.$/);
             return;
           }

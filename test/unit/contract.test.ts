@@ -26,7 +26,7 @@ describe("contract.sh", () => {
 });
 
 describe("contract.js", () => {
-  it("is a module with what auth.js reads", () => {
+  it("is a module with the values that auth.js reads", () => {
     const auth = readFileSync(join(ROOT, "machine/gateway/auth.js"), "utf8");
     const names = [...auth.matchAll(/contract\.(\w+)/g)]
       .map(([, name]) => name)
@@ -36,7 +36,7 @@ describe("contract.js", () => {
     expect(JSON.parse(json!)).toMatchObject({ digests: "/run/qwen3/keys/digests", longestKey: KEYS.longest });
   });
 
-  it("has the paths of another folder for a gateway without an instance", () => {
+  it("has the paths of another folder, for a gateway without an instance", () => {
     expect(contractScript("/tmp/keys")).toContain('"loaded": "/tmp/keys/loaded"');
   });
 });
@@ -44,7 +44,7 @@ describe("contract.js", () => {
 describe("the bundle", () => {
   const config = { accelerator: "cpu", workers: 1, maxBodyBytes: 1, modelSource: "s3://b/p" } as const;
 
-  it("carries the contract for each language", async () => {
+  it("contains the contract for each language", async () => {
     const { content } = await renderBundle(config);
     const modes = new Map<string, number>();
     const archive = extract();
@@ -61,7 +61,7 @@ describe("the bundle", () => {
         "lib/qwen3/contract.py",
       ]),
     );
-    // The others are run or read by a program that is named before them.
+    // The other files are run or read by a program that is named before them.
     const executable = [...modes].filter(([, mode]) => mode & 0o111).map(([name]) => name);
     expect(executable).toEqual(["bin/qwen3-audit", "bin/qwen3-tune"]);
   });

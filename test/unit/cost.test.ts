@@ -18,26 +18,26 @@ const assumptions = { tokensPerSecond: 20_000, hours: 730 };
 const run = (...argv: string[]) => runCommand(costCommand, argv);
 
 describe("the estimate", () => {
-  it("is the sum of its lines, an hour and a month", () => {
+  it("is the sum of its lines, per hour and per month", () => {
     const { lines, hour, month } = estimate(settings, assumptions);
     expect(hour).toBeCloseTo(
       lines.reduce((sum, line) => sum + line.hour, 0),
       9,
     );
     expect(month).toBeCloseTo(hour * 730, 6);
-    // 1.861 the machine; 150 × 0.08 the disk; 2 × 0.40 secrets; 0.005 the address.
+    // 1.861 for the instance; 150 × 0.08 for the volume; 2 × 0.40 for secrets; 0.005 for the address.
     const month_ = 1.861 * 730 + 12 + 0.8 + 3.65;
     const polling = ((720 + 60) * 730 * 0.05) / 10_000 + (720 * 730 * 0.0004) / 1_000;
     expect(month).toBeCloseTo(month_ + polling, 6);
   });
 
-  it("leaves a stopped machine its disk, its secrets and its address", () => {
+  it("counts volume, secrets and address of a stopped instance", () => {
     const { month } = estimate(settings, { ...assumptions, hours: 1 });
     expect(month).toBeGreaterThan(12 + 0.8 + 3.65 + 1.861);
     expect(month).toBeLessThan(12 + 0.8 + 3.65 + 1.87);
   });
 
-  it("counts every GPU of every machine", () => {
+  it("counts every GPU of every instance", () => {
     const one = estimate({ ...settings, instanceType: "p4d.24xlarge" }, assumptions);
     const three = estimate({ ...settings, instanceType: "p4d.24xlarge" }, { ...assumptions, machines: 3 });
     expect(one.tokensPerSecond).toBe(8 * 20_000);
@@ -45,7 +45,7 @@ describe("the estimate", () => {
     expect(one.perMillionTokens).toBeCloseTo(one.month / ((160_000 * 3600 * 730) / 1e6), 9);
   });
 
-  it("counts a fleet's fewest machines and an address each, and none of an internal one", () => {
+  it("counts a fleet's minimum number of instances with one address each, and no address for an internal fleet", () => {
     const fleet = { ...settings, domain: "embeddings.example.com", instances: { min: 3 } };
     const open = estimate(fleet, assumptions);
     expect(open.tokensPerSecond).toBe(3 * 20_000);
@@ -55,7 +55,7 @@ describe("the estimate", () => {
     expect(internal.lines.some(({ what }) => /address/.test(what))).toBe(false);
   });
 
-  it("tells at how many tokens a hosted price costs the same, and when that never happens", () => {
+  it("computes at how many tokens a hosted service costs the same, if at all", () => {
     const { hosted, month } = estimate(settings, assumptions);
     const [cheapest] = hosted;
     const dearest = hosted.at(-1)!;
@@ -63,7 +63,7 @@ describe("the estimate", () => {
     expect((dearest.breakEvenTokens! / 1e6) * dearest.price.usd).toBeCloseTo(month, 6);
   });
 
-  it("refuses what it has no price for", () => {
+  it("rejects an instance type without a price", () => {
     expect(() => estimate({ ...settings, instanceType: "g6e.48xlarge" }, assumptions)).toThrow(
       /instanceType is "g6e.48xlarge"; allowed: p4d.24xlarge/,
     );
@@ -72,7 +72,7 @@ describe("the estimate", () => {
     );
   });
 
-  it("has a source and a day for every price", () => {
+  it("has a source and a date for every price", () => {
     const prices: Price[] = [...Object.values(INSTANCE_HOUR), ...Object.values(SERVICES), ...HOSTED];
     for (const { usd, source, read } of prices) {
       expect(usd).toBeGreaterThan(0);
@@ -84,17 +84,17 @@ describe("the estimate", () => {
 
 describe("npm run cost", () => {
   it.each(["dev", "prod"])(
-    "shows %s with its sources, and says that the throughput is assumed",
+    "shows %s with its sources, and states that the throughput is an assumption",
     async (stack) => {
       const { status, stdout } = await run("--stack", stack);
       expect(status).toBe(0);
-      expect(stdout).toMatch(/together +[\d.]+ +[\d,.]+/);
-      expect(stdout).toContain("an assumption and no measurement");
+      expect(stdout).toMatch(/total +[\d.]+ +[\d,.]+/);
+      expect(stdout).toContain("an assumption, not a measurement");
       expect(stdout).toMatch(/\[1\] https:\/\//);
     },
   );
 
-  it("says nothing of an assumption when it is told the throughput", async () => {
+  it("does not mention an assumption if the throughput is set", async () => {
     const { stdout } = await run("--stack", "dev", "--tokens-per-second", "9000");
     expect(stdout).toContain("9,000 tokens/s");
     expect(stdout).not.toContain("assumption");
@@ -105,13 +105,13 @@ describe("npm run cost", () => {
     [[], /--stack is not set/],
     [["--stack", "dev", "--hours", "731"], /--hours is "731"; allowed: a whole number from 1 to 730/],
     [["--stack", "dev", "--tokens-per-second", "fast"], /--tokens-per-second is "fast"/],
-  ])("refuses %j", async (argv, says) => {
+  ])("rejects %j", async (argv, says) => {
     const { status, stderr } = await run(...argv);
     expect(status).toBe(2);
     expect(stderr).toMatch(says);
   });
 
-  it("has no price for a machine without a GPU", async () => {
+  it("has no price for an instance without a GPU", async () => {
     expect(await run("--stack", "local")).toMatchObject({
       status: 1,
       stderr: expect.stringMatching(/m7i.xlarge/),

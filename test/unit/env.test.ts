@@ -44,7 +44,7 @@ afterEach(async () => {
 });
 
 describe("printing", () => {
-  test("gives the four lines and nothing else", async () => {
+  test("prints the four lines and nothing else", async () => {
     const { status, stdout, stderr } = await run();
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     expect(stdout).toBe(
@@ -58,7 +58,7 @@ describe("printing", () => {
     );
   });
 
-  test("names no CA where everybody trusts the endpoint's", async () => {
+  test("has no CA if the endpoint's certificate is public", async () => {
     home.remove();
     home = new FakeHome(awsEndpoint, stackAnswers(stackOutputs("https://embeddings.example.com/v1", "")));
     const { status, stdout } = await run();
@@ -67,20 +67,20 @@ describe("printing", () => {
     expect(existsSync(join(home.stateDirectory, "ca.pem"))).toBe(false);
   });
 
-  test("puts the CA where the line says, readable to every user", async () => {
+  test("writes the CA to the printed path, readable by every user", async () => {
     const { EMBEDDING_CA_FILE: file = "" } = parseEnv((await run()).stdout);
     expect(readFileSync(file, "utf8")).toBe(CA);
     expect(mode(file)).toBe(0o644);
   });
 
-  test("gives the named client's key", async () => {
+  test("prints the named client's key", async () => {
     const { stdout } = await run("--client", "search");
     expect(parseEnv(stdout).EMBEDDING_API_KEY).toBe(`${KEY}2`);
   });
 });
 
 describe("writing", () => {
-  test("makes a file that only its owner reads, and prints no key", async () => {
+  test("creates a file that only its owner can read, and prints no key", async () => {
     const file = join(folder, ".env");
     const { status, stdout, stderr } = await run("--write", file);
     expect({ status, stdout }).toEqual({ status: 0, stdout: "" });
@@ -90,7 +90,7 @@ describe("writing", () => {
     expect(readdirSync(folder)).toEqual([".env"]);
   });
 
-  test("tightens a file that is there, and keeps its other lines", async () => {
+  test("restricts the mode of an existing file, and keeps its other lines", async () => {
     const file = join(folder, ".env");
     writeFileSync(file, "# mine\nOTHER=1\nexport EMBEDDING_API_KEY=old\nLAST=2");
     chmodSync(file, 0o666);
@@ -110,7 +110,7 @@ describe("writing", () => {
     expect(mode(join(folder, ".env"))).toBe(0o600);
   });
 
-  test("takes .env in the working folder without a name", async () => {
+  test("writes .env in the working folder by default", async () => {
     const before = process.cwd;
     process.cwd = () => folder;
     onTestFinished(() => {
@@ -120,7 +120,7 @@ describe("writing", () => {
     expect(existsSync(join(folder, ".env"))).toBe(true);
   });
 
-  test("refuses a file that git would take", async () => {
+  test("rejects a file that git does not ignore", async () => {
     git("init", "--quiet");
     const { status, stderr } = await run("--write", join(folder, ".env"));
     expect(status).toBe(1);
@@ -129,7 +129,7 @@ describe("writing", () => {
     expect(existsSync(join(folder, ".env"))).toBe(false);
   });
 
-  test("refuses a file that git has, though it is ignored", async () => {
+  test("rejects a file that git tracks, even if it is ignored", async () => {
     git("init", "--quiet");
     writeFileSync(join(folder, ".env"), "A=1\n");
     git("add", ".env");
@@ -138,7 +138,7 @@ describe("writing", () => {
     expect(readFileSync(join(folder, ".env"), "utf8")).toBe("A=1\n");
   });
 
-  test("writes one that git ignores, in a folder below as well", async () => {
+  test("writes a file that git ignores, also in a subfolder", async () => {
     git("init", "--quiet");
     writeFileSync(join(folder, ".gitignore"), ".env\n");
     mkdirSync(join(folder, "app"));
@@ -148,7 +148,7 @@ describe("writing", () => {
     }
   });
 
-  test("says that a folder is missing", async () => {
+  test("reports a missing folder", async () => {
     const { status, stderr } = await run("--write", join(folder, "no", ".env"));
     expect(status).toBe(1);
     expect(stderr).toMatch(/there is no folder .*no to write \.env in/);
@@ -156,7 +156,7 @@ describe("writing", () => {
 });
 
 describe("failing", () => {
-  test("without permission names it, and leaves nothing behind", async () => {
+  test("names a missing permission, and leaves nothing behind", async () => {
     aws.errors = [{ action: "GetSecretValue", type: "AccessDeniedException", message: `for ${KEY}` }];
     const { status, stdout, stderr } = await run("--write", join(folder, ".env"));
     expect(status).toBe(1);
@@ -165,7 +165,7 @@ describe("failing", () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  test("never shows a key that AWS put into its answer", async () => {
+  test("never shows a key from a response of AWS", async () => {
     aws.errors = [{ action: "GetSecretValue", type: "ValidationException", message: `for ${KEY}` }];
     expect((await run()).stderr).toMatch(/can't be read: for \[redacted\]\n$/);
   });
@@ -175,7 +175,7 @@ describe("failing", () => {
     [["--stack", "local", "file"], /too many arguments.*file/],
     [["--stack", "local", "--write", "a", "b"], /too many arguments.*b/],
     [["--stack", "local", "--nonsense"], /--nonsense/],
-  ])("refuses %j as usage", async (argv, message) => {
+  ])("rejects %j as wrong usage", async (argv, message) => {
     const { status, stderr } = await runCommand(envCommand, argv, home.env);
     expect(status).toBe(2);
     expect(stderr).toMatch(message);
@@ -192,18 +192,18 @@ describe("values", () => {
     "it's",
     "schlüssel",
     "",
-  ])("%j reads back in a shell and in dotenv", (value) => {
+  ])("%j is read back by a shell and by dotenv", (value) => {
     const lines = formatLines({ VALUE: value });
     expect(parseEnv(lines).VALUE ?? "").toBe(value);
     const script = `${lines}printf %s "$VALUE"`;
     expect(execFileSync("sh", ["-c", script], { encoding: "utf8" })).toBe(value);
   });
 
-  test.each(["two\nlines", `it's "both"`, "it's $HOME"])("%j is refused", (value) => {
+  test.each(["two\nlines", `it's "both"`, "it's $HOME"])("%j is rejected", (value) => {
     expect(() => formatLines({ VALUE: value })).toThrow(/VALUE has quotes or line breaks/);
   });
 
-  test("merging twice changes nothing", () => {
+  test("merging twice has the same result", () => {
     const once = mergeLines("A=1\n", { B: "2" });
     expect(once).toBe("A=1\nB=2\n");
     expect(mergeLines(once, { B: "2" })).toBe(once);

@@ -32,7 +32,7 @@ describe("nDCG@10", () => {
 });
 
 describe("ranking", () => {
-  it("goes by cosine of the first dimensions alone", () => {
+  it("ranks by the cosine of the first dimensions", () => {
     const query = Float32Array.of(1, 0, 0, 0);
     const documents = [
       Float32Array.of(0.6, 0, 0, 0.8),
@@ -40,11 +40,11 @@ describe("ranking", () => {
       Float32Array.of(-1, 0, 0, 0),
     ];
     expect(rank(query, documents, 4)).toEqual([1, 0, 2]);
-    // Cut to two numbers, the first document points where the query does.
+    // With two dimensions, the first document has the direction of the query.
     expect(rank(query, documents, 2)).toEqual([0, 1, 2]);
   });
 
-  it("scores a task by dimensions: what only the last numbers tell is lost with them", () => {
+  it("scores a task by dimensions: information in the last dimensions is lost with them", () => {
     const at = (index: number) => Float32Array.from({ length: 2560 }, (_, i) => (i === index ? 1 : 0.001));
     const task = {
       documents: [
@@ -82,7 +82,7 @@ describe("a task", () => {
     }
   };
 
-  it("is read in BEIR's layout; queries without a judgement are left out", () => {
+  it("is read in BEIR's format, without queries that have no judgement", () => {
     write({});
     expect(readTask(folder)).toEqual({
       documents: [
@@ -98,7 +98,7 @@ describe("a task", () => {
     ["corpus.jsonl", "{", /corpus\.jsonl:1: not JSON/],
     ["corpus.jsonl", '{"_id": "d1", "text": "a"}\n{"_id": 2, "text": "a"}', /corpus\.jsonl:2: not {"_id"/],
     ["corpus.jsonl", '{"_id": "d1", "text": " "}', /corpus\.jsonl:1: the text is empty/],
-    ["corpus.jsonl", '{"_id": "d1", "text": "a"}\n{"_id": "d1", "text": "b"}', /an _id stands on two lines/],
+    ["corpus.jsonl", '{"_id": "d1", "text": "a"}\n{"_id": "d1", "text": "b"}', /an _id is on two lines/],
     ["queries.jsonl", "[]", /queries\.jsonl:1: not {"_id"/],
     [
       "qrels/test.tsv",
@@ -107,19 +107,19 @@ describe("a task", () => {
     ],
     ["qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1 d1 1", /test\.tsv:2: not QUERY/],
     ["qrels/test.tsv", "query-id\tcorpus-id\tscore\n", /no judgements/],
-  ])("with a wrong %s is refused by file and line: %s", (name, text, message) => {
+  ])("with a wrong %s is rejected with file and line: %s", (name, text, message) => {
     write({ [name]: text });
     expect(() => readTask(folder)).toThrow(message);
   });
 
-  it("without judgements says which files are looked for", () => {
+  it("without judgements names the expected files", () => {
     write({});
     rmSync(join(folder, "qrels"), { recursive: true });
     expect(() => readTask(folder)).toThrow(/neither qrels\/test\.tsv nor qrels\.tsv/);
     expect(() => readTask(join(folder, "none"))).toThrow(/there is no .*corpus\.jsonl/);
   });
 
-  it("comes along, half in Chinese and half in English, and every query has an answer in both", () => {
+  it("is bundled, half in Chinese and half in English, and every query has a relevant document in both", () => {
     const task = readTask(join(ROOT, "examples", "corpus"));
     expect(task.documents.length).toBeGreaterThanOrEqual(200);
     const chinese = task.documents.filter(({ text }) => /\p{Script=Han}/u.test(text));
@@ -144,7 +144,7 @@ describe("embedding a task", () => {
     })),
   });
 
-  it("keeps the order over many requests, and tries again when refused for now", async () => {
+  it("keeps the order over many requests, and retries after a temporary error", async () => {
     let requests = 0;
     const send = async ({ body }: { body: { input: string[]; instruction?: string } }) => {
       expect(body.instruction).toBe("Find it");
@@ -158,7 +158,7 @@ describe("embedding a task", () => {
     expect(requests).toBeGreaterThan(7);
   });
 
-  it("ends with the server's refusal", async () => {
+  it("fails with the server's error", async () => {
     const send = async () => answer(400, { error: { message: "input[3] must not be empty." } });
     const client = { send } as unknown as EndpointClient;
     await expect(embedAll(client, ["a"], { model: "m" })).rejects.toThrow(/400.*must not be empty/);

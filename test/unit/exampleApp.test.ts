@@ -5,7 +5,7 @@ import { Embeddings } from "../../examples/app/service/embeddings.mjs";
 import { Index } from "../../examples/app/service/search.mjs";
 import { type Certificates, makeCertificates } from "./fakes/certificates";
 
-/** What is answered next, in order; 200 with a vector a text when it is empty. */
+/** The next responses, in order. Without any, 200 with a vector per text. */
 type Refusal = { status: number; retryAfter?: string };
 
 describe("the example application's service", () => {
@@ -68,7 +68,7 @@ describe("the example application's service", () => {
     expect(keys).toEqual(["first"]);
   });
 
-  it("reads it again when it is refused, and asks once more with it", async () => {
+  it("reads it again when it is refused, and retries once with it", async () => {
     await embeddings.embed(["a"]);
     current = "second";
     expect(await embeddings.embed(["a"])).toEqual([[1, 1]]);
@@ -76,24 +76,24 @@ describe("the example application's service", () => {
     expect(requests.map(({ key }) => key)).toEqual(["first", "first", "second"]);
   });
 
-  it("gives up when the key that it has just read is refused too", async () => {
+  it("fails if the key that it has just read is refused too", async () => {
     refusals.push({ status: 401 }, { status: 401 });
-    await expect(embeddings.embed(["a"])).rejects.toThrow("answers 401: no");
+    await expect(embeddings.embed(["a"])).rejects.toThrow("returned 401: no");
     expect(requests).toHaveLength(2);
   });
 
-  it("asks again after as long as it is told when it is refused for now, and not for ever", async () => {
+  it("retries temporary errors after Retry-After, a limited number of times", async () => {
     refusals.push({ status: 429, retryAfter: "0" }, { status: 503, retryAfter: "0" });
     expect(await embeddings.embed(["a"])).toEqual([[1, 1]]);
     refusals.push(...Array(4).fill({ status: 429, retryAfter: "0" }));
-    await expect(embeddings.embed(["a"])).rejects.toThrow("answers 429");
+    await expect(embeddings.embed(["a"])).rejects.toThrow("returned 429");
   });
 
-  it("trusts the stack's certificate authority alone", async () => {
+  it("trusts only the stack's certificate authority", async () => {
     const other = makeCertificates("IP:127.0.0.1");
-    const stranger = new Embeddings({ baseUrl, model: "m", ca: other.ca, readKey: async () => current });
-    await expect(stranger.embed(["a"])).rejects.toThrow(/self-signed|unable to verify|signature/);
-    stranger.close();
+    const distrusting = new Embeddings({ baseUrl, model: "m", ca: other.ca, readKey: async () => current });
+    await expect(distrusting.embed(["a"])).rejects.toThrow(/self-signed|unable to verify|signature/);
+    distrusting.close();
   });
 
   it("embeds documents in batches without an instruction and queries with one", async () => {

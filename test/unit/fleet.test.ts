@@ -30,7 +30,7 @@ describe("a fleet", () => {
     ({ registered, outputs } = await runProgram(fleet));
   });
 
-  it("is the same machine as a single one, but for what tells its group", async () => {
+  it("has the same instances as a single one, except for the settings of the group", async () => {
     const single = await runProgram({ allowedCidrs: fleet.allowedCidrs });
     const document = (text: unknown) => parse(String(text)) as { write_files: { content: string }[] };
     const files = (text: unknown) => document(text).write_files.map(({ content }) => content);
@@ -52,7 +52,7 @@ describe("a fleet", () => {
     }
   });
 
-  it("boots hardened machines without SSH from encrypted disks", () => {
+  it("boots hardened instances without SSH from encrypted volumes", () => {
     const template = one(registered, "LaunchTemplate");
     expect(template).toMatchObject({
       metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
@@ -61,7 +61,7 @@ describe("a fleet", () => {
     expect(template).not.toHaveProperty("keyName");
   });
 
-  it("sends clients to a machine once that has said it answers, and replaces one after another", () => {
+  it("sends clients to an instance once it has reported that it serves, and replaces one after another", () => {
     expect(one(registered, "Group")).toMatchObject({
       name: "qwen3-embedding-test",
       minSize: 2,
@@ -85,7 +85,7 @@ describe("a fleet", () => {
     expect((one(registered, "Group").vpcZoneIdentifiers as string[]).length).toBe(3);
   });
 
-  it("grows by how busy the GPUs are", () => {
+  it("scales by the utilization of the GPUs", () => {
     expect(one(registered, "Policy")).toMatchObject({
       policyType: "TargetTrackingScaling",
       targetTrackingConfiguration: {
@@ -99,7 +99,7 @@ describe("a fleet", () => {
     });
   });
 
-  it("lets clients reach the load balancer, and the load balancer alone reach machines", () => {
+  it("lets clients reach the load balancer, and only the load balancer reach instances", () => {
     const rules = of(registered, "SecurityGroupIngressRule").map(({ inputs }) => inputs);
     expect(rules).toHaveLength(2);
     expect(rules).toEqual(
@@ -120,7 +120,7 @@ describe("a fleet", () => {
     );
   });
 
-  it("terminates TLS 1.2 or later at the load balancer and encrypts the rest of the way", () => {
+  it("terminates TLS 1.2 or later at the load balancer, which uses HTTPS to the instances", () => {
     expect(one(registered, "LoadBalancer")).toMatchObject({
       internal: false,
       dropInvalidHeaderFields: true,
@@ -141,7 +141,7 @@ describe("a fleet", () => {
     expect(one(registered, "CertRequest")).toMatchObject({ dnsNames: ["embeddings.example.com"] });
   });
 
-  it("asks ACM for a certificate and proves the name in the zone that it was found in", () => {
+  it("requests a certificate from ACM and validates the name in its hosted zone", () => {
     expect(one(registered, "certificate:Certificate")).toMatchObject({
       domainName: "embeddings.example.com",
       validationMethod: "DNS",
@@ -151,7 +151,7 @@ describe("a fleet", () => {
     expect(records.map(({ type }) => type).sort()).toEqual(["A", "CNAME"]);
   });
 
-  it("grants besides what a single machine may: its own launch, and its one namespace of metrics", () => {
+  it("grants, in addition to a single instance's permissions, its own launch and its one namespace of metrics", () => {
     const { Statement } = JSON.parse(one(registered, "RolePolicy").policy as string) as {
       Statement: { Sid: string; Action: string[]; Resource: unknown; Condition?: unknown }[];
     };
@@ -167,7 +167,7 @@ describe("a fleet", () => {
     });
   });
 
-  it("answers with a name that everybody trusts", () => {
+  it("has a name with a public certificate", () => {
     expect(outputs).toMatchObject({
       endpoint: "https://embeddings.example.com/v1",
       caCertificate: "",
@@ -176,21 +176,21 @@ describe("a fleet", () => {
     expect(outputs).not.toHaveProperty("instanceId");
   });
 
-  it("is verified as a fleet, again with each version of its machines", () => {
+  it("is verified as a fleet, again with each version of the launch template", () => {
     expect(one(registered, "Command")).toMatchObject({
       environment: { VERIFY_AUTO_SCALING_GROUP: "qwen3-embedding-test", VERIFY_CA_CERTIFICATE: "" },
       triggers: ["qwen3-embedding-test", "1"],
     });
   });
 
-  it("puts the key into the secret's version and nowhere else", () => {
+  it("puts the key only into the secret's version", () => {
     const found = registered.filter(({ inputs }) => JSON.stringify(inputs).includes(SENTINEL.password));
     expect([...new Set(found.map(({ type }) => type.split(":").at(-1)))]).toEqual(["SecretVersion"]);
   });
 });
 
-describe("a fleet that does not grow", () => {
-  it("publishes no load, has no policy and may publish nothing", async () => {
+describe("a fleet that does not scale", () => {
+  it("publishes no utilization, has no scaling policy and no permission to publish", async () => {
     const { registered } = await runProgram({ ...fleet, instancesMin: 3, instancesMax: 3 });
     expect(of(registered, "Policy")).toEqual([]);
     expect(one(registered, "RolePolicy").policy).not.toContain("PutMetricData");
@@ -218,20 +218,20 @@ describe("a purchase option", () => {
       { purchaseOption: "capacity-block", instanceType: "p4d.24xlarge", ...reserved },
       { instanceMarketOptions: { marketType: "capacity-block" }, capacityReservationSpecification: target },
     ],
-  ])("%s is asked for by a machine and by a fleet alike", async (_, config, inputs) => {
+  ])("%s is requested by an instance and by a fleet in the same way", async (_, config, inputs) => {
     const single = await runProgram({ allowedCidrs: fleet.allowedCidrs, ...config });
     expect(one(single.registered, "Instance")).toMatchObject(inputs);
     const several = await runProgram({ ...fleet, ...config });
     expect(one(several.registered, "LaunchTemplate")).toMatchObject(inputs);
   });
 
-  it("keeps a fleet in the zone of its reservation, and its load balancer in two", async () => {
+  it("keeps a fleet in the zone of its reservation, and its load balancer in two zones", async () => {
     const { registered } = await runProgram({ ...fleet, purchaseOption: "reservation", ...reserved });
     expect(one(registered, "Group").vpcZoneIdentifiers).toEqual(["qwen3-embedding-test-us-east-1b-id"]);
     expect((one(registered, "LoadBalancer").subnets as string[]).length).toBe(3);
   });
 
-  it("says nothing of a market on demand", async () => {
+  it("sets no market options on demand", async () => {
     const { registered } = await runProgram({ allowedCidrs: fleet.allowedCidrs });
     expect(one(registered, "Instance")).not.toHaveProperty("instanceMarketOptions");
     expect(one(registered, "Instance")).not.toHaveProperty("capacityReservationSpecification");
@@ -241,7 +241,7 @@ describe("a purchase option", () => {
 describe("an existing VPC", () => {
   const existing = { vpcId: VPC, subnetIds: SUBNETS };
 
-  it("is used as it is by a single machine", async () => {
+  it("is used unchanged by a single instance", async () => {
     const { registered } = await runProgram({ allowedCidrs: fleet.allowedCidrs, ...existing });
     for (const type of ["Vpc", "Subnet", "InternetGateway", "Route", "DefaultSecurityGroup"]) {
       expect(of(registered, type), type).toEqual([]);
@@ -250,7 +250,7 @@ describe("an existing VPC", () => {
     expect(one(registered, "SecurityGroup").vpcId).toBe(VPC);
   });
 
-  it("holds an internal endpoint: no public address, and the ways to AWS that machines use", async () => {
+  it("has an internal endpoint without public addresses, and the VPC endpoints that instances use", async () => {
     const { registered } = await runProgram({
       ...fleet,
       ...existing,
@@ -288,14 +288,14 @@ describe("an existing VPC", () => {
   });
 });
 
-describe("a machine without internet", () => {
+describe("an instance without internet access", () => {
   const mirrored = {
     modelSource: "s3://mirror/qwen3/model",
     packageMirror: "s3://mirror/qwen3/packages",
     imageId: "ami-00000000000000001",
   };
 
-  it("takes model and packages from S3, each with its permission, and an image of one's own", async () => {
+  it("gets model and packages from S3, each with its permission, and uses its own image", async () => {
     const { registered } = await runProgram({ allowedCidrs: fleet.allowedCidrs, ...mirrored });
     const instance = one(registered, "Instance");
     expect(instance.ami).toBe("ami-00000000000000001");
@@ -312,7 +312,7 @@ describe("a machine without internet", () => {
     );
   });
 
-  it("is refused before anything is created where the mirror was filled for other locks", async () => {
+  it("is rejected before anything is created if the mirror was filled for other locks", async () => {
     await expect(
       runProgram({ allowedCidrs: fleet.allowedCidrs, packageMirror: "s3://mirror/stale/packages" }),
     ).rejects.toThrow(
@@ -322,13 +322,13 @@ describe("a machine without internet", () => {
 });
 
 describe("a domain", () => {
-  it("is refused where this account has no zone for it", async () => {
+  it("is rejected if this account has no hosted zone for it", async () => {
     await expect(runProgram({ ...fleet, domain: "embeddings.example.org" })).rejects.toThrow(
       /domain is "embeddings.example.org".*searched for embeddings.example.org, example.org/,
     );
   });
 
-  it("is taken with a zone that is named", async () => {
+  it("is accepted with the ID of a hosted zone", async () => {
     const { registered } = await runProgram({
       ...fleet,
       domain: "a.example.org",

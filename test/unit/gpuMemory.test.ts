@@ -11,18 +11,18 @@ describe("memoryNeed", () => {
     expect(memoryNeed(MODEL.contextLength, a100).weights).toBe(8_043_548_672);
   });
 
-  it("counts 144 KiB of keys and values a token: 36 layers of 8 heads of 128, twice, in bfloat16", () => {
+  it("counts 144 KiB of keys and values per token: 36 layers of 8 heads of 128, twice, in bfloat16", () => {
     expect(memoryNeed(1, a100).kvPool).toBe(144 * 1024);
     expect(memoryNeed(32768, a100).kvPool).toBe(4.5 * 1024 ** 3);
   });
 });
 
 describe("memoryProblem", () => {
-  it.each(Object.entries(GPU_INSTANCE_TYPES))("lets the defaults run on %s", (_, gpu) => {
+  it.each(Object.entries(GPU_INSTANCE_TYPES))("accepts the defaults on %s", (_, gpu) => {
     expect(memoryProblem(MODEL.contextLength, 0.85, gpu)).toBeUndefined();
   });
 
-  it("refuses a share that weights and KV pool do not fit into, and says which would do", () => {
+  it("rejects a fraction that is too small for weights and KV pool, and says which are allowed", () => {
     expect(memoryProblem(32768, 0.5, l4)).toMatch(
       /memFractionStatic is 0.5, of 24 GB on an L4, .*weights of 8.0 GB, a KV pool of 4.8 GB for 32768 tokens.*allowed: from 0.54 to 0.94/,
     );
@@ -30,13 +30,13 @@ describe("memoryProblem", () => {
     expect(memoryProblem(16384, 0.5, l4)).toBeUndefined();
   });
 
-  it("refuses a share that leaves too little to compute with", () => {
+  it("rejects a fraction that leaves too little working memory", () => {
     expect(memoryProblem(32768, 0.95, l4)).toMatch(/memFractionStatic is 0.95/);
     expect(memoryProblem(32768, 0.94, l4)).toBeUndefined();
     expect(memoryProblem(32768, 0.95, a100)).toBeUndefined();
   });
 
-  it("says so where no share would do", () => {
+  it("says so if no fraction is allowed", () => {
     const small = { model: "T4", memoryGb: 12 };
     expect(memoryProblem(32768, 0.85, small)).toMatch(
       /allowed: none with this type: a shorter contextLength/,

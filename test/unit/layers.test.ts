@@ -3,7 +3,7 @@ import { dirname, join, normalize } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ROOT } from "../../scripts/lib/paths";
 
-/** What each folder is allowed to import from, of the repository's own; everything else is another layer's. */
+/** The repository's folders that each folder may import from. All others belong to other layers. */
 const LAYERS: Record<string, string[]> = {
   components: ["components", "machine/qwen3/contract.json"],
   policy: ["policy"],
@@ -12,7 +12,7 @@ const LAYERS: Record<string, string[]> = {
   bench: ["bench", "local", "scripts/lib", "components"],
 };
 
-/** Programs that are started by themselves, on a Node of any version. */
+/** Programs that are started directly, with a Node of any version. */
 const ENTRY_POINTS = ["scripts/cli.ts", "local/cli.ts", "bench/cli.ts", "test/run.ts"];
 
 function sources(folder: string): string[] {
@@ -21,7 +21,7 @@ function sources(folder: string): string[] {
     .map((name) => join(folder, name));
 }
 
-/** What a file imports by a relative path, from the repository's root. */
+/** A file's imports by relative paths, from the repository's root. */
 function imports(file: string): string[] {
   const text = readFileSync(join(ROOT, file), "utf8");
   const specifiers = [
@@ -31,7 +31,7 @@ function imports(file: string): string[] {
 }
 
 describe.each(Object.entries(LAYERS))("%s", (folder, allowed) => {
-  it(`imports from ${allowed.join(", ")} and nowhere else`, () => {
+  it(`imports only from ${allowed.join(", ")}`, () => {
     const files = sources(folder);
     expect(files.length).toBeGreaterThan(3);
     const found = files.flatMap((file) =>

@@ -13,7 +13,7 @@ const pages = [
     .map((name) => `docs/${name}`),
 ];
 
-it.each(pages)("%s links to files that are there", (page) => {
+it.each(pages)("%s links to files that exist", (page) => {
   const text = readFileSync(join(ROOT, page), "utf8");
   const targets = [...text.matchAll(/\]\((?!https?:)([^)#\s]+)[^)]*\)/g)].map(([, target]) => target!);
   const missing = targets.filter((target) => !existsSync(join(ROOT, dirname(page), target)));

@@ -5,7 +5,7 @@ import { nginxConf } from "../../components/bundle/nginx";
 
 const config = nginxConf({ workers: 1, maxBodyBytes: 8388608 });
 
-// What nginx does with it is shown by test/machine/gateway.test.ts.
+// test/machine/gateway.test.ts shows what nginx does with it.
 describe("nginxConf", () => {
   it.each([
     ["one worker", { workers: 1, maxBodyBytes: 8388608 }],
@@ -14,20 +14,20 @@ describe("nginxConf", () => {
     expect(nginxConf(options)).toMatchSnapshot();
   });
 
-  it("listens on 443 alone, with TLS 1.2 and 1.3", () => {
+  it("listens only on 443, with TLS 1.2 and 1.3", () => {
     expect(config.match(/^\s*listen .*$/gm)).toEqual([
       "        listen 443 ssl http2 default_server backlog=4096;",
     ]);
     expect(config).toContain("ssl_protocols TLSv1.2 TLSv1.3;");
   });
 
-  it("passes requests on from the three routes alone, and asks two of them for a key", () => {
+  it("passes on only requests for the three routes, two of which require a key", () => {
     const routes = locations(config).filter(({ body }) => body.includes("proxy_pass"));
     expect(routes.map(({ name }) => name)).toEqual(["= /v1/embeddings", "= /v1/models", "= /health"]);
     expect(routes.map(({ body }) => body.includes("/refuse/unauthorized"))).toEqual([true, true, false]);
   });
 
-  it("passes Authorization to the worker and not to the log", () => {
+  it("passes Authorization to the worker, but not to the log", () => {
     expect(config.match(/^ *proxy_set_header .*$/gm)?.map((line) => line.trim())).toEqual([
       'proxy_set_header Connection "";',
       "proxy_set_header Authorization $http_authorization;",
@@ -37,12 +37,12 @@ describe("nginxConf", () => {
     expect(config.match(/log_format[^;]*/)?.[0]).not.toMatch(/authorization|\$request\b|\$args|\$http_/i);
   });
 
-  it("names each worker by its port", () => {
+  it("lists each worker by its port", () => {
     const servers = nginxConf({ workers: 8, maxBodyBytes: 1 }).match(/server 127\.0\.0\.1:\d+/g);
     expect(servers).toEqual(Array.from({ length: 8 }, (_, index) => `server 127.0.0.1:${30000 + index}`));
   });
 
-  it("takes a client's address from a load balancer's header, and only behind one", () => {
+  it("takes a client's address from a load balancer's header, but only behind one", () => {
     const behind = nginxConf({
       workers: 1,
       maxBodyBytes: 8388608,
@@ -54,18 +54,18 @@ describe("nginxConf", () => {
     });
     const added = behind.split("\n").filter((line) => !config.split("\n").includes(line));
     expect(added.map((line) => line.trim())).toEqual([
-      "# Limits and log use the client's address, not the load balancer's. The security group lets in nothing else.",
+      "# Limits and log use the client's address, not the load balancer's. The security group allows no other traffic.",
       "set_real_ip_from 10.7.0.0/16;",
       "set_real_ip_from 10.8.0.0/16;",
       "real_ip_header X-Forwarded-For;",
       "real_ip_recursive off;",
-      // Longer than the load balancer keeps a connection: it must not send on one that nginx is closing.
+      // Longer than the load balancer keeps a connection, so that it never uses one that nginx is closing.
       "keepalive_timeout 330s;",
     ]);
     expect(config).not.toContain("real_ip");
   });
 
-  it("answers every error as JSON in OpenAI's shape", () => {
+  it("returns every error as JSON in OpenAI's format", () => {
     const bodies = [...config.matchAll(/^\s*return \d+ '(.*)';$/gm)].map(([, body]) => body as string);
     const maps = [...config.matchAll(/^\s*(?:missing|default) '(\{.*\})';$/gm)].map(
       ([, body]) => body as string,
@@ -85,7 +85,7 @@ describe("auth.js", () => {
     expect(script).not.toMatch(/\?\.|\?\?|\bclass\b|\basync\b|\br\.(log|warn|error)\(/);
   });
 
-  it("takes tokens, limits and paths from the contract", () => {
+  it("reads tokens, limits and paths from the contract", () => {
     expect(script).toContain('import contract from "contract.js";');
     expect(script).not.toMatch(/\/run\/|x21|512/);
   });

@@ -9,7 +9,7 @@ import { ROOT } from "../../scripts/lib/paths";
 
 const NEEDED: string = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).engines.node;
 
-/** Runs a file as a Node of this version would. */
+/** Runs a file as if by a Node of this version. */
 async function runAs(version: string, file: string, ...args: string[]) {
   const fake = `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "${version}" } })`;
   const nodeArgs = ["--import", "tsx", "--import", `data:text/javascript,${encodeURIComponent(fake)}`];
@@ -20,7 +20,7 @@ async function runAs(version: string, file: string, ...args: string[]) {
   );
 }
 
-test("what is needed is what package.json says, and what the HTTP client needs", () => {
+test("the required version is that of package.json, and that of the HTTP client", () => {
   const undici = createRequire(__filename)("undici/package.json") as { engines: { node: string } };
   expect(NEEDED).toBe(undici.engines.node);
 });
@@ -31,11 +31,11 @@ describe.each(["20.20.2", "22.18.0"])("Node %s", (version) => {
     ["local/cli.ts", "--help"],
     ["bench/cli.ts", "--help"],
     ["test/run.ts", "none"],
-  ])("%s ends with one sentence, before it loads anything that fails", async (file, argument) => {
+  ])("%s ends with one sentence before it loads anything that would fail", async (file, argument) => {
     const { status, stdout, stderr } = await runAs(version, join(ROOT, file), argument);
     expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
     expect(stderr).toMatch(
-      /^This needs Node 22\.19\.0 or later, and Node [\d.]+ runs it \(\/.*\): start the command with npm run.*\.\n$/,
+      /^This command requires Node 22\.19\.0 or later, but Node [\d.]+ runs it \(\/.*\): use npm run.*\.\n$/,
     );
     expect(stderr).toContain(`Node ${version} runs it`);
   });
@@ -47,9 +47,9 @@ test.each(["22.19.0", "24.0.0", "26.1.0-nightly20260101"])("Node %s is new enoug
 });
 
 test.each([
-  ["node_modules/node", /: type npm rebuild node --ignore-scripts=false, which installs Node 24/],
-  ["node_modules/other", /: type npm ci --include=dev --ignore-scripts=false, which installs Node 24/],
-])("says what to type where Node 24 is missing and there is %s", async (folder, next) => {
+  ["node_modules/node", /: run npm rebuild node --ignore-scripts=false, which installs Node 24/],
+  ["node_modules/other", /: run npm ci --include=dev --ignore-scripts=false, which installs Node 24/],
+])("says what to run if Node 24 is missing and %s exists", async (folder, next) => {
   const copy = mkdtempSync(join(tmpdir(), "qwen3-node-"));
   onTestFinished(() => rmSync(copy, { recursive: true }));
   mkdirSync(join(copy, folder), { recursive: true });

@@ -37,7 +37,7 @@ describe("the packaged component, by the SDK's own analyser", () => {
       components: [EmbeddingService],
     });
     schema = JSON.parse(await provider.getSchema()) as Schema;
-    // It reads the types of AWS's provider.
+    // The analyser reads the types of the AWS provider.
   }, 60_000);
 
   const resource = () => schema.resources["qwen3-embedding:index:EmbeddingService"]!;
@@ -47,7 +47,7 @@ describe("the packaged component, by the SDK's own analyser", () => {
     expect(resource().isComponent).toBe(true);
   });
 
-  it("takes every setting of the service, typed and described as in the table, and no other", () => {
+  it("has exactly the settings of the service, typed and described as in the table", () => {
     const number = ({ type, json }: Setting) => type === "integer" || json.type === "number";
     const expected = settings.map(([name, setting]) => [
       name,
@@ -60,11 +60,11 @@ describe("the packaged component, by the SDK's own analyser", () => {
     expect(resource().inputProperties).toEqual(Object.fromEntries(expected));
   });
 
-  it("requires only what has no default", () => {
+  it("requires only the settings without a default", () => {
     expect(resource().requiredInputs).toEqual(["allowedCidrs"]);
   });
 
-  it("returns what the stack exports", () => {
+  it("returns the outputs of the stack", () => {
     expect(Object.keys(resource().properties).sort()).toEqual([
       ...["apiKeyUrn", "apiKeyUrns", "autoScalingGroup", "caCertificate", "dimensions", "endpoint"],
       ...["instanceId", "model", "region", "secretArn", "secretArns"],

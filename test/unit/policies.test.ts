@@ -17,12 +17,12 @@ const GROUP = "aws:ec2/securityGroup:SecurityGroup";
 const LISTENER = "aws:lb/listener:Listener";
 const ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy";
 
-/** What a broken promise looks like: a resource, what is wrong in it, and the sentence that says so. */
+/** A violation: a resource, its invalid properties, and the expected message. */
 interface Breach {
   policy: string;
   type: string;
   props: Record<string, unknown>;
-  /** Without it, the image is ignored as in the stack. */
+  /** By default, the image is in ignoreChanges as in the stack. */
   opts?: { ignoreChanges: string[] };
   says: RegExp;
 }
@@ -49,25 +49,25 @@ const BREACHES: Breach[] = [
     policy: "https-only",
     type: RULE,
     props: { ipProtocol: "tcp", fromPort: 30000, toPort: 30000, cidrIpv4: "10.0.0.0/8" },
-    says: /reaches tcp 30000 to 30000/,
+    says: /can reach tcp 30000 to 30000/,
   },
   {
     policy: "open-to-everyone-on-purpose",
     type: RULE,
     props: { ...https, cidrIpv4: "0.0.0.0/0" },
-    says: /everyone is let in/,
+    says: /the whole internet is allowed/,
   },
   {
     policy: "open-to-everyone-on-purpose",
     type: RULE,
     props: { ...https, cidrIpv6: "::/0" },
-    says: /everyone is let in/,
+    says: /the whole internet is allowed/,
   },
   {
     policy: "tls",
     type: LISTENER,
     props: { protocol: "HTTPS", sslPolicy: "ELBSecurityPolicy-2016-08" },
-    says: /older than 1.2/,
+    says: /versions before 1.2/,
   },
   {
     policy: "tls",
@@ -79,7 +79,7 @@ const BREACHES: Breach[] = [
     policy: "tls",
     type: "aws:lb/targetGroup:TargetGroup",
     props: { protocol: "HTTP" },
-    says: /targets are reached by HTTP/,
+    says: /uses HTTP instead of HTTPS/,
   },
   {
     policy: "imdsv2",
@@ -137,7 +137,7 @@ const BREACHES: Breach[] = [
     policy: "keys-in-secrets-manager-only",
     type: "command:local:Command",
     props: { environment: { KEY } },
-    says: /holds a key/,
+    says: /contains a key/,
   },
   {
     policy: "least-privilege",
@@ -155,11 +155,11 @@ const BREACHES: Breach[] = [
     policy: "no-managed-policies",
     type: "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
     props: { policyArn: "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore" },
-    says: /is AWS's/,
+    says: /is an AWS managed policy/,
   },
 ];
 
-/** What one policy says of a resource. */
+/** The messages of one policy for a resource. */
 function judge({ policy, type, props, opts }: Omit<Breach, "says">): string[] {
   const found = policies.find(({ name }) => name === policy) as ResourceValidationPolicy;
   const said: string[] = [];
@@ -172,7 +172,7 @@ function judge({ policy, type, props, opts }: Omit<Breach, "says">): string[] {
   return said;
 }
 
-/** What a policy over the whole stack says of these resources. */
+/** The messages of a stack policy for these resources. */
 function judgeStack(resources: PolicyResource[]): string[] {
   const found = policies.find(({ name }) => name === "private-encrypted-buckets") as StackValidationPolicy;
   const said: string[] = [];
@@ -185,15 +185,20 @@ describe("a policy", () => {
     pulumi.runtime.setAllConfig({});
   });
 
-  it.each(BREACHES)("$policy stops $type: $says", ({ says, ...breach }) => {
+  it.each(BREACHES)("$policy rejects $type: $says", ({ says, ...breach }) => {
     expect(judge(breach)).toEqual([expect.stringMatching(says)]);
   });
 
   it.each([
-    ["blockPublicAcls", "BucketPublicAccessBlock", { blockPublicAcls: false }, /not closed to the public/],
-    ["encryption", "BucketServerSideEncryptionConfiguration", { rules: [] }, /no encryption/],
-    ["TLS", "BucketPolicy", { policy: '{"Statement":[]}' }, /does not refuse plain HTTP/],
-  ])("private-encrypted-buckets stops a bucket without %s", (_, broken, props, says) => {
+    [
+      "blockPublicAcls",
+      "BucketPublicAccessBlock",
+      { blockPublicAcls: false },
+      /not all four public access block settings/,
+    ],
+    ["encryption", "BucketServerSideEncryptionConfiguration", { rules: [] }, /no default encryption/],
+    ["TLS", "BucketPolicy", { policy: '{"Statement":[]}' }, /does not deny plain HTTP/],
+  ])("private-encrypted-buckets rejects a bucket without %s", (_, broken, props, says) => {
     const bucket = { type: "aws:s3/bucket:Bucket", urn: "urn:bucket", props: {} };
     const settings: [string, object][] = [
       [
@@ -236,7 +241,7 @@ describe("a policy", () => {
 
   it.each([
     ["renamed:allowPublicAccess", []],
-    ["qwen3-embedding-stack:allowPublicAccess", [expect.stringMatching(/everyone is let in/)]],
+    ["qwen3-embedding-stack:allowPublicAccess", [expect.stringMatching(/the whole internet is allowed/)]],
   ])("reads the settings of the project that the engine names: %s", async (setting, said) => {
     await pulumi.runtime.setMocks(
       { newResource: () => ({ id: "", state: {} }), call: () => ({}) },
@@ -248,7 +253,7 @@ describe("a policy", () => {
     expect(judge({ policy: "open-to-everyone-on-purpose", type: RULE, props })).toEqual(said);
   });
 
-  it("lets an image of the deployer's own be without ignoreChanges, and no other image", async () => {
+  it("accepts only the deployer's own image without ignoreChanges", async () => {
     await pulumi.runtime.setMocks(
       { newResource: () => ({ id: "", state: {} }), call: () => ({}) },
       "p",
@@ -263,7 +268,7 @@ describe("a policy", () => {
     ]);
   });
 
-  it("is broken here at least once", () => {
+  it("is violated in a test at least once", () => {
     const broken = new Set([...BREACHES.map(({ policy }) => policy), "private-encrypted-buckets"]);
     expect([...broken].sort()).toEqual(policies.map(({ name }) => name).sort());
   });
@@ -271,10 +276,10 @@ describe("a policy", () => {
 
 describe("the stack's own resources", () => {
   it.each([
-    ["one machine", {}],
-    ["one machine on a schedule", { stopSchedule: "0 20 ? * MON-FRI *" }],
+    ["one instance", {}],
+    ["one instance on a schedule", { stopSchedule: "0 20 ? * MON-FRI *" }],
     ["a fleet", { domain: "embeddings.example.com", instancesMin: 2, instancesMax: 3 }],
-  ])("keep every promise: %s", async (_, config) => {
+  ])("violate no policy: %s", async (_, config) => {
     const { registered } = await runProgram({
       ...config,
       allowedCidrs: ["0.0.0.0/0"],

@@ -3,12 +3,12 @@ import { type Registered, runProgram, SENTINEL } from "./fakes/program";
 
 const publicAccess = { allowedCidrs: ["0.0.0.0/0"], allowPublicAccess: true };
 
-/** Everything that one type of resource was asked for. */
+/** The inputs of all resources of one type. */
 function of(registered: Registered[], type: string) {
   return registered.filter((resource) => resource.type.endsWith(`:${type}`));
 }
 
-/** Names of the types in whose inputs a text stands, secret or not. */
+/** Names of the types whose inputs contain a text, secret or not. */
 function typesWith(registered: Registered[], text: string): string[] {
   const found = registered.filter(({ inputs }) => JSON.stringify(inputs).includes(text));
   return [...new Set(found.map(({ type }) => type.split(":").at(-1)!))].sort();
@@ -22,11 +22,11 @@ describe("the program", () => {
     ({ registered, outputs } = await runProgram({ ...publicAccess, clients: ["search", "chat"] }));
   });
 
-  it("puts the key into the secret's version and nowhere else", () => {
+  it("puts the key only into the secret's version", () => {
     expect(typesWith(registered, SENTINEL.password)).toEqual(["SecretVersion"]);
   });
 
-  it("puts the certificate's private key into certificates and the secret's version, and nowhere else", () => {
+  it("puts the certificate's private key only into certificates and the secret's version", () => {
     expect(typesWith(registered, "SENTINEL")).toEqual([
       "CertRequest",
       "LocallySignedCert",
@@ -35,7 +35,7 @@ describe("the program", () => {
     ]);
   });
 
-  it("marks every input with a key in it as secret", () => {
+  it("marks every input that contains a key as secret", () => {
     for (const { inputs } of of(registered, "SecretVersion")) {
       expect(inputs.secretString).toMatchObject({
         "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270",
@@ -43,7 +43,7 @@ describe("the program", () => {
     }
   });
 
-  it("makes keys of 285 bits that a secret scanner can match", () => {
+  it("creates keys of 285 bits that a secret scanner can match", () => {
     expect(of(registered, "RandomPassword").map(({ inputs }) => inputs)).toEqual(
       Array(2).fill({ length: 48, special: false }),
     );
@@ -51,13 +51,13 @@ describe("the program", () => {
     expect(values.filter((value) => /qwen3_[0-9A-Za-z]{48}/.test(value))).toHaveLength(2);
   });
 
-  it("lets in port 443 from the allowed ranges and nothing else", () => {
+  it("allows only port 443, from the allowed ranges", () => {
     expect(of(registered, "SecurityGroupIngressRule").map(({ inputs }) => inputs)).toEqual([
       expect.objectContaining({ cidrIpv4: "0.0.0.0/0", ipProtocol: "tcp", fromPort: 443, toPort: 443 }),
     ]);
   });
 
-  it("asks for an instance that is hardened and is replaced when its user data changes", () => {
+  it("requests a hardened instance that is replaced when its user data changes", () => {
     expect(of(registered, "Instance")[0]!.inputs).toMatchObject({
       instanceType: "g6e.xlarge",
       userDataReplaceOnChange: true,
@@ -67,7 +67,7 @@ describe("the program", () => {
     expect(of(registered, "Instance")[0]!.inputs).not.toHaveProperty("keyName");
   });
 
-  it("grants the role its own secrets and artifacts by exact ARN", () => {
+  it("grants the role access to its own secrets and artifacts by exact ARN", () => {
     const { Statement } = JSON.parse(of(registered, "RolePolicy")[0]!.inputs.policy as string) as {
       Statement: { Sid: string; Action: string[]; Resource: string | string[] }[];
     };
@@ -79,7 +79,7 @@ describe("the program", () => {
     expect(everything).toEqual(["SessionManager"]);
   });
 
-  it("answers with what an app stack needs", () => {
+  it("returns what an app stack needs", () => {
     expect(outputs).toMatchObject({
       endpoint: "https://203.0.113.10/v1",
       caCertificate: "CA CERTIFICATE",

@@ -11,7 +11,7 @@ import { FakeHome, stackAnswers, stackOutputs } from "./fakes/environment";
 
 const NAME = "renamed";
 
-test("the project's name is the one in Pulumi.yaml", () => {
+test("the project's name is the name in Pulumi.yaml", () => {
   expect(projectName()).toBe(parse(readFileSync(join(ROOT, "Pulumi.yaml"), "utf8")).name);
   expect(projectName(renamedProject())).toBe(NAME);
 });
@@ -27,14 +27,14 @@ test("a stack's settings are read by the name of its project", async () => {
   expect(stack.setting("aws:profile")).toBe("deployer");
 });
 
-test("a cost is that of a renamed project's settings", () => {
+test("the cost of a renamed project follows its settings", () => {
   expect(readSettings("dev", renamedProject())).toMatchObject({
     instanceType: "g6e.xlarge",
     region: "us-east-1",
   });
 });
 
-/** A folder with this project's files under another name. */
+/** A folder with this project's files under another project name. */
 function renamedProject(): string {
   const folder = mkdtempSync(join(tmpdir(), "qwen3-project-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));

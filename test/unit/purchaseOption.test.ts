@@ -10,7 +10,7 @@ const request: CapacityRequest = {
   vcpus: 96,
 };
 
-/** As AWS words it, through the provider. */
+/** AWS's error text, as the provider returns it. */
 const NONE =
   "creating EC2 Instance: operation error EC2: RunInstances, exceeded maximum number of attempts, 25, https response error " +
   "StatusCode: 500, RequestID: 1, api error InsufficientInstanceCapacity: We currently do not have sufficient p4d.24xlarge " +
@@ -20,11 +20,11 @@ describe("capacityAdvice", () => {
   it("names the other zones, the setting and the type", () => {
     expect(capacityAdvice(NONE, request)).toBe(
       "AWS has no on-demand capacity for p4d.24xlarge now in us-east-1a: set availabilityZone to another zone that offers it " +
-        "(us-east-1b, us-east-1d), set purchaseOption to reservation or capacity-block and use a reservation of yours, or change instanceType.",
+        "(us-east-1b, us-east-1d), set purchaseOption to reservation or capacity-block and use one of your reservations, or change instanceType.",
     );
   });
 
-  it("names another region where no other zone offers the type", () => {
+  it("suggests another region if no other zone offers the type", () => {
     expect(capacityAdvice(NONE, { ...request, offered: ["us-east-1a"] })).toMatch(
       /set aws:region to another region/,
     );
@@ -33,13 +33,13 @@ describe("capacityAdvice", () => {
   it.each([
     "Launching a new EC2 instance. Status Reason: There is no Spot capacity available that matches your request.",
     "UnfulfillableCapacity",
-  ])("sends spot to on-demand: %s", (error) => {
+  ])("suggests on-demand instead of spot: %s", (error) => {
     expect(capacityAdvice(error, { ...request, purchaseOption: "spot" })).toMatch(
       /set purchaseOption to on-demand/,
     );
   });
 
-  it("points at the reservation that is full", () => {
+  it("names the reservation that is full", () => {
     const reserved = {
       purchaseOption: "capacity-block",
       capacityReservationId: "cr-0123456789abcdef0",
@@ -49,7 +49,7 @@ describe("capacityAdvice", () => {
     );
   });
 
-  it("tells a quota from a lack", () => {
+  it("distinguishes a quota from a lack of capacity", () => {
     const error =
       "VcpuLimitExceeded: You have requested more vCPU capacity than your current vCPU limit of 0 allows";
     expect(capacityAdvice(error, request)).toMatch(
@@ -58,7 +58,7 @@ describe("capacityAdvice", () => {
   });
 
   it.each(["UnauthorizedOperation: You are not authorized", "InvalidAMIID.NotFound", ""])(
-    "has nothing to say of another error: %s",
+    "has no advice for another error: %s",
     (error) => {
       expect(capacityAdvice(error, request)).toBeUndefined();
     },

@@ -35,11 +35,11 @@ describe("isCron", () => {
     "cron(0 20 ? * MON *)",
     "0 20 ? * MON-WED-FRI *",
     "0/0 20 ? * MON *",
-  ])("refuses %j", (text) => expect(isCron(text)).toBe(false));
+  ])("rejects %j", (text) => expect(isCron(text)).toBe(false));
 });
 
 describe("isTimezone", () => {
-  it("takes IANA names and no offsets", () => {
+  it("accepts IANA names, but not offsets", () => {
     expect(["UTC", "Europe/Berlin", "America/Argentina/Ushuaia"].map(isTimezone)).toEqual([true, true, true]);
     expect(["+01:00", "Berlin", "", "Europe/Nowhere"].map(isTimezone)).toEqual([false, false, false, false]);
   });
@@ -54,7 +54,7 @@ describe("the settings of schedule and budget", () => {
     [{ budgetEmails: [] }, /budgetEmails is \[\]; allowed: with budgetMonthlyUsd/],
     [{ budgetEmails: ["ops"] }, /budgetEmails is \["ops"\]/],
     [{ domain: "embeddings.example.com" }, /stopSchedule is .* not set with a domain/],
-  ])("refuse %j", (wrong, says) => {
+  ])("reject %j", (wrong, says) => {
     expect(() => checkSettings({ ...config, ...wrong })).toThrow(says);
   });
 });
@@ -70,7 +70,7 @@ describe("a stack with a schedule and a budget", () => {
   const inputs = (type: string) =>
     registered.filter((each) => each.type === type).map((each) => each.inputs as Record<string, unknown>);
 
-  it("stops and starts its own machine at the given times", () => {
+  it("stops and starts its own instance at the given times", () => {
     const [machine] = registered.filter(({ type }) => type === "aws:ec2/instance:Instance");
     const schedules = inputs("aws:scheduler/schedule:Schedule").map((each) => ({
       expression: each.scheduleExpression,
@@ -95,7 +95,7 @@ describe("a stack with a schedule and a budget", () => {
     ]);
   });
 
-  it("lets the schedule stop and start this machine and do nothing else, for this account alone", () => {
+  it("lets the schedule only stop and start this instance, for this account only", () => {
     const role = registered.find(({ type, name }) => type === "aws:iam/role:Role" && /schedule/.test(name));
     const policy = registered.find(
       ({ type, name }) => type === "aws:iam/rolePolicy:RolePolicy" && /schedule/.test(name),
@@ -116,7 +116,7 @@ describe("a stack with a schedule and a budget", () => {
     ]);
   });
 
-  it("mails at 80 and 100 percent of the budget, and when the month is heading beyond", () => {
+  it("sends email at 80 and 100 percent of the budget, and when the forecast exceeds it", () => {
     const [budget] = inputs("aws:budgets/budget:Budget");
     expect(budget).toMatchObject({ limitAmount: "500", limitUnit: "USD", timeUnit: "MONTHLY" });
     expect(budget!.notifications).toEqual(
@@ -136,7 +136,7 @@ describe("a stack with a schedule and a budget", () => {
 });
 
 describe("a stack without them", () => {
-  it("has neither", async () => {
+  it("has neither resource", async () => {
     const { registered } = await runProgram({ allowedCidrs: ["203.0.113.0/24"] });
     await sleep(500);
     expect(registered.filter(({ type }) => /scheduler|budgets/.test(type))).toEqual([]);

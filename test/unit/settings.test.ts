@@ -18,7 +18,7 @@ describe("checkSettings", () => {
     });
   });
 
-  it("gives a p4d machine one worker for each of its eight A100s", () => {
+  it("gives a p4d instance one worker for each of its eight A100s", () => {
     expect(workersOf(checkSettings({ ...usable, instanceType: "p4d.24xlarge" }))).toBe(8);
   });
 
@@ -28,14 +28,14 @@ describe("checkSettings", () => {
       { instanceType: "m7i.xlarge" },
       /instanceType is "m7i.xlarge"; allowed: .*p4d\.24xlarge/,
     ],
-    ["a type from before bfloat16", { instanceType: "p3.2xlarge" }, /instanceType is "p3.2xlarge"/],
+    ["a type without bfloat16", { instanceType: "p3.2xlarge" }, /instanceType is "p3.2xlarge"/],
     ["an inherited property as a type", { instanceType: "toString" }, /instanceType is "toString"/],
     [
-      "a client name that AWS refuses",
+      "a client name that AWS rejects",
       { clients: ["My App!"] },
       /clients is \["My App!"\]; allowed: .*letters/,
     ],
-    ["two clients of one name", { clients: ["a", "a"] }, /clients is \["a","a"\]/],
+    ["two clients with the same name", { clients: ["a", "a"] }, /clients is \["a","a"\]/],
     ["no clients", { clients: [] }, /clients is \[\]/],
     ["a list written as text", { clients: "default" }, /clients is "default"; allowed: a list/],
     [
@@ -59,25 +59,25 @@ describe("checkSettings", () => {
       { allowedCidrs: ["203.0.113.7/24"] },
       /allowedCidrs is \["203.0.113.7\/24"\]/,
     ],
-    ["nobody let in", { allowedCidrs: [] }, /allowedCidrs is \[\]/],
+    ["no allowed range", { allowedCidrs: [] }, /allowedCidrs is \[\]/],
     [
       "a model without a revision",
       { modelSource: "hf://Qwen/Qwen3-Embedding-4B" },
       /modelSource is .* commit of 40/,
     ],
-    ["a model on the disk", { modelSource: "/models/qwen" }, /modelSource is "\/models\/qwen"/],
+    ["a model on disk", { modelSource: "/models/qwen" }, /modelSource is "\/models\/qwen"/],
     [
-      "more context than the model has",
+      "more context than the model supports",
       { contextLength: 40960 },
       /contextLength is 40960; allowed: .* to 32768/,
     ],
     [
-      "a recovery window that AWS refuses",
+      "a recovery window that AWS rejects",
       { secretRecoveryDays: 3 },
       /secretRecoveryDays is 3; allowed: 0, or/,
     ],
     [
-      "a grace in words",
+      "a grace period in words",
       { keyGraceSeconds: "an hour" },
       /keyGraceSeconds is "an hour"; allowed: a whole number of seconds/,
     ],
@@ -88,32 +88,32 @@ describe("checkSettings", () => {
       /memFractionStatic is 1; allowed: a number from 0.1 to 0.95/,
     ],
     [
-      "a share of the GPU that the model does not fit into",
+      "a fraction of the GPU that the model does not fit into",
       { instanceType: "g6.xlarge", memFractionStatic: 0.5 },
       /memFractionStatic is 0.5, of 24 GB on an L4.*allowed: from 0.54 to 0.94 with this type and contextLength/,
     ],
     [
-      "an endpoint that is no URL",
+      "an endpoint that is not a URL",
       { awsEndpointUrl: "localhost:4566" },
       /awsEndpointUrl is "localhost:4566"/,
     ],
-  ])("refuses %s, naming setting, value and what is allowed", (_, change, message) => {
+  ])("rejects %s, naming setting, value and what is allowed", (_, change, message) => {
     expect(() => checkSettings({ ...usable, ...change })).toThrow(message);
   });
 
-  it("names every problem at once", () => {
+  it("reports every problem at once", () => {
     const wrong = () =>
       checkSettings({ ...usable, instanceTyp: "g6e.xlarge", contextLength: 1, clients: [], internal: true });
     expect(wrong).toThrow(/instanceTyp [\s\S]*clients[\s\S]*contextLength[\s\S]*internal is true/);
   });
 
-  it("lets the whole internet in when that is said", () => {
+  it("allows the whole internet if that is confirmed", () => {
     expect(
       checkSettings({ ...usable, allowedCidrs: ["0.0.0.0/0"], allowPublicAccess: true }).allowedCidrs,
     ).toHaveLength(1);
   });
 
-  it("takes an empty optional setting as not set", () => {
+  it("treats an empty optional setting as not set", () => {
     expect(checkSettings({ ...usable, awsEndpointUrl: "", modelSha256: "" })).toMatchObject({
       awsEndpointUrl: undefined,
       modelSha256: undefined,
@@ -121,34 +121,34 @@ describe("checkSettings", () => {
   });
 });
 
-describe("a name that is no setting", () => {
+describe("a name that is not a setting", () => {
   it.each([
     ["instanceTyp", "instanceType"],
     ["allowedCidr", "allowedCidrs"],
     ["region", "aws:region"],
-  ])("%s is refused with the nearest name", (name, nearest) => {
+  ])("%s is rejected with the nearest name", (name, nearest) => {
     expect(() => checkSettings({ ...usable, [name]: "a secret put there by mistake" })).toThrow(
-      new RegExp(`- ${name} is no setting; allowed: ${nearest}, or one of docs`),
+      new RegExp(`- ${name} is not a setting; allowed: ${nearest}, or one of docs`),
     );
   });
 
-  it("gets no suggestion where none is near", () => {
+  it("gets no suggestion if no name is near", () => {
     expect(() => checkSettings({ ...usable, toString: 1 })).toThrow(
-      /- toString is no setting; allowed: one of/,
+      /- toString is not a setting; allowed: one of/,
     );
   });
 
-  it("is refused without its value, which may be a secret", () => {
+  it("is rejected without its value, which may be a secret", () => {
     expect(() => checkSettings({ ...usable, apiKey: "sentinel" })).not.toThrow(/sentinel/);
   });
 });
 
 describe("stackName", () => {
-  it("names what the stack makes", () => {
+  it("names the stack's resources", () => {
     expect(stackName("prod")).toBe("qwen3-embedding-prod");
   });
 
-  it.each(["Prod", "my_stack", "a-name-that-s3-has-no-room-for", "1st"])("refuses the stack %s", (stack) => {
+  it.each(["Prod", "my_stack", "a-name-that-s3-has-no-room-for", "1st"])("rejects the stack %s", (stack) => {
     expect(() => stackName(stack)).toThrow(/the stack's name is .* allowed: up to 20 lower-case letters/);
   });
 });

@@ -33,7 +33,7 @@ const SCHEMA: ProviderSchema = {
   data_source_schemas: {},
 };
 
-/** A recording of things with these inputs, in order. */
+/** A recording of these resources, in order. */
 function recording(...things: Partial<Resource>[]): Recording {
   return {
     lookups: [],
@@ -55,7 +55,7 @@ function recording(...things: Partial<Resource>[]): Recording {
 const translated = (...things: Partial<Resource>[]) => translate(recording(...things), SCHEMA);
 
 describe("translate", () => {
-  it("takes names, blocks and lists from the schema, and leaves the keys of maps alone", () => {
+  it("takes names, blocks and lists from the schema, and does not change the keys of maps", () => {
     const inputs = {
       subnetIds: ["a"],
       metadataOptions: { httpTokens: "required" },
@@ -72,14 +72,14 @@ describe("translate", () => {
     });
   });
 
-  it("refuses what the schema does not know, by name", () => {
+  it("rejects a property that the schema does not have, with its name", () => {
     expect(() => translated({ inputs: { userDatum: "x" } })).toThrow(
       /aws:thing\/thing:Thing thing-0: the provider's schema has no userDatum/,
     );
     expect(() => translated({ inputs: { metadataOptions: { httpToken: "x" } } })).toThrow(/no httpToken/);
   });
 
-  it("makes tokens references again, within text and within base64, and keeps a text's own dollars", () => {
+  it("turns tokens into references, within text and within base64, and escapes a text's own dollars", () => {
     const tokens = new Tokens("first", "s3");
     const arn = tokens.make("aws_thing.thing-0.arn");
     const document = `export HOME="\${HOME}"\nBUCKET=${arn}/*`;
@@ -103,12 +103,12 @@ describe("translate", () => {
     });
   });
 
-  it("gives a token for an ARN the form of one, so that the program can take it apart", () => {
+  it("gives a token for an ARN the format of an ARN, so that the program can parse it", () => {
     const arn = new Tokens("first", "s3").make("aws_thing.thing-0.arn");
     expect(arn.split(":").slice(0, 3)).toEqual(["arn", "aws", "s3"]);
   });
 
-  it("passes over resources of other providers to what they came after", () => {
+  it("replaces dependencies on other providers' resources with their dependencies", () => {
     const { resource, variable } = translated(
       {},
       {

@@ -3,7 +3,7 @@ import { tuneCommand } from "../../scripts/tune/command";
 import { FakeAws } from "./fakes/aws";
 import { FakeHome, runCommand, stackAnswers, stackOutputs } from "./fakes/environment";
 
-const REPORT = "present   1,000 (×1.00)\nKeep the present arguments\n";
+const REPORT = "current   1,000 (×1.00)\nKeep the current arguments\n";
 
 let aws: FakeAws;
 let home: FakeHome;
@@ -23,7 +23,7 @@ function tune(...args: string[]) {
   return runCommand((context) => tuneCommand(context, { pollMs: 5 }), argv, home.env);
 }
 
-test("has the stack's machine measure, waits, and prints what it found", async () => {
+test("measures on the stack's instance, waits, and prints the report", async () => {
   aws.errors = [{ action: "GetCommandInvocation", type: "InvocationDoesNotExist" }];
   aws.invocations = [invocation("InProgress"), invocation("Success", REPORT)];
   const { status, stdout } = await tune(
@@ -43,7 +43,7 @@ test("has the stack's machine measure, waits, and prints what it found", async (
   ]);
 });
 
-test("fails with what the machine said", async () => {
+test("fails with the instance's error", async () => {
   aws.invocations = [invocation("Failed", "", "--candidates has chunk 1; allowed: tutorial")];
   const { status, stderr } = await tune("--yes", "--candidates", "chunk 1");
   expect(status).toBe(1);
@@ -53,11 +53,11 @@ test("fails with what the machine said", async () => {
 });
 
 test.each([
-  [[], /worker 0 does not serve.*Say --yes/],
+  [[], /worker 0 does not serve.*confirm with --yes/],
   [["--yes", "--seconds", "0"], /--seconds is "0"; allowed/],
   [["--yes", "--candidates", "a'; reboot"], /--candidates is "a'; reboot"; allowed/],
   [["--yes", "--instance", "$(reboot)"], /--instance is/],
-])("does nothing on the machine for %j", async (args, message) => {
+])("runs nothing on the instance for %j", async (args, message) => {
   const { status, stderr } = await tune(...args);
   expect(status).toBe(2);
   expect(stderr).toMatch(message);

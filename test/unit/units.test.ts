@@ -20,7 +20,7 @@ describe("units", () => {
     expect(rendered).toMatchSnapshot();
   });
 
-  it("enables one worker for each GPU", () => {
+  it("enables one worker per GPU", () => {
     const workers = cuda.enable.filter((name) => name.startsWith("qwen3-embed@"));
     expect(workers).toEqual(Array.from({ length: 8 }, (_, index) => `qwen3-embed@${index}.service`));
     expect(cpu.enable).toEqual([
@@ -31,7 +31,7 @@ describe("units", () => {
     ]);
   });
 
-  it("opens the GPU's devices to a worker with one, and none to another", () => {
+  it("allows GPU devices only to a worker with a GPU", () => {
     expect(cuda.files[WORKER]).toContain("DeviceAllow=char-nvidia-uvm rw");
     expect(cuda.files[WORKER]).toContain("CUDA_VISIBLE_DEVICES=%i");
     expect(cpu.files[WORKER]).not.toMatch(/nvidia-uvm|CUDA_VISIBLE_DEVICES/);
@@ -53,9 +53,9 @@ describe("units", () => {
     );
   });
 
-  it("takes settings from the file and no secret from anywhere", () => {
+  it("reads settings from the file, and no secret", () => {
     for (const [name, text] of Object.entries({ ...cuda.files, ...cpu.files })) {
-      // The one adds lines to Debian's unit, the other loads a kernel module.
+      // The first adds lines to Debian's unit, the second loads a kernel module.
       if (name !== "nginx.service.d/qwen3.conf" && name !== "qwen3-gpu.service") {
         expect(text).toContain("EnvironmentFile=/etc/qwen3/embed.env");
       }
@@ -63,25 +63,25 @@ describe("units", () => {
     }
   });
 
-  it.each(Object.keys(cuda.files))("%s starts again for as long as it takes", (name) => {
+  it.each(Object.keys(cuda.files))("%s restarts without a limit", (name) => {
     expect(cuda.files[name]).toContain("StartLimitIntervalSec=0");
     expect(cuda.files[name]).toMatch(/^Restart=(always|on-failure)$/m);
     expect(cuda.files[name]).toContain("NoNewPrivileges=yes");
   });
 
-  it("keeps a worker from the role's credentials", () => {
+  it("denies a worker the role's credentials", () => {
     expect(cuda.files[WORKER]).toContain("IPAddressDeny=any\nIPAddressAllow=localhost\n");
     expect(cuda.files["nginx.service.d/qwen3.conf"]).toContain("IPAddressDeny=169.254.169.254");
   });
 
-  it("adds the fleet's units to an instance of a fleet, and changes nothing else", () => {
+  it("only adds the fleet's units to an instance of a fleet", () => {
     const added = Object.entries(member.files).filter(([name]) => !(name in cuda.files));
     expect(Object.fromEntries(added)).toMatchSnapshot();
     expect(member.enable).toEqual([...cuda.enable, "qwen3-ready.service", "qwen3-utilization.service"]);
     expect(member.files).toMatchObject(cuda.files);
   });
 
-  it("publishes no utilization for a fleet that does not grow", () => {
+  it("publishes no utilization for a fleet that does not scale", () => {
     const fixed = units({
       accelerator: "cuda",
       workers: 8,
@@ -92,7 +92,7 @@ describe("units", () => {
     expect(fixed.files).not.toHaveProperty("qwen3-utilization.service");
   });
 
-  it("leaves CUDA what it needs", () => {
+  it("allows what CUDA needs", () => {
     expect(cuda.files[WORKER]).not.toMatch(
       /^(MemoryDenyWriteExecute|PrivateDevices|ProcSubset|PrivateUsers)=/m,
     );

@@ -32,20 +32,20 @@ describe("renderUserData", () => {
     expect(renderUserData({ ...config, ...change })).toMatchSnapshot();
   });
 
-  it("is one cloud-config document with room to spare", () => {
+  it("is one cloud-config document that is well below the limit", () => {
     const document = renderUserData(config);
     expect(document).toMatch(/^#cloud-config\n/);
     expect(Object.keys(parse(document))).toEqual(["write_files", "runcmd"]);
     expect(Buffer.byteLength(document)).toBeLessThan(USER_DATA_LIMIT / 2);
   });
 
-  it("refuses a document that EC2 would refuse", () => {
+  it("rejects a document that EC2 would reject", () => {
     expect(() => renderUserData({ ...config, bundleKey: "x".repeat(USER_DATA_LIMIT) })).toThrow(
-      /EC2 takes 16384/,
+      /EC2 allows 16384/,
     );
   });
 
-  it("keeps the settings readable for root alone", () => {
+  it("makes the settings readable only by root", () => {
     const { write_files } = parse(renderUserData(config)) as {
       write_files: { path: string; permissions: string }[];
     };
@@ -59,7 +59,7 @@ describe("the bootstrap", () => {
   };
   const unit = write_files.find(({ path }) => path.endsWith(".service"))!.content;
 
-  it("runs what the document writes, with the settings that it writes", () => {
+  it("runs the scripts that the document writes, with the settings that it writes", () => {
     const scripts = [...unit.matchAll(/^ExecStartPre=(\S+)/gm)].map(([, path]) => path);
     const settings = [...unit.matchAll(/^EnvironmentFile=(\S+)/gm)].map(([, path]) => path);
     expect(scripts).toHaveLength(2);
@@ -72,7 +72,7 @@ describe("the bootstrap", () => {
     }
   });
 
-  it("installs the bundle from the folder into which it is fetched", () => {
+  it("installs the bundle from the folder into which it is downloaded", () => {
     const [, folder] = /^ExecStartPre=\S+fetch-bundle (\S+)$/m.exec(unit)!;
     expect(unit).toContain(`ExecStart=/bin/sh ${folder}/install.sh\n`);
   });
@@ -80,7 +80,7 @@ describe("the bootstrap", () => {
 
 describe("environmentFile", () => {
   it.each(['a"b', "a$b", "a`b", "a\nb", "a\\b"])(
-    "refuses %j, which systemd and a shell read differently",
+    "rejects %j, which systemd and a shell read differently",
     (value) => {
       expect(() => environmentFile({ NAME: value })).toThrow(/NAME is .* not allowed/);
     },
@@ -99,7 +99,7 @@ describe("renderBundle", () => {
     expect((await renderBundle(kind)).sha256).toBe((await renderBundle(kind)).sha256);
   });
 
-  it("has other bytes for another configuration", async () => {
+  it("has different bytes for a different configuration", async () => {
     const sums = await Promise.all(
       [kind, { ...kind, workers: 8 }, { ...kind, accelerator: "cpu" as const }].map(
         async (each) => (await renderBundle(each)).sha256,

@@ -14,7 +14,7 @@ import { type Certificates, makeCertificates } from "./fakes/certificates";
 import { DIMENSIONS, FakeEndpoint, type Fault, MODEL } from "./fakes/endpoint";
 import { FakeHome, OTHER_ARN, runCommand, SECRET_ARN, stackAnswers, stackOutputs } from "./fakes/environment";
 
-// Not of the project's own form, so that only the key that was read can be what is redacted.
+// Not in the format of the project's keys, so that only the key that was read can be redacted.
 const KEY = "SENTINEL7f3c9a1e5b2d4860SENTINEL7f3c9a1e5b2d4860";
 const AUDIT_ROWS = [
   { name: "no key in a process argument", ok: true, evidence: "212 processes" },
@@ -45,7 +45,7 @@ beforeEach(async () => {
 
 afterEach(() => aws.close());
 
-describe("an endpoint as promised", () => {
+describe("a correct endpoint", () => {
   test("passes every row", async () => {
     const { rows } = await run();
     expect(rows.filter(({ ok }) => ok !== true)).toEqual([]);
@@ -72,24 +72,26 @@ describe("an endpoint as promised", () => {
     ]);
   });
 
-  test("with random weights leaves the model card out and says why", async () => {
+  test("skips the model card for random weights and says why", async () => {
     const { rows } = await run({ target: { publishedWeights: false } });
     const card = rows.find(({ name }) => name === "the model card's similarities");
     expect(card).toMatchObject({ ok: null, evidence: expect.stringContaining("publishedWeights") });
   });
 
-  test("is given time to learn a new key", async () => {
+  test("gets time to accept a new key", async () => {
     const { rows, progress } = await run({ arrange: (endpoint) => (endpoint.refusals = 3) });
     expect(rows.every(({ ok }) => ok)).toBe(true);
-    expect(progress).toContainEqual(expect.stringContaining("the current key is not known there yet"));
+    expect(progress).toContainEqual(
+      expect.stringContaining("the endpoint does not have the current key yet"),
+    );
   });
 });
 
-/** Each fault, the rows that it fails, and what the first of them shows. */
+/** Each fault, the rows that it fails, and the evidence in the first of them. */
 const FAULTS: [Fault, string[], RegExp][] = [
   ["open without a key", ["a missing key is refused"], /200 instead of 401/],
   ["open models without a key", ["a missing key is refused"], /200 instead of 401/],
-  ["missing key is an error", ["a missing key is refused"], /no error in WWW-Authenticate/],
+  ["missing key is an error", ["a missing key is refused"], /must not be an error in WWW-Authenticate/],
   ["open with any key", ["a wrong key is refused"], /200 instead of 401/],
   ["sglang 401", ["a missing key is refused", "a wrong key is refused"], /without OpenAI's error object/],
   ["no challenge", ["a missing key is refused", "a wrong key is refused"], /WWW-Authenticate is ""/],
@@ -128,8 +130,8 @@ const FAULTS: [Fault, string[], RegExp][] = [
   ["dimensions unnormalized", ["dimensions 768 shortens"], /length is 0/],
   ["dimensions not a prefix", ["dimensions 768 shortens"], /not the start of the full vector/],
   ["big-endian base64", ["float and base64 agree"], /length is/],
-  ["base64 ignored", ["float and base64 agree"], /another encoding/],
-  ["float ignored", ["float and base64 agree"], /another encoding/],
+  ["base64 ignored", ["float and base64 agree"], /different encoding/],
+  ["float ignored", ["float and base64 agree"], /different encoding/],
   [
     "instruction ignored",
     ["instruction is the card's prompt", "the model card's similarities"],
@@ -168,19 +170,19 @@ describe("a fault fails its row", () => {
     const server = createServer((_, reply) => reply.writeHead(301, { location: "https://x/" }).end());
     onTestFinished(() => void server.close());
     const { rows } = await run({ options: { plainPort: await listen(server) } });
-    expect(only(rows)).toMatchObject({ name: "plain HTTP does not serve", evidence: /answers 301/ });
+    expect(only(rows)).toMatchObject({ name: "plain HTTP does not serve", evidence: /returns 301/ });
   });
 
-  test("a certificate that the public trusts", async () => {
+  test("a publicly trusted certificate", async () => {
     const { rows } = await run({ options: { publicRoots: [certificates.ca] } });
     expect(only(rows)).toMatchObject({ name: "the exported CA alone verifies TLS", evidence: /public CAs/ });
   });
 });
 
-describe("an endpoint that does not get ready", () => {
+describe("an endpoint that does not become ready", () => {
   test.each<[Fault, RegExp]>([
-    ["starting", /503 starting: nginx is up, the workers are loading/],
-    ["health broken", /\/health answers 502/],
+    ["starting", /503 starting: nginx is running, the workers are loading/],
+    ["health broken", /\/health returned 502/],
   ])("%s", async (fault, state) => {
     const { rows, progress } = await run({ fault, target: { timeoutSeconds: 0.03 } });
     expect(rows).toHaveLength(1);
@@ -203,14 +205,14 @@ describe("an endpoint that does not get ready", () => {
     expect(only(rows).evidence).toMatch(/TLS: ERR_TLS_CERT_ALTNAME_INVALID/);
   });
 
-  test("that nobody listens at", async () => {
+  test("on which nothing listens", async () => {
     const { rows } = await run({
       target: { timeoutSeconds: 0.03, endpoint: `https://127.0.0.1:${closedPort}/v1` },
     });
     expect(only(rows).evidence).toMatch(/connection refused/);
   });
 
-  test("even where the environment turns certificates off", async () => {
+  test("even if the environment disables certificate verification", async () => {
     process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0";
     onTestFinished(() => void delete process.env.NODE_TLS_REJECT_UNAUTHORIZED);
     const { rows } = await run({ target: { timeoutSeconds: 0.03, caCertificate: foreign.ca } });
@@ -218,8 +220,8 @@ describe("an endpoint that does not get ready", () => {
   });
 });
 
-describe("the search on the machine", () => {
-  test("waits for the agent and for the invocation", async () => {
+describe("the search on the instance", () => {
+  test("waits for the agent and the invocation", async () => {
     aws.errors = [
       { action: "SendCommand", type: "InvalidInstanceId" },
       { action: "GetCommandInvocation", type: "InvocationDoesNotExist" },
@@ -280,18 +282,18 @@ describe("the search on the machine", () => {
   ])("%s", async (_, arrange, evidence, next) => {
     arrange();
     const { rows } = await run();
-    expect(only(rows)).toMatchObject({ name: "the search on the machine", evidence, next });
+    expect(only(rows)).toMatchObject({ name: "the search on the instance", evidence, next });
   });
 
-  test("is left out on request alone", async () => {
+  test("is skipped only on request", async () => {
     const { rows } = await run({ options: { skipMachine: true } });
-    expect(rows.at(-1)).toMatchObject({ ok: null, evidence: "left out by --skip-machine" });
+    expect(rows.at(-1)).toMatchObject({ ok: null, evidence: "skipped by --skip-machine" });
     expect(aws.commands).toEqual([]);
   });
 });
 
 describe("the command", () => {
-  test("prints a table, progress beside it, and the counts last", async () => {
+  test("prints a table, progress on standard error, and the counts last", async () => {
     const { status, stdout, stderr } = await command({ settings: { publishedWeights: "false" } });
     expect(status).toBe(0);
     expect(stdout).toMatch(/^✓ a wrong key is refused {2,}401 on both/m);
@@ -311,14 +313,14 @@ describe("the command", () => {
     expect((await command({ flags: ["--client", "search"] })).status).toBe(0);
   });
 
-  test("names the clients when there is none of that name", async () => {
+  test("lists the clients if there is none of that name", async () => {
     const { status, stderr } = await command({ flags: ["--client", "nobody"] });
     expect(status).toBe(1);
     expect(stderr).toMatch(/--client is "nobody": stack local has default, search/);
   });
 
   test.each(["AccessDeniedException", "ResourceNotFoundException", "ExpiredTokenException"])(
-    "says what is missing when the key can't be read: %s",
+    "names what is missing if the key can't be read: %s",
     async (type) => {
       aws.errors = [{ action: "GetSecretValue", type }];
       const { status, stdout } = await command();
@@ -328,21 +330,21 @@ describe("the command", () => {
   );
 
   test.each<[string[], RegExp]>([
-    [[], /say which stack/],
+    [[], /neither --stack NAME nor --from-env is set/],
     [["--stack", "a", "--from-env"], /'--from-env' cannot be used with option '-s, --stack <name>'/],
     [["--from-env", "--client", "x"], /'--from-env' cannot be used with option '--client <name>'/],
     [["--stack", "a", "--timeout", "soon"], /--timeout is "soon"; allowed: a whole number/],
     [["--stack"], /--stack/],
     [["--nonsense"], /--nonsense/],
     [["--from-env"], /VERIFY_ENDPOINT is not set: https:\/\/HOST\/v1/],
-  ])("refuses %j as usage", async (argv, message) => {
+  ])("rejects %j as wrong usage", async (argv, message) => {
     const { status, stderr } = await runCommand(verifyCommand, argv);
     expect(status).toBe(2);
     expect(stderr).toMatch(message);
     expect(stderr).toMatch(/^verify: .*\n$/);
   });
 
-  test("runs as a process from variables alone, as Verification runs it", async () => {
+  test("runs as a process with only variables, as Verification runs it", async () => {
     const endpoint = new FakeEndpoint(certificates, KEY);
     onTestFinished(() => endpoint.close());
     const env = {
@@ -362,7 +364,7 @@ describe("the command", () => {
     };
     const root = resolve(__dirname, "../..");
     const argv = [join(root, "scripts", "cli.ts"), "verify", "--from-env", "--json"];
-    // Port 80 of the machine that the tests run on may answer, which fails one row.
+    // A server may listen on port 80 of the computer that runs the tests, which fails one row.
     const { stdout, stderr } = await promisify(execFile)(join(root, "node_modules", ".bin", "tsx"), argv, {
       env,
     }).catch((error: { stdout: string; stderr: string }) => error);
@@ -384,7 +386,7 @@ describe("the command", () => {
     },
   );
 
-  test("never prints a key that the machine or AWS shows", async () => {
+  test("never prints a key that the instance or AWS returns", async () => {
     const other = `${KEY_PREFIX}${"0aZ".repeat(16)}`;
     aws.invocations = [
       success([{ name: "no key in a file", ok: false, evidence: `/tmp/notes: ${KEY} ${other}` }]),
@@ -401,7 +403,7 @@ describe("the command", () => {
 });
 
 describe("opening the stack", () => {
-  test("lists the stacks that there are", async () => {
+  test("lists the existing stacks", async () => {
     const { status, stderr } = await open({
       "stack output": { code: 6, stderr: "error: no stack named 'local' found" },
       "stack ls": { code: 0, stdout: '[{"name":"dev"},{"name":"prod"}]' },
@@ -410,32 +412,32 @@ describe("opening the stack", () => {
     expect(stderr).toMatch(/there is no stack local; the stacks are dev, prod$/m);
   });
 
-  test("says to bring it up when it has no outputs", async () => {
+  test("says to deploy it if it has no outputs", async () => {
     const { status, stderr } = await open(stackAnswers({}));
     expect(status).toBe(1);
     expect(stderr).toMatch(/has no outputs: run pulumi up -s local first/);
   });
 
-  test("names the outputs that an unfinished update left out", async () => {
+  test("names the outputs that are missing after an incomplete update", async () => {
     const { stderr } = await open(stackAnswers({ endpoint: "https://192.0.2.1/v1", model: MODEL }));
-    expect(stderr).toMatch(/lacks caCertificate, dimensions, region/);
+    expect(stderr).toMatch(/has no output caCertificate, dimensions, region/);
   });
 
-  test("passes on what Pulumi says", async () => {
+  test("passes on Pulumi's error", async () => {
     const { stderr } = await open({
       "stack output": { code: 3, stderr: "error: PULUMI_ACCESS_TOKEN must be set" },
     });
     expect(stderr).toMatch(/stack local can't be read: error: PULUMI_ACCESS_TOKEN/);
   });
 
-  test("refuses a name that leads out of the state directory", async () => {
+  test("rejects a name that leads out of the state directory", async () => {
     const { status, stderr } = await runCommand(verifyCommand, ["--stack", "../local"]);
     expect(status).toBe(1);
     expect(stderr).toMatch(/--stack is "\.\.\/local"/);
   });
 });
 
-describe("a fleet behind a name that everybody trusts", () => {
+describe("a fleet with a public certificate", () => {
   const GROUP = "qwen3-embedding-test";
   const machine = (id: string, version = "7", state = "InService"): FakeInstance => ({
     id,
@@ -451,7 +453,7 @@ describe("a fleet behind a name that everybody trusts", () => {
     options.publicRoots = [certificates.ca];
   });
 
-  test("waits until the old machines are gone, then searches every new one", async () => {
+  test("waits until the old instances are gone, then searches every new one", async () => {
     aws.groups[GROUP] = [
       { ...current, instances: [machine("i-0a", "6")], refresh: { status: "InProgress", percent: 0 } },
       { ...current, instances: [machine("i-0a"), machine("i-0b", "7", "Pending:Wait")] },
@@ -459,11 +461,11 @@ describe("a fleet behind a name that everybody trusts", () => {
     ];
     const { rows, progress } = await run({ target, options });
     expect(rows.filter(({ ok }) => ok !== true)).toEqual([]);
-    expect(progress).toContain("waiting: machines are being replaced, 0 % (InProgress)");
-    expect(progress).toContain("waiting: 1 of 2 machines are in service");
+    expect(progress).toContain("waiting: instances are being replaced, 0 % (InProgress)");
+    expect(progress).toContain("waiting: 1 of 2 instances are in service");
     expect(rows.map(({ name }) => name)).toEqual(
       expect.arrayContaining([
-        "every machine of the fleet is the current one",
+        "every instance of the fleet is current",
         "public CAs verify TLS",
         "no key in a file, i-0a",
         "no key in a file, i-0b",
@@ -472,45 +474,45 @@ describe("a fleet behind a name that everybody trusts", () => {
     expect(aws.commands.map(({ instanceId }) => instanceId).sort()).toEqual(["i-0a", "i-0b"]);
   });
 
-  test("fails when the replacement was rolled back, though the old machines answer", async () => {
+  test("fails if the replacement was rolled back, even though the old instances respond", async () => {
     aws.groups[GROUP] = [
-      { ...current, refresh: { status: "RollbackSuccessful", reason: "2 machines never ready" } },
+      { ...current, refresh: { status: "RollbackSuccessful", reason: "2 instances never ready" } },
     ];
     const { rows } = await run({ target, options });
     expect(only(rows)).toMatchObject({
-      name: "every machine of the fleet is the current one",
-      evidence: "the last replacement ended as RollbackSuccessful: 2 machines never ready",
+      name: "every instance of the fleet is current",
+      evidence: "the last replacement ended as RollbackSuccessful: 2 instances never ready",
     });
   });
 
-  test("fails when a machine is left over from before", async () => {
+  test("fails if an old instance is left", async () => {
     aws.groups[GROUP] = [{ ...current, instances: [machine("i-0a"), machine("i-0b", "6")] }];
     const { rows } = await run({ target, options });
     expect(only(rows).evidence).toBe("not of version 7 of the launch template: i-0b");
   });
 
-  test("fails when a machine never comes", async () => {
+  test("fails if an instance never enters service", async () => {
     aws.groups[GROUP] = [{ ...current, instances: [machine("i-0a")] }];
     const { rows } = await run({ target: { ...target, timeoutSeconds: 0.1 }, options });
-    expect(only(rows).evidence).toMatch(/not within \d+ s; last: 1 of 2 machines are in service/);
+    expect(only(rows).evidence).toMatch(/not within \d+ s; last: 1 of 2 instances are in service/);
   });
 
-  test("says which permission is missing", async () => {
+  test("names the missing permission", async () => {
     aws.errors = [{ action: "DescribeAutoScalingGroups", type: "AccessDenied", message: "no" }];
     const { rows } = await run({ target, options });
     expect(only(rows).next).toMatch(/need autoscaling:DescribeAutoScalingGroups/);
   });
 
   test.each([
-    ["lets the load balancer refuse", target, options, true],
-    ["wants a single machine to answer 401 for", {}, {}, false],
-  ])("%s a key that no header may hold", async (_, machines, trust, ok) => {
+    ["lets the load balancer reject", target, options, true],
+    ["requires a single instance to return 401 for", {}, {}, false],
+  ])("%s a key that is not allowed in a header", async (_, machines, trust, ok) => {
     aws.groups[GROUP] = [current];
     const { rows } = await run({ fault: "400 on a token outside ascii", target: machines, options: trust });
     expect(rows.find(({ name }) => name === "a wrong key is refused")?.ok).toBe(ok);
   });
 
-  test("fails when only a private CA vouches for the name", async () => {
+  test("fails if the certificate is from a private CA", async () => {
     aws.groups[GROUP] = [current];
     const { rows } = await run({
       target: { ...target, timeoutSeconds: 0.2 },

@@ -2,14 +2,14 @@ import { type ApiError, ERRORS } from "../contract";
 
 /** The errors that only nginx returns. */
 const BAD_REQUEST = badRequest("The request could not be read.");
-const PLAIN_HTTP = badRequest("This port speaks HTTPS; the request came as plain HTTP.");
+const PLAIN_HTTP = badRequest("A plain HTTP request was sent to an HTTPS port.");
 
-/** The locations that return the errors, in OpenAI's shape. */
+/** The locations that return the errors, in OpenAI's format. */
 export function errorLocations(maxBodyBytes: number): string {
   const { notFound, methodNotAllowed, tooLarge, tooManyRequests, unavailable } = ERRORS;
   const message = tooLarge.message.replace("{bytes}", String(maxBodyBytes));
   return [
-    // By a path, because a request line that could not be read has none, and a named location needs one.
+    // A location with a path, because a request that could not be read has no path, and a named location needs one.
     location("= /refuse/bad_request", BAD_REQUEST),
     location("@plain_http", PLAIN_HTTP),
     location(

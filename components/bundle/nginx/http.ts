@@ -1,7 +1,7 @@
 import { ERRORS, PATHS, ROUTES } from "../contract";
 import { errorBody } from "./errors";
 
-/** Requests a second without a valid key from one address, and at once. Clients are not limited by it. */
+/** Unauthenticated requests per second from one address, and their burst. Authenticated requests do not count. */
 const UNAUTHENTICATED_PER_SECOND = 20;
 export const UNAUTHENTICATED_BURST = 100;
 
@@ -9,7 +9,7 @@ export const LOG_SERVER = "syslog:server=unix:/dev/log,tag=qwen3_gateway,nohostn
 
 const { missingKey, invalidKey } = ERRORS;
 
-/** Who sends a request, and what an unauthenticated one is told. */
+/** Authentication, and the response to an unauthenticated request. */
 export const AUTH = `    js_path ${PATHS.gatewayScripts}/;
     js_import auth from auth.js;
     # "ok:CLIENT", "missing", "invalid" or "unavailable".
@@ -18,7 +18,7 @@ export const AUTH = `    js_path ${PATHS.gatewayScripts}/;
         "~^ok:(?<qwen3_name>.+)$" $qwen3_name;
         default                   "";
     }
-    # RFC 6750, section 3.1: no error code where no key was sent.
+    # RFC 6750, section 3.1: no error code if no key was sent.
     map $qwen3_access $qwen3_challenge {
         missing '${missingKey.headers["WWW-Authenticate"]}';
         default '${invalidKey.headers["WWW-Authenticate"]}';
@@ -27,7 +27,7 @@ export const AUTH = `    js_path ${PATHS.gatewayScripts}/;
         missing '${errorBody(missingKey)}';
         default '${errorBody(invalidKey)}';
     }
-    # As it was sent, without the query: internal redirects change $uri.
+    # The path as it was sent, without the query: internal redirects change $uri.
     map $request_uri $qwen3_path {
         "~^(?<qwen3_sent>[^?]{0,200})" $qwen3_sent;
     }
@@ -37,9 +37,9 @@ export const AUTH = `    js_path ${PATHS.gatewayScripts}/;
     }
 `;
 
-/** The client's address is the last one in the header: a client may have written those before it. */
+/** The client's address is the last one in the header: a client can send a header with earlier ones. */
 export function realAddress(ranges: string[]): string {
-  return `    # Limits and log use the client's address, not the load balancer's. The security group lets in nothing else.
+  return `    # Limits and log use the client's address, not the load balancer's. The security group allows no other traffic.
 ${ranges.map((range) => `    set_real_ip_from ${range};`).join("\n")}
     real_ip_header X-Forwarded-For;
     real_ip_recursive off;
@@ -48,7 +48,7 @@ ${ranges.map((range) => `    set_real_ip_from ${range};`).join("\n")}
 }
 
 export function limits(): string {
-  return `    # Unauthenticated requests: ${UNAUTHENTICATED_PER_SECOND} a second for each address. Clients are not counted.
+  return `    # Unauthenticated requests: ${UNAUTHENTICATED_PER_SECOND} per second per address. Authenticated requests do not count.
     map $qwen3_client $qwen3_unauthenticated {
         ""      $binary_remote_addr;
         default "";
@@ -58,7 +58,7 @@ export function limits(): string {
     limit_req_log_level info;
     limit_conn_zone $binary_remote_addr zone=addresses:10m;
     limit_conn_zone $qwen3_client zone=clients:1m;
-    # Bodies wait in memory: fewer at a time of those from 100,000 bytes, and of those without a length.
+    # Bodies are buffered in memory: fewer requests at a time with 100,000 bytes or more, or without a length.
     map $content_length $qwen3_size {
         "~^[0-9]{1,5}$" small;
         default         large;
@@ -78,9 +78,9 @@ export function limits(): string {
 `;
 }
 
-export const ACCESS_LOG = `    # One line of JSON for each request, to the journal; never a header, a query or a body. Of unauthenticated requests
-    # beyond their limit, and of those that cannot be read, one in a hundred is logged, with a weight of a hundred: a
-    # flood is counted and fills no disk.
+export const ACCESS_LOG = `    # One line of JSON per request, to the journal, never with a header, a query or a body. Of unauthenticated
+    # requests beyond their limit, and of unreadable requests, one in a hundred is logged, with a weight of 100: a flood
+    # is counted but does not fill the disk.
     split_clients $request_id $qwen3_hundredth {
         1% 1;
         *  "";

@@ -6,8 +6,8 @@ import { server } from "./server";
 export type GatewayConfig = Pick<BundleConfig, "workers" | "maxBodyBytes" | "fleet">;
 
 /**
- * The whole nginx.conf: TLS, three routes and no others, unauthenticated requests refused by the digest of their token,
- * OpenAI's shape for every error, and the workers by least connections. For nginx 1.22 and later.
+ * The complete nginx.conf: TLS, three routes, authentication by the digest of the key, every error in OpenAI's format,
+ * and the workers by least connections. For nginx 1.22 and later.
  */
 export function nginxConf(config: GatewayConfig): string {
   return `# Rendered by components/bundle/nginx.
@@ -37,7 +37,7 @@ ${server(config)}}
 }
 
 function connections(config: GatewayConfig): string {
-  return `    # nginx reads a whole body into memory before a worker gets it: a slow sender holds no worker, and no text is on a disk.
+  return `    # nginx reads the whole body into memory before it passes it on: a slow client occupies no worker, no text is on disk.
     client_max_body_size ${config.maxBodyBytes};
     client_body_buffer_size ${config.maxBodyBytes};
     client_body_temp_path ${PATHS.gatewayRuntime}/body;
@@ -56,14 +56,14 @@ function upstream(workers: number): string {
     (_, index) => `        server 127.0.0.1:${FIRST_WORKER_PORT + index} max_fails=0;`,
   );
   return `    upstream workers {
-        # Shared by nginx's processes: without it each counts its own connections only.
+        # Shared by nginx's processes: without a zone, each process counts only its own connections.
         zone workers 256k;
         least_conn;
-        # A worker that is down refuses the connection, and the request goes to the next. nginx's own count of failures
-        # would at times mark every worker as failed, while one has just started.
+        # A worker that is down refuses the connection, and nginx tries the next one. nginx's own count of failures
+        # would sometimes mark every worker as failed although one has just started.
 ${servers.join("\n")}
         keepalive 64;
-        # Shorter than the workers' own: a request must not meet a connection that its worker is closing.
+        # Shorter than the workers' own timeout: nginx must not use a connection that its worker is closing.
         keepalive_timeout ${UPSTREAM_IDLE_SECONDS}s;
     }
 `;
@@ -76,10 +76,10 @@ const PROXY = `    proxy_http_version 1.1;
     proxy_set_header Host $host;
     proxy_set_header X-Request-Id $request_id;
     proxy_connect_timeout 2s;
-    # A POST goes to another worker only where nothing was sent: a request that ended one worker must not end the next.
+    # A POST goes to another worker only if nothing was sent: a request that crashed one worker must not crash the next.
     proxy_next_upstream error timeout;
-    # A small response frees its worker at once. 2,048 vectors as base64 are 28 MB: what a slow reader has not taken waits
-    # in the worker, never on a disk.
+    # A small response releases its worker immediately. 2,048 vectors as base64 are 28 MB: what a slow client has not
+    # read waits in the worker, never on disk.
     proxy_buffers 64 64k;
     proxy_buffer_size 64k;
     proxy_max_temp_file_size 0;

@@ -3,7 +3,7 @@ import { errorLocations } from "./errors";
 import { UNAUTHENTICATED_BURST } from "./http";
 import type { GatewayConfig } from "./index";
 
-/** Large bodies at a time: with the default maxBodyBytes at most 1 GiB of nginx's memory a worker, 256 MiB for one client. */
+/** Large bodies at a time: with the default maxBodyBytes, up to 1 GiB of nginx's memory per worker, 256 MiB per client. */
 const CLIENT_LARGE_PER_WORKER = 32;
 const LARGE_PER_WORKER = 128;
 
@@ -44,7 +44,7 @@ export function server({ workers, maxBodyBytes }: Pick<GatewayConfig, "workers" 
 
 ${routes()}
 
-        # Refusals, with no file to try: \`return\` would come before limit_req has counted.
+        # Error responses, with no file to try: \`return\` would come before limit_req has counted.
 ${refusal("not_found", 404)}
 ${refusal("method_not_allowed", 405)}
 ${refusal("unauthorized", 401)}
@@ -64,7 +64,7 @@ function routes(): string {
   ].join("\n\n");
 }
 
-/** Passes one method of one path to the workers. nginx decodes and normalises a path first: only the plain form counts. */
+/** Passes one method of one path to the workers. nginx normalises paths, so the original form is compared as well. */
 function route(
   { method, path }: { method: string; path: string },
   { needsKey, seconds }: { needsKey: boolean; seconds: number },

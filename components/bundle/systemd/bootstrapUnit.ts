@@ -4,13 +4,13 @@ import { PATHS } from "../contract";
 export const PACKAGES_SCRIPT = `${PATHS.programs}/qwen3-packages`;
 export const FETCH_SCRIPT = `${PATHS.programs}/qwen3-fetch-bundle`;
 
-/** The one unit in the user data: installs the bundle, which brings the others. */
+/** The one unit in the user data. It installs the bundle, which contains the other units. */
 export function bootstrapUnit(): string {
   return `[Unit]
 Description=Fetch, check and install the bundle of the embedding server
 Wants=network-online.target
 After=network-online.target
-# Once installed, a boot has nothing to do here.
+# Skipped after the installation.
 ConditionPathExists=!${PATHS.installed}
 StartLimitIntervalSec=0
 

@@ -48,7 +48,7 @@ WantedBy=multi-user.target
 
 function utilizationUnit(accelerator: Settings["accelerator"]): string {
   return `[Unit]
-Description=Publishes this instance's utilization, by which its fleet grows and shrinks
+Description=Publishes this instance's utilization, by which its fleet scales
 Wants=network-online.target
 After=network-online.target qwen3-gpu.service
 StartLimitIntervalSec=0

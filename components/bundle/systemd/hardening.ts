@@ -1,4 +1,4 @@
-/** Rights that none of the services needs. */
+/** Removes privileges that no service needs. */
 export const HARDENING = `NoNewPrivileges=yes
 PrivateTmp=yes
 ProtectHome=yes
@@ -13,12 +13,12 @@ RestrictRealtime=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes
 SystemCallArchitectures=native
-# A list of what is refused: CUDA's own calls are not documented.
+# A deny list, because CUDA's system calls are not documented.
 SystemCallFilter=~@clock @cpu-emulation @module @mount @obsolete @raw-io @reboot @swap
 SystemCallErrorNumber=EPERM`;
 
-/** The driver's devices, by the names that its versions have in /proc/devices; systemd ignores the others. */
-export const DEVICES = `# The GPUs instead of PrivateDevices, which would hide them.
+/** The driver's devices, by the names that its versions use in /proc/devices. systemd ignores the other names. */
+export const DEVICES = `# DeviceAllow instead of PrivateDevices, which would hide the GPUs.
 DevicePolicy=closed
 DeviceAllow=char-nvidia rw
 DeviceAllow=char-nvidia-frontend rw

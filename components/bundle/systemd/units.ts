@@ -11,7 +11,7 @@ export interface Units {
   enable: string[];
 }
 
-/** The units of an instance; docs/reference/machine.md says what each one is for. */
+/** The units of an instance; docs/reference/machine.md describes each. */
 export function units(
   config: Pick<BundleConfig, "accelerator" | "workers" | "modelSource" | "fleet">,
 ): Units {
@@ -44,7 +44,7 @@ After=network-online.target
 StartLimitIntervalSec=0
 
 [Service]
-# Ready once the first keys and the certificate are there; at once where an earlier run has left them.
+# Ready once the first keys and the certificate are available: immediately if an earlier run left them.
 Type=notify
 EnvironmentFile=${PATHS.environment}
 Environment=PYTHONPATH=${PATHS.library} PYTHONUNBUFFERED=1
@@ -53,16 +53,16 @@ ExecStart=/usr/bin/python3 -m qwen3.keys
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
 RestartSec=2
-# The first load tries for as long as Secrets Manager takes.
+# The first load retries until Secrets Manager responds.
 TimeoutStartSec=infinity
 # The longest wait between two passes is a minute.
 WatchdogSec=180
-# The last digests stay in use while the unit is not running.
+# The last digests remain in use while the unit is not running.
 RuntimeDirectory=${posix.relative("/run", PATHS.runtime)}
 RuntimeDirectoryMode=0755
 RuntimeDirectoryPreserve=yes
-# Root, because only root reads the certificate's key and reloads nginx; with the capabilities to give the digests to a
-# group, and no others.
+# Root, because only root can read the certificate's key and reload nginx. The only capabilities are those for giving
+# the digests to a group.
 CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER
 ProtectSystem=strict
 PrivateDevices=yes
@@ -91,7 +91,7 @@ StartLimitIntervalSec=0
 Type=oneshot
 RemainAfterExit=yes
 EnvironmentFile=${PATHS.environment}
-# The proxy for packages, if there is one, is the one for weights.
+# The proxy for packages, if set, is also used for weights.
 EnvironmentFile=-${PATHS.bootstrapEnvironment}
 Environment=PYTHONPATH=${PATHS.library} PYTHONUNBUFFERED=1
 ExecStart=${python} -m qwen3.model
@@ -118,25 +118,25 @@ function workerUnit(config: Pick<BundleConfig, "accelerator">): string {
   const cache = `${posix.relative("/var/cache", PATHS.cache)}/worker-%i`;
   return `[Unit]
 Description=Embedding worker %i: auth and SGLang's engine, on 127.0.0.1:${FIRST_WORKER_PORT}+%i
-# Not Requires: a fetch of the model that fails once would leave the workers stopped for good.
+# Not Requires=: one failed download of the model would keep the workers stopped permanently.
 Wants=qwen3-model.service
 After=qwen3-model.service qwen3-keys.service
 ${cuda ? "Wants=qwen3-gpu.service\nAfter=qwen3-gpu.service nvidia-persistenced.service nvidia-fabricmanager.service\n" : ""}StartLimitIntervalSec=0
 
 [Service]
-# Ready once it has embedded.
+# Ready once it has computed an embedding.
 Type=notify
 NotifyAccess=main
 User=${ACCOUNTS.workerUser}
 EnvironmentFile=${PATHS.environment}
 Environment=PYTHONPATH=${pythonPath} PYTHONUNBUFFERED=1
-# ninja, and nvcc for the kernels that SGLang compiles, come with its packages for either Python.
+# ninja, and nvcc for the kernels that SGLang compiles, are in its packages for either Python.
 Environment=PATH=${searchPath()}
-${cuda ? "Environment=CUDA_VISIBLE_DEVICES=%i CUDA_DEVICE_ORDER=PCI_BUS_ID\n" : ""}# What is compiled stays in the worker's own cache.
+${cuda ? "Environment=CUDA_VISIBLE_DEVICES=%i CUDA_DEVICE_ORDER=PCI_BUS_ID\n" : ""}# Compiled kernels are kept in the worker's own cache.
 CacheDirectory=${cache}
 CacheDirectoryMode=0700
 Environment=HOME=%C/${cache} XDG_CACHE_HOME=%C/${cache}
-# A worker has one GPU and talks to itself alone; several compile at once on a first start.
+# A worker uses one GPU and communicates only with itself. Several workers compile at once on a first start.
 Environment=NCCL_SOCKET_IFNAME=lo GLOO_SOCKET_IFNAME=lo MAX_JOBS=4
 Environment=TRITON_CACHE_DIR=%C/${cache}/triton TORCHINDUCTOR_CACHE_DIR=%C/${cache}/inductor
 ExecStartPre=/bin/sh -c 'until [ -e "\${QWEN3_MODEL_PATH}/.complete" ]; do sleep 1; done'
@@ -145,18 +145,18 @@ Restart=always
 RestartSec=2
 # Kernels are compiled on the first start.
 TimeoutStartSec=1800
-# systemd ends a worker that hangs for so long; one whose SGLang is silent ends itself after eight times as long.
+# systemd ends a worker that hangs for this long. A worker whose SGLang hangs ends itself after eight times as long.
 WatchdogSec=15
-# A stop finishes what is in flight; the scheduler and its children end with the main process.
+# A stop completes the requests in progress. The scheduler and its children end with the main process.
 KillMode=mixed
 TimeoutStopSec=90
 OOMPolicy=stop
 LimitNOFILE=65536
-# As far as CUDA allows; docs/reference/machine.md says what was kept out and why.
+# Hardening as far as CUDA allows; docs/reference/machine.md lists what was omitted and why.
 UMask=0077
 CapabilityBoundingSet=
 ProtectSystem=strict
-# The metadata service gives the role, and the role every key: a worker talks to nginx and its own processes only.
+# The metadata service gives the role's credentials, and these every key. A worker reaches only nginx and itself.
 IPAddressDeny=any
 IPAddressAllow=localhost
 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
@@ -170,8 +170,8 @@ WantedBy=multi-user.target
 }
 
 /**
- * Loads the kernel modules that the first CUDA process would load, and makes the devices: a worker may not, and systemd
- * allows a worker only the devices that exist when it starts.
+ * Loads the kernel modules that the first CUDA process would load, and creates the devices: a worker is not allowed to,
+ * and systemd allows a worker only the devices that exist when it starts.
  */
 function gpuUnit(workers: number): string {
   const devices = Array.from({ length: workers }, (_, index) => `-c ${index}`).join(" ");
@@ -205,7 +205,7 @@ function searchPath(): string {
 
 function nginxDropIn(): string {
   return `[Unit]
-# Ready means that the certificate is there.
+# qwen3-keys is ready once the certificate is available.
 Wants=qwen3-keys.service
 After=qwen3-keys.service
 StartLimitIntervalSec=0
@@ -214,10 +214,10 @@ StartLimitIntervalSec=0
 Restart=always
 RestartSec=100ms
 LimitNOFILE=65536
-# nginx makes its folder for bodies here and never fills it: bodies stay in memory.
+# nginx creates its folder for bodies here but does not use it: bodies stay in memory.
 RuntimeDirectory=${posix.relative("/run", PATHS.gatewayRuntime)}
 RuntimeDirectoryPreserve=yes
-# What faces the network gets no credentials of the role.
+# A service that faces the network must not get the role's credentials.
 IPAddressDeny=169.254.169.254
 ProtectSystem=full
 PrivateDevices=yes

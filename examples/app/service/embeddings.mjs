@@ -1,10 +1,10 @@
 import { Agent, request } from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** How often a request is sent again that the server refuses for now. */
+/** How often a request is retried that the server rejects temporarily. */
 const RETRIES = 3;
 
-/** Vectors from the endpoint, with a key that may change while this runs. */
+/** Computes vectors with the endpoint. The key may change at any time. */
 export class Embeddings {
   /** @type {Promise<string> | undefined} */
   #key;
@@ -17,8 +17,8 @@ export class Embeddings {
    * @param {object} options
    * @param {string} options.baseUrl `https://ADDRESS/v1`
    * @param {string} options.model
-   * @param {string} options.ca PEM of the one certificate authority to trust; empty for those that everybody trusts
-   * @param {() => Promise<string>} options.readKey asked at the first request, and when the key is refused
+   * @param {string} options.ca PEM of the one certificate authority to trust; empty for public authorities
+   * @param {() => Promise<string>} options.readKey called for the first request, and when the key is refused
    */
   constructor({ baseUrl, model, ca, readKey }) {
     this.#url = `${baseUrl}/embeddings`;
@@ -28,10 +28,10 @@ export class Embeddings {
   }
 
   /**
-   * One vector a text, in order, of length 1.
+   * Returns one vector per text, in order, of length 1.
    *
    * @param {string[]} texts
-   * @param {{ instruction?: string, dimensions?: number }} [fields] the instruction goes with queries alone
+   * @param {{ instruction?: string, dimensions?: number }} [fields] set the instruction only for queries
    * @returns {Promise<number[][]>}
    */
   async embed(texts, fields = {}) {
@@ -39,12 +39,12 @@ export class Embeddings {
     this.#key ??= this.#readKey();
     let answer = await this.#post(body, await this.#key);
     if (answer.status === 401) {
-      // The key was rotated and the old one's grace is over.
+      // The key was rotated, and the old key's grace period is over.
       this.#key = this.#readKey();
       answer = await this.#post(body, await this.#key);
     }
     if (answer.status !== 200) {
-      throw new Error(`the embedding endpoint answers ${answer.status}: ${answer.body?.error?.message}`);
+      throw new Error(`the embedding endpoint returned ${answer.status}: ${answer.body?.error?.message}`);
     }
     return answer.body.data.map((/** @type {{ embedding: number[] }} */ item) => item.embedding);
   }
@@ -82,7 +82,7 @@ export class Embeddings {
     });
   }
 
-  /** Ends the connections that are kept open. */
+  /** Closes persistent connections. */
   close() {
     this.#agent.destroy();
   }

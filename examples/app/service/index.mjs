@@ -18,7 +18,7 @@ const embeddings = new Embeddings({
 let index;
 
 /**
- * Answers `{ "query": "…", "most": 3 }` with the closest documents.
+ * Returns the documents closest to the query of `{ "query": "…", "most": 3 }`.
  *
  * @param {{ query?: unknown, most?: unknown }} event
  */
@@ -30,14 +30,14 @@ export async function handler({ query, most = 3 }) {
     throw new Error("most must be a whole number from 1 to 20");
   }
   index ??= buildIndex().catch((error) => {
-    // The next call tries again.
+    // The next call retries.
     index = undefined;
     throw error;
   });
   return { query, results: await (await index).search(query, Number(most)) };
 }
 
-/** Once for each instance of the function. */
+/** Called once per instance of the function. */
 async function buildIndex() {
   const documents = file("corpus.jsonl")
     .trim()

@@ -2,7 +2,7 @@ const INSTRUCTION = "Given a web search query, retrieve relevant passages that a
 const DIMENSIONS = 1024;
 const BATCH = 100;
 
-/** Documents and their vectors, in memory. With more than a few thousand, keep them in a store made for it. */
+/** Documents and their vectors, in memory. For more than a few thousand documents, use a vector store. */
 export class Index {
   #embeddings;
   #documents;
@@ -35,7 +35,7 @@ export class Index {
   }
 
   /**
-   * The documents closest to a query, the closest first, each with its cosine.
+   * Returns the documents closest to a query, closest first, each with its cosine.
    *
    * @param {string} query
    * @param {number} most

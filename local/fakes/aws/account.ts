@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 
-/** The emulator's account. */
+/** The emulator's account ID. */
 export const ACCOUNT_ID = "123456789012";
 
-/** The provider's region, set when the engine configures it: each explicit provider is a process of its own. */
+/** The provider's region, set by Configure. Each explicit provider is a separate process. */
 let region = "us-east-1";
 
 export function configureRegion(value: string): void {
@@ -14,7 +14,7 @@ export function currentRegion(): string {
   return region;
 }
 
-/** The emulator's endpoint and its administrator, as the SDK's clients take them. */
+/** The emulator's endpoint and its administrator's credentials, for SDK clients. */
 export const connection = () => ({
   endpoint: process.env.AWS_ENDPOINT_URL,
   region,
@@ -24,12 +24,12 @@ export const connection = () => ({
   },
 });
 
-/** An ID as EC2 gives them, for instance `vpc-` and 17 hexadecimal digits. */
+/** An ID in EC2's format, for example `vpc-` and 17 hexadecimal digits. */
 export function ec2Id(prefix: string): string {
   return `${prefix}-${randomBytes(9).toString("hex").slice(0, 17)}`;
 }
 
-/** A name from a prefix, as the provider makes them. */
+/** A unique name with the prefix, in the provider's format. */
 export function uniqueName(prefix: unknown): string {
   return `${String(prefix)}${new Date().toISOString().replace(/\D/g, "")}${randomBytes(4).toString("hex")}`;
 }

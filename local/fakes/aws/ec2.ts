@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { InputError, type Props, type ResourceDefinition } from "../framework";
 import { arn, currentRegion, ec2Id } from "./account";
 
-/** Addresses that are taken, kept in the environment's folder: providers come and go with each update. */
+/** Addresses in use, stored in the environment's folder because providers are restarted with each update. */
 interface Addresses {
   /** Instance IDs by private address. */
   private: Record<string, string>;
@@ -36,7 +36,7 @@ const instance: ResourceDefinition = {
   check: (inputs) => {
     const size = typeof inputs.userData === "string" ? Buffer.byteLength(inputs.userData) : 0;
     if (size > 16384) {
-      throw new InputError("userData", `is ${size} bytes; EC2 takes 16384`);
+      throw new InputError("userData", `is ${size} bytes; EC2 allows 16384`);
     }
     return inputs;
   },
@@ -61,7 +61,7 @@ const instance: ResourceDefinition = {
     }
     return { id, outputs: { arn: arn("ec2", `instance/${id}`), privateIp, instanceState: "running" } };
   },
-  // Tags and the flag change on a running instance; the rest stops it.
+  // Tags and this flag change on a running instance; the other properties require a stop.
   update: async (_id, olds, news) => {
     for (const name of [
       "userData",
@@ -104,7 +104,7 @@ const eipAssociation: ResourceDefinition = {
     await machines()?.attachAddress(inputs.instanceId as string, publicIp);
     return { id, outputs: { publicIp } };
   },
-  // An association that another one has taken over is gone already.
+  // An association that another one replaced no longer exists.
   delete: async (_id, olds) => {
     await machines()?.detachAddress(olds.publicIp as string, olds.instanceId as string);
   },
@@ -116,7 +116,7 @@ export const ec2: Record<string, ResourceDefinition> = {
   "aws:ec2/eipAssociation:EipAssociation": eipAssociation,
 };
 
-/** What AWS says when it has no machine to give; a test has the fake say it. */
+/** The error of EC2 for a lack of capacity, raised if a test requests it. */
 export function requireCapacity(operation: string): void {
   if (process.env.QWEN3_LOCAL_NO_CAPACITY) {
     throw new Error(
@@ -125,7 +125,7 @@ export function requireCapacity(operation: string): void {
   }
 }
 
-/** The invoke `aws.ec2.getInstanceTypeOfferings`: every well-formed type, in two zones. */
+/** The invoke `aws.ec2.getInstanceTypeOfferings`: every well-formed type is offered, in two zones. */
 export async function getInstanceTypeOfferings(args: Props): Promise<Props> {
   const filters = (args.filters ?? []) as { name: string; values: string[] }[];
   const types = filters.find(({ name }) => name === "instance-type")?.values ?? [];
@@ -139,13 +139,13 @@ export async function getInstanceTypeOfferings(args: Props): Promise<Props> {
   };
 }
 
-/** The invoke `aws.getAvailabilityZones`, for a load balancer whose instance type is in one zone. */
+/** The invoke `aws.getAvailabilityZones`, for a load balancer whose instance type is offered in one zone. */
 export async function getAvailabilityZones(args: Props): Promise<Props> {
   const zones = [`${currentRegion()}a`, `${currentRegion()}b`, `${currentRegion()}c`];
   return { ...args, id: currentRegion(), names: zones, zoneIds: zones };
 }
 
-/** Machines are booted, unless the environment only records them, as tests of the engine do. */
+/** The module that boots instances, unless the environment only records them, as the engine tests do. */
 function machines(): typeof import("../../container") | undefined {
   return process.env.QWEN3_LOCAL_MACHINES === "none" ? undefined : require("../../container");
 }
@@ -199,7 +199,7 @@ function writeAddresses(addresses: Addresses): void {
 function required(name: string): string {
   const value = process.env[name];
   if (!value) {
-    throw new Error(`${name} is not set: the fake of AWS runs through \`npm start\` and the tests`);
+    throw new Error(`${name} is not set: the fake AWS provider runs through \`npm start\` and the tests`);
   }
   return value;
 }

@@ -3,9 +3,9 @@ import { arn, ec2Id, uniqueName } from "./account";
 import { requireCapacity } from "./ec2";
 
 /**
- * What a fleet is made of: recorded and not emulated. The local environment boots single machines; a fleet exists for
- * tests of the engine, which ask what is created, changed and replaced. Properties, and which of them replace a
- * resource, are the real provider's (terraform-provider-aws 6, resource schemas).
+ * The resources of a fleet: recorded and not emulated. The local environment boots single instances. These resources
+ * are for the engine tests, which check what is created, changed and replaced. The properties, and which of them
+ * replace a resource, are those of the real provider (terraform-provider-aws 6, resource schemas).
  */
 
 const launchTemplate: ResourceDefinition = {
@@ -21,12 +21,12 @@ const launchTemplate: ResourceDefinition = {
     ...["instanceMarketOptions", "capacityReservationSpecification", "tags"],
   ],
   replaceOn: ["namePrefix"],
-  // Every change is another version.
+  // Every change creates another version.
   renewed: ["latestVersion", "defaultVersion"],
   check: (inputs) => {
     const size = Buffer.from(String(inputs.userData ?? ""), "base64").length;
     if (size > 16384) {
-      throw new InputError("userData", `is ${size} bytes; EC2 takes 16384`);
+      throw new InputError("userData", `is ${size} bytes; EC2 allows 16384`);
     }
     return inputs;
   },
@@ -51,7 +51,7 @@ const group: ResourceDefinition = {
     ...["instanceMaintenancePolicy", "instanceRefresh", "capacityRebalance", "minElbCapacity"],
     "waitForCapacityTimeout",
   ],
-  // The hooks too: the provider makes them with the group and never again.
+  // The hooks too: the provider creates them with the group and never again.
   replaceOn: ["name", "initialLifecycleHooks"],
   check: (inputs) => {
     if (Number(inputs.minSize) > Number(inputs.maxSize)) {
@@ -62,11 +62,11 @@ const group: ResourceDefinition = {
   create: async (inputs, context) => {
     if (process.env.QWEN3_LOCAL_MACHINES !== "none") {
       throw new Error(
-        "the local environment boots one machine: leave the settings domain and instancesMax alone",
+        "the local environment boots one instance: remove the settings domain and instancesMax",
       );
     }
     requireCapacity("scaling activity: Failed: Could not launch On-Demand Instances.");
-    context.log(`${inputs.minSize} machines`);
+    context.log(`${inputs.minSize} instances`);
     const name = inputs.name as string;
     return {
       id: name,
@@ -81,7 +81,7 @@ const group: ResourceDefinition = {
   },
 };
 
-/** A resource with a name that AWS makes of a prefix, and an ARN. */
+/** A resource with an ARN and a name that AWS makes from a prefix. */
 function named(
   service: string,
   path: string,
@@ -93,7 +93,7 @@ function named(
     check: (inputs) => {
       const prefix = inputs.namePrefix;
       if (typeof prefix === "string" && prefix.length > 6) {
-        throw new InputError("namePrefix", `is ${prefix}; the provider takes 6 characters`);
+        throw new InputError("namePrefix", `is ${prefix}; the provider allows 6 characters`);
       }
       return inputs;
     },
@@ -194,7 +194,7 @@ export const fleet: Record<string, ResourceDefinition> = {
   ),
 };
 
-/** The invoke `aws.route53.getZone`: this account has example.com. */
+/** The invoke `aws.route53.getZone`: this account has the hosted zone example.com. */
 export async function getZone(args: Props): Promise<Props> {
   if (args.name !== "example.com") {
     throw new Error("no matching Route 53 Hosted Zone found");

@@ -16,7 +16,7 @@ const client = () => new IAMClient(connection());
 
 const role: ResourceDefinition = {
   inputs: ["name", "description", "assumeRolePolicy", "tags"],
-  // The others change in place at AWS; this stack never changes them.
+  // AWS changes the other properties in place; this stack never changes them.
   replaceOn: ["name"],
   check: (inputs, context) => autoname(inputs, "name", context),
   create: async (inputs) => {

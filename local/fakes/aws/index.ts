@@ -11,7 +11,7 @@ import { getObject, s3 } from "./s3";
 import { scheduler } from "./scheduler";
 import { getSecretVersion, secretsmanager } from "./secretsmanager";
 
-/** The fake of AWS: what this stack uses and no more. docs/guides/local.md says what is real in it. */
+/** Fake of the AWS provider, with only what this stack uses. docs/guides/local.md lists what is real. */
 export const aws: ProviderDefinition = {
   name: "aws",
   version: "7.48.0",

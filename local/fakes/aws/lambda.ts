@@ -13,9 +13,9 @@ import { ROOT } from "../../../scripts/lib/paths";
 import { autoname, hasUnknown, InputError, type Props, type ResourceDefinition } from "../framework";
 import { arn } from "./account";
 
-/** What the emulator reads of a function when it is invoked (local/aws/functions.py). */
+/** What the emulator reads when a function is invoked (local/aws/functions.py). */
 interface Definition {
-  /** Another one means another instance. */
+  /** A new value causes a new instance of the function. */
   revision: string;
   node: string;
   code: string;
@@ -49,7 +49,10 @@ const lambdaFunction: ResourceDefinition = {
   replaceOn: ["name"],
   check: (inputs, context) => {
     if (!hasUnknown(inputs.runtime) && inputs.runtime !== RUNTIME) {
-      throw new InputError("runtime", `is ${String(inputs.runtime)}; the local fake has ${RUNTIME} alone`);
+      throw new InputError(
+        "runtime",
+        `is ${String(inputs.runtime)}; the local fake supports only ${RUNTIME}`,
+      );
     }
     return autoname({ timeout: 3, ...inputs }, "name", context);
   },
@@ -69,7 +72,7 @@ const logGroup: ResourceDefinition = {
   inputs: ["name", "retentionInDays", "tags"],
   replaceOn: ["name"],
   check: autonamed,
-  // Nothing is kept: what a function logs is in functions/NAME/log.
+  // The group is not stored: what a function logs is in functions/NAME/log.
   create: async ({ name }) => ({ id: name as string, outputs: { arn: arn("logs", `log-group:${name}`) } }),
   update: async () => ({}),
 };
@@ -83,7 +86,7 @@ function autonamed(inputs: Props, context: Parameters<typeof autoname>[2]): Prop
   return autoname(inputs, "name", context);
 }
 
-/** A new folder of code, then the definition that points to it, in one step. */
+/** Writes a new folder of code, then replaces the definition that points to it atomically. */
 function writeFunction(inputs: Props): void {
   const folder = folderOf(inputs.name as string);
   const revision = randomBytes(6).toString("hex");
@@ -111,7 +114,7 @@ function writeFunction(inputs: Props): void {
 
 function writeCode(folder: string, { archive }: { archive?: { assets?: Record<string, Asset> } }): void {
   mkdirSync(folder, { recursive: true });
-  // Lambda's runtime for Node brings the AWS SDK along.
+  // Lambda's Node.js runtime includes the AWS SDK.
   rmSync(join(folder, "..", "node_modules"), { force: true });
   symlinkSync(join(ROOT, "node_modules"), join(folder, "..", "node_modules"));
   for (const [name, { asset }] of Object.entries(archive?.assets ?? {})) {
@@ -124,7 +127,7 @@ function writeCode(folder: string, { archive }: { archive?: { assets?: Record<st
     } else {
       throw new InputError(
         "code",
-        `has neither a path nor a text for ${name}; the local fake knows no other`,
+        `must have a path or a text for ${name}; the local fake supports no other asset`,
       );
     }
   }
@@ -133,7 +136,9 @@ function writeCode(folder: string, { archive }: { archive?: { assets?: Record<st
 function folderOf(name: string): string {
   const state = process.env.QWEN3_LOCAL_STATE;
   if (!state) {
-    throw new Error("QWEN3_LOCAL_STATE is not set: the fake of AWS runs through `npm start` and the tests");
+    throw new Error(
+      "QWEN3_LOCAL_STATE is not set: the fake AWS provider runs through `npm start` and the tests",
+    );
   }
   return join(state, "functions", name);
 }

@@ -10,8 +10,8 @@ const RULE = {
 };
 
 /**
- * Networks are recorded and not emulated: a local machine is on its environment's bridge, which only its host
- * reaches. What replaces a resource is as in the real provider.
+ * Networks are recorded and not emulated: a local instance is on its environment's bridge, which only its host can
+ * reach. The properties that replace a resource are those of the real provider.
  */
 export const network: Record<string, ResourceDefinition> = {
   "aws:ec2/vpc:Vpc": recorded("vpc", {
@@ -63,7 +63,7 @@ function recorded(prefix: string, fields: { inputs: string[]; replaceOn?: string
   };
 }
 
-/** The account's one VPC that is there already; its subnets are in the zone that their ID ends in. */
+/** The account's one existing VPC. The zone of each of its subnets is the last character of the subnet's ID. */
 const EXISTING_VPC = "vpc-0123456789abcdef0";
 
 /** The invoke `aws.ec2.getSubnet`. */
@@ -80,7 +80,7 @@ export async function getVpc(args: Props): Promise<Props> {
   return { ...args, cidrBlock: "10.7.0.0/16", cidrBlockAssociations: [{ cidrBlock: "10.7.0.0/16" }] };
 }
 
-/** The invoke `aws.ec2.getRouteTables`: every subnet follows the VPC's main table. */
+/** The invoke `aws.ec2.getRouteTables`: every subnet uses the VPC's main route table. */
 export async function getRouteTables(args: Props): Promise<Props> {
   const filters = (args.filters ?? []) as { name: string }[];
   return {

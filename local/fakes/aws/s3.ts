@@ -25,13 +25,13 @@ const bucket: ResourceDefinition = {
     if (String(inputs.bucketPrefix ?? "").length > 37) {
       throw new InputError(
         "bucketPrefix",
-        `is ${String(inputs.bucketPrefix)}; the provider takes 37 characters`,
+        `is ${String(inputs.bucketPrefix)}; the provider allows 37 characters`,
       );
     }
     return inputs;
   },
   create: async (inputs) => {
-    // S3 takes 63 characters, and 26 are the provider's own.
+    // S3 allows 63 characters, of which the provider's suffix takes 26.
     const name = (inputs.bucket as string | undefined) ?? uniqueName(inputs.bucketPrefix).slice(0, 63);
     await client().send(new CreateBucketCommand({ Bucket: name }));
     return { id: name, outputs: { bucket: name, arn: `arn:aws:s3:::${name}` } };
@@ -81,12 +81,12 @@ function body(inputs: Props): string | Buffer {
     return readFileSync(asset.path);
   }
   if (typeof inputs.content !== "string") {
-    throw new InputError("content", "the local fake takes content, or source with a FileAsset");
+    throw new InputError("content", "the local fake requires content, or source with a FileAsset");
   }
   return inputs.content;
 }
 
-/** A setting of a bucket; recorded under the bucket's name, as in the real provider. */
+/** A bucket's setting, recorded under the bucket's name, as in the real provider. */
 function setting(
   input: string,
   apply: (bucketName: string, inputs: Props) => Promise<unknown>,
@@ -158,7 +158,7 @@ export const s3: Record<string, ResourceDefinition> = {
   "aws:s3/bucketPolicy:BucketPolicy": policy,
 };
 
-/** The invoke `aws.s3.getObject`: whether an object is there, and its text. */
+/** The invoke `aws.s3.getObject`: the object's properties and its text. */
 export async function getObject(args: Props): Promise<Props> {
   const answer = await client().send(
     new GetObjectCommand({ Bucket: args.bucket as string, Key: args.key as string }),

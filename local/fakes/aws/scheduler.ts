@@ -1,7 +1,7 @@
 import { autoname, type ResourceDefinition } from "../framework";
 import { arn } from "./account";
 
-/** Recorded and not emulated: nothing here is stopped or started on a schedule. */
+/** Recorded and not emulated: nothing here is started or stopped on a schedule. */
 const schedule: ResourceDefinition = {
   inputs: [
     ...["name", "description", "scheduleExpression", "scheduleExpressionTimezone"],

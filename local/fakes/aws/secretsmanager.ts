@@ -58,8 +58,8 @@ const secretVersion: ResourceDefinition = {
       outputs: { arn: ARN, versionId: VersionId, versionStages: VersionStages },
     };
   },
-  // As the real provider does (terraform-provider-aws, secret_version.go): labels move in place, labels are what it
-  // refreshes, and a delete takes away the labels in its state, except for AWSCURRENT, which cannot be taken away.
+  // As in the real provider (terraform-provider-aws, secret_version.go): labels are moved in place and refreshed. A
+  // delete removes the labels in the state, except for AWSCURRENT, which cannot be removed.
   update: async (id, olds, news) => {
     const [arn, versionId] = id.split("|") as [string, string];
     const stages = (props: Props) => (props.versionStages ?? []) as string[];
@@ -79,7 +79,7 @@ const secretVersion: ResourceDefinition = {
   read: async (id, olds) => {
     const [arn, versionId] = id.split("|") as [string, string];
     const found = await describe(arn);
-    // A version without a label is not described, and can still be read.
+    // A version without a label is not described, but can still be read.
     return found && { id, outputs: { ...olds, versionStages: found.VersionIdsToStages?.[versionId] ?? [] } };
   },
   delete: async (id, olds) => {
@@ -104,7 +104,7 @@ const secretVersion: ResourceDefinition = {
   },
 };
 
-/** undefined for a secret that is gone or on its way. */
+/** Returns undefined for a secret that does not exist or is scheduled for deletion. */
 async function describe(arn: string): Promise<DescribeSecretCommandOutput | undefined> {
   try {
     const described = await client().send(new DescribeSecretCommand({ SecretId: arn }));

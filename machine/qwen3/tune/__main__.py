@@ -16,7 +16,7 @@ from .traffic import measure_one
 def main() -> None:
     options = parse()
     settings = read_settings()
-    # A stop ends the engines too.
+    # A stop must end the engines too.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
     if options.one is not None:
@@ -31,7 +31,7 @@ def main() -> None:
         print(f"{candidate.name} …", file=sys.stderr, flush=True)
         result = Result(candidate, *measure(settings, candidate, options.seconds))
         results.append(result)
-        # Now, for a run that is cut short.
+        # Printed now, in case the run is stopped early.
         print(f"  {result.problem or json.dumps(result.rounded())}", file=sys.stderr, flush=True)
     print(report(results))
 
@@ -44,8 +44,8 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "qwen3-tune", description=description, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=10, help="for each kind of traffic and round (10)")
-    parser.add_argument("--candidates", type=lambda text: text.split(","), default=[], help="only these, by name")
+    parser.add_argument("--seconds", type=float, default=10, help="seconds per kind of traffic and round (default: 10)")
+    parser.add_argument("--candidates", type=lambda text: text.split(","), default=[], help="names of those to measure")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     return parser.parse_args()
 

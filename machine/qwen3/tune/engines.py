@@ -1,4 +1,4 @@
-"""A candidate's engines, each in a process of its own."""
+"""A candidate's engines, each in a separate process."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from .candidates import Candidate
 from .figures import Figures, combine
 
 SPARE_TOKENS = 4096
-"""Of a copy's KV pool, for a short text that is prefilled with a longest one."""
+"""Of a copy's KV pool, for a short text that is prefilled together with one of maximum length."""
 
 
 def measure(settings: Settings, candidate: Candidate, seconds: float) -> tuple[Figures | None, str]:
@@ -30,25 +30,25 @@ def measure(settings: Settings, candidate: Candidate, seconds: float) -> tuple[F
     log.write_text("")
     with ExitStack() as stack:
         started: list[subprocess.Popen[str]] = []
-        # One after another: each sizes its memory by what is free. All are ready before the first request.
+        # One after another, because each sizes its memory by what is free. All are ready before the first request.
         for _ in range(candidate.copies):
             started.append(stack.enter_context(engine_process(command, log)))
             if not read_line(started[-1], "ready"):
                 return None, f"does not start: {reason(log)}"
         for each in started:
             assert each.stdin is not None
-            # One that has ended prints no figures either.
+            # An engine that has ended prints no figures.
             with suppress(BrokenPipeError):
                 each.stdin.write("go\n")
                 each.stdin.flush()
         results = [read_line(each, "{") for each in started]
     if not all(results):
-        return None, f"ended while it was measured: {reason(log)}"
+        return None, f"ended during the measurement: {reason(log)}"
     return combine([json.loads(result) for result in results]), ""
 
 
 def reason(log: Path) -> str:
-    """The last error of a log in a line, or its last line: the worker's own errors have no name before them."""
+    """The last error of a log in one line, or its last line: the worker's own errors have no exception name."""
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"[\w.]*(?:Error|Exception)\b", line)]
     found = [*lines[-1:], *errors[-1:]]
@@ -57,7 +57,7 @@ def reason(log: Path) -> str:
 
 @contextmanager
 def engine_process(command: list[str], log: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process that ends, with all that it started, when the block does."""
+    """A process that is ended, with all its children, at the end of the block."""
     with log.open("a") as errors:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
@@ -71,6 +71,6 @@ def engine_process(command: list[str], log: Path) -> Iterator[subprocess.Popen[s
 
 
 def read_line(process: subprocess.Popen[str], beginning: str) -> str:
-    """The next line that begins so, among whatever else SGLang prints; empty when the process ends before."""
+    """The next line that begins with `beginning`, among SGLang's output. Empty if the process ends before."""
     assert process.stdout is not None
     return next((line for line in process.stdout if line.startswith(beginning)), "")

@@ -1,4 +1,4 @@
-"""Figures as a table, and what to keep."""
+"""A table of the figures, and which arguments to use."""
 
 import statistics
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ class Result:
         return {kind: [round(value, 1) for value in values] for kind, values in (self.figures or {}).items()}
 
     def gains(self, present: Figures) -> dict[str, float]:
-        """Against the present arguments, above 1 is faster."""
+        """Relative to the current arguments; above 1 is faster."""
         assert self.figures is not None
         ratios = {kind: median(self.figures, kind) / median(present, kind) for kind in present}
         return ratios | {"single": 1 / ratios["single"]}
@@ -29,7 +29,7 @@ class Result:
 def report(results: Sequence[Result]) -> str:
     first, last = results[0], results[-1]
     if first.figures is None or last.figures is None:
-        return f"The present arguments cannot be measured: the engine {first.problem or last.problem}."
+        return f"The current arguments cannot be measured: the engine {first.problem or last.problem}."
     present = {kind: [*values, *last.figures[kind]] for kind, values in first.figures.items()}
     header = f"{'':24}" + "".join(f"{kind:>22}" for kind in present)
     units = f"{'':24}" + "".join(f"{'ms' if kind == 'single' else 'tokens/s':>22}" for kind in present)
@@ -47,7 +47,7 @@ def report(results: Sequence[Result]) -> str:
 
 
 def advice(present: Figures, others: Sequence[Result]) -> list[str]:
-    """What to keep: what is faster for some traffic in every round, and slower for none, not even by the noise."""
+    """Candidates that are faster for some traffic in every round, and slower for none, not even within the noise."""
     better: list[tuple[float, str]] = []
     undecided: list[str] = []
     for other in others:
@@ -64,19 +64,19 @@ def advice(present: Figures, others: Sequence[Result]) -> list[str]:
             )
     if better:
         lines = [
-            "Faster, and slower nowhere, the best first:",
+            "Faster for some traffic and slower for none, best first:",
             *(f"  ×{gain:.2f}  {name}" for gain, name in sorted(better, reverse=True)),
-            "The setting memFractionStatic is mem_fraction_static; the rest is in qwen3/worker/engine.py.",
+            "The setting memFractionStatic is mem_fraction_static; the others are in qwen3/worker/engine.py.",
         ]
     else:
-        lines = ["Keep the present arguments: nothing is faster for some traffic and slower for none."]
+        lines = ["Keep the current arguments: no candidate is faster for some traffic and slower for none."]
     if undecided:
         lines += ["Longer rounds, --seconds, would decide:", *undecided]
     return lines
 
 
 def apart(faster: Figures, slower: Figures, kind: str) -> bool:
-    """Whether every round of the one is faster than every round of the other."""
+    """Whether every round of the first is faster than every round of the second."""
     if kind == "single":
         return max(faster[kind]) < min(slower[kind])
     return min(faster[kind]) > max(slower[kind])

@@ -1,4 +1,4 @@
-"""The child: one engine, and the requests that it is measured with."""
+"""The child process: one engine, and the requests with which it is measured."""
 
 import asyncio
 import json
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 START_SECONDS = 900
 """For one engine to load the weights and, the first time, to compile its kernels."""
 ROUNDS = 3
-"""Of each kind of traffic; the median counts."""
+"""Per kind of traffic. The median is used."""
 
 
 def measure_one(settings: Settings, given: dict[str, Any], seconds: float) -> None:
-    """Makes an engine, prints `ready`, waits for a line, prints its figures.
+    """Creates an engine, prints `ready`, waits for a line, prints its figures.
 
     given: arguments of Engine, from JSON
     """
@@ -42,7 +42,7 @@ def measure_one(settings: Settings, given: dict[str, Any], seconds: float) -> No
 
 
 class Traffic:
-    """Texts of random tokens, no two alike, for one engine."""
+    """Texts of random tokens, all different, for one engine."""
 
     def __init__(self, engine: "Engine", settings: Settings, seconds: float) -> None:
         import numpy as np
@@ -51,7 +51,7 @@ class Traffic:
         self._seconds = seconds
         self._random = np.random.default_rng(0)
         self._longest = settings.context_length
-        # A CPU takes minutes for what a GPU takes a second for.
+        # A CPU takes minutes for what a GPU does in a second.
         self._batch = 8 if settings.accelerator == "cpu" else 128
         self._requests = 0
 
@@ -60,7 +60,7 @@ class Traffic:
             await self.ask("warm-up", lengths)
 
     async def run(self) -> Figures:
-        """Kinds of traffic alternate, so that a drift of the hardware affects all alike."""
+        """Kinds of traffic alternate, so that a drift of the hardware affects all equally."""
         figures: Figures = {"bulk": [], "mixed": [], "short": [], "single": []}
         for _ in range(ROUNDS):
             figures["bulk"].append(await self._rate(2, lambda: [512] * self._batch))
@@ -70,7 +70,7 @@ class Traffic:
         return figures
 
     def _mixed(self) -> list[int]:
-        """Lengths of a batch's texts: log-normal, of 367 tokens in the mean before the bounds."""
+        """Lengths of a batch's texts: log-normal, with a mean of 367 tokens before the bounds."""
         lengths = self._random.lognormal(5.5, 0.9, self._batch).clip(16, min(2048, self._longest))
         return [int(length) for length in lengths]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from .errors import overloaded, rate_limited
 
 SHARE = 0.75
-"""The most that one client may hold of a worker: the rest is always there for the others."""
+"""Maximum share of a worker that one client may hold. The rest is always available to the others."""
 
 
 @dataclass
@@ -20,7 +20,7 @@ class Reservation:
     _size: int = 0
 
     def resize(self, size: int) -> None:
-        """Raises ApiError where there is no room for more."""
+        """Raises ApiError if there is no room for more."""
         self._admission.hold(self._client, 0, size - self._size)
         self._size = size
 
@@ -33,18 +33,18 @@ class Held:
 
 @dataclass
 class Admission:
-    """Bounds requests and memory, for all clients together and for each one. What does not fit is refused at once."""
+    """Limits requests and memory, for all clients together and for each client. Requests above a limit are rejected."""
 
     requests: int
-    """Most at a time."""
+    """Maximum number at a time."""
     size: int
-    """Most memory in bytes."""
+    """Maximum memory in bytes."""
     _all: Held = field(default_factory=Held)
     _clients: defaultdict[str, Held] = field(default_factory=lambda: defaultdict(Held))
 
     @contextmanager
     def admit(self, client: str, size: int) -> Iterator[Reservation]:
-        """Holds a place while the block runs. Raises ApiError, 429 or 503, where there is none."""
+        """Holds a place while the block runs. Raises ApiError, 429 or 503, if there is none."""
         self.hold(client, 1, size)
         reservation = Reservation(self, client, size)
         try:
@@ -53,13 +53,13 @@ class Admission:
             self._add(client, -1, -reservation._size)
 
     def hold(self, client: str, requests: int, size: int) -> None:
-        """Count more requests and bytes. Raises ApiError, 429 or 503, where there is no room."""
+        """Counts more requests and bytes. Raises ApiError, 429 or 503, if there is no room."""
         mine = self._clients.get(client, Held())
         if requests > 0 or size > 0:
             if self._all.requests + requests > self.requests or self._all.size + size > self.size:
-                raise overloaded("The server has more work than it can take. Try again.")
+                raise overloaded("The server has more work than it can accept. Try again.")
             if mine.requests + requests > max(1, SHARE * self.requests) or mine.size + size > SHARE * self.size:
-                raise rate_limited("This client has too many requests in progress. Try again when some have ended.")
+                raise rate_limited("This client has too many requests in progress. Try again when some have completed.")
         self._add(client, requests, size)
 
     def _add(self, client: str, requests: int, size: int) -> None:

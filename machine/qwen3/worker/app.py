@@ -1,4 +1,4 @@
-"""The routes, and one line of log for each request."""
+"""The routes, and one log line per request."""
 
 import asyncio
 import json
@@ -42,7 +42,7 @@ class Embedder(Protocol):
 
 
 class App:
-    """POST /v1/embeddings, GET /v1/models, GET /health, and nothing else, by exact path."""
+    """POST /v1/embeddings, GET /v1/models, GET /health, and no other route, by exact path."""
 
     def __init__(self, settings: Settings, engine: Embedder, tokenizer: Tokenizer) -> None:
         self.draining = False
@@ -73,7 +73,7 @@ class App:
         except ClientDisconnected:
             exchange.status = 499
         except Exception:
-            # The traceback names lines, not what was sent.
+            # The traceback shows lines of code, not what was sent.
             log.exception("request %s failed", exchange.request_id)
             failure = ApiError(500, "The server had an error while processing the request.", "server_error")
             await self._respond(exchange, failure.status, failure.body())
@@ -81,7 +81,7 @@ class App:
             self._log(exchange, time.monotonic() - begin)
 
     async def _route(self, exchange: Exchange) -> None:
-        # The path as sent: decoded, a route would have several names.
+        # The path as sent: with a decoded path, a route would have several names.
         route = self._routes.get(exchange.scope["raw_path"])
         if route is None:
             raise api_error(NOT_FOUND)
@@ -91,7 +91,7 @@ class App:
         await handler(exchange)
 
     async def _health(self, exchange: Exchange) -> None:
-        """The worker listens once it has embedded; it is ready until it drains."""
+        """The worker listens once it has computed an embedding, and is ready until it drains."""
         status, word = (503, b"stopping") if self.draining else (200, b"ready")
         await self._respond(exchange, status, b'{"status":"%b"}' % word)
 
@@ -108,7 +108,7 @@ class App:
             request = await self._parse(body)
             del body
             count, work = request.count, self._embed(exchange, request, reservation)
-            # The texts are freed as soon as they are tokenized.
+            # Releases the texts as soon as they are tokenized.
             del request
             response = await exchange.while_connected(work)
             if count <= PIECE:
@@ -140,15 +140,15 @@ class App:
         await exchange.send({"type": "http.response.body", "body": body})
 
     async def _stream(self, exchange: Exchange, body: Iterator[bytes]) -> None:
-        """Sends a long body in pieces, at the client's pace. Raises ClientDisconnected where that takes too long."""
+        """Sends a long body in pieces, at the client's pace. Raises ClientDisconnected if that takes too long."""
         exchange.status = 200
         try:
-            # nginx gives up sooner on a client that stalls.
+            # nginx stops earlier for a client that stalls.
             async with asyncio.timeout(LONGEST_ANSWER_SECONDS):
                 await exchange.send({"type": "http.response.start", "status": 200, "headers": self._headers(200, NONE)})
                 for piece in body:
                     await exchange.send({"type": "http.response.body", "body": piece, "more_body": True})
-                    # Other requests go on between pieces.
+                    # Other requests continue between pieces.
                     await asyncio.sleep(0)
                 await exchange.send({"type": "http.response.body", "body": b""})
         except TimeoutError:
@@ -157,7 +157,7 @@ class App:
     def _headers(self, status: int, more: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
         headers = {"Content-Type": "application/json", **more}
         if self.draining or status in (408, 413):
-            # nginx then uses another worker, and no client goes on sending a body that is not read.
+            # nginx then uses another worker, and no client keeps sending a body that is not read.
             headers["Connection"] = "close"
         return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 

@@ -1,4 +1,4 @@
-"""Whose key a request has: the SHA-256 of its bearer token, looked up among the digests on tmpfs as nginx does."""
+"""Authentication: looks up the SHA-256 of a request's bearer token among the digests on tmpfs, as nginx does."""
 
 import logging
 import re
@@ -24,7 +24,7 @@ class Authenticator:
         self._reported: set[str] = set()
 
     def client_of(self, headers: Iterable[tuple[bytes, bytes]]) -> str:
-        """The name of the client whose key the headers hold.
+        """The name of the client whose key is in the headers.
 
         Raises ApiError: 401 for a missing or wrong key, 503 while the key cannot be checked.
         """
@@ -49,7 +49,7 @@ class Authenticator:
         return entry.client
 
     def _report(self, name: str, error: Exception) -> None:
-        """Log a file that is not whole, once."""
+        """Logs an incomplete file, once."""
         if name not in self._reported:
             self._reported.add(name)
             log.error("%s cannot be read: %s", self._digests / name, error)

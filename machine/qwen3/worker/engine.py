@@ -22,33 +22,33 @@ from .response import Vectors
 from .tokens import Tokens
 
 PASS_COST = 4096
-"""Tokens of one pass: a large batch enters the engine in parts, with others' work in between."""
+"""Tokens of one pass: a large batch enters the engine in parts, with other work in between."""
 ENGINE_COST = 16384
-"""Tokens in the engine at a time: one prefill batch that computes and one that waits. Others wait for both."""
+"""Tokens in the engine at a time: one prefill batch that is computed and one that waits. Others wait for both."""
 ITEM_COST = 64
-"""The fewest tokens that an item counts for: its vector costs SGLang a list of 2,560 Python floats."""
+"""Minimum number of tokens that an item counts as: its vector costs SGLang a list of 2,560 Python floats."""
 NONE: Mapping[str, Any] = {}
 
 
 def arguments(settings: Settings) -> dict[str, Any]:
-    """What sglang.Engine is started with; everything else is SGLang's default."""
+    """The arguments of sglang.Engine. All others have SGLang's defaults."""
     shared = {
         "model_path": str(settings.model_path),
         "served_model_name": settings.served_model,
         "is_embedding": True,
         "trust_remote_code": False,
-        # TpModelWorker.get_worker_info and validate_input_length take the margin off.
+        # TpModelWorker.get_worker_info and validate_input_length subtract the margin.
         "context_length": settings.context_length + CONTEXT_MARGIN,
         "mem_fraction_static": settings.mem_fraction_static,
         "max_total_tokens": settings.max_total_tokens,
-        # The worker tokenizes, so vectors come straight from the scheduler and not through the detokenizer.
+        # The worker tokenizes, so vectors come directly from the scheduler, not through the detokenizer.
         "skip_tokenizer_init": True,
-        # An embedding is never continued, so a cache of prefixes gains nothing, and its timing would tell clients about
-        # each other's texts.
+        # An embedding is never continued, so a cache of prefixes has no benefit, and its timing would reveal clients'
+        # texts to each other.
         "disable_radix_cache": True,
-        # An idle scheduler would spin on a core.
+        # Otherwise an idle scheduler would spin on a core.
         "sleep_on_idle": True,
-        # Python collects garbage by the number of new objects: with the default of 700, all the time under load.
+        # Python collects garbage by the number of new objects: with the default of 700, constantly under load.
         "gc_threshold": [20_000, 20, 20],
         "random_seed": 0,
         "log_level": "warning",
@@ -57,23 +57,23 @@ def arguments(settings: Settings) -> dict[str, Any]:
 
 
 def cpu_arguments(settings: Settings) -> dict[str, Any]:
-    """For trying the stack out without a GPU."""
+    """For trying the stack without a GPU."""
     return {
         "device": "cpu",
         "attention_backend": "torch_native",
         # Most CPUs compute bfloat16 several times slower.
         "dtype": "float32",
-        # SGLang would take its share of the machine's whole memory.
+        # Otherwise SGLang would use a fraction of the instance's whole memory.
         "max_total_tokens": settings.max_total_tokens or 2 * (settings.context_length + CONTEXT_MARGIN),
     }
 
 
 def prepare_environment() -> None:
-    """Before SGLang is imported; its child processes inherit it."""
-    # The weights are on disk and verified: nothing may come from elsewhere.
+    """Must run before SGLang is imported. Its child processes inherit the variables."""
+    # The weights are on disk and verified; nothing may be downloaded.
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TRANSFORMERS_OFFLINE"] = "1"
-    # Explicit, because otherwise the tokenizer uses no threads in a process that has forked.
+    # Set explicitly, because otherwise the tokenizer uses no threads in a process that has forked.
     os.environ["TOKENIZERS_PARALLELISM"] = "true"
     os.environ.setdefault("RAYON_NUM_THREADS", str(min(8, os.cpu_count() or 1)))
 
@@ -96,7 +96,7 @@ def sglang_engine() -> Any:
 
 
 class Engine:
-    """The engine in this process and its scheduler in another. Made in the main thread: SGLang sets signal handlers."""
+    """The engine in this process, its scheduler in another. Created in the main thread: SGLang sets signal handlers."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class Engine:
         pass_cost: int = PASS_COST,
         engine_cost: int = ENGINE_COST,
     ) -> None:
-        """Returns when the weights are loaded. Exits where the model or its memory do not fit the settings.
+        """Returns once the weights are loaded. Exits if the model or its memory does not fit the settings.
 
         changes: of SGLang's arguments; like the costs, for qwen3.tune
         """
@@ -139,11 +139,11 @@ class Engine:
         return int(self._manager.model_config.vocab_size)
 
     async def embed(self, client: str, items: Sequence[Tokens], request: Hashable) -> Vectors:
-        """Vectors of checked items, shape [items, dimensions], in their order.
+        """Vectors of checked items, shape [items, dimensions], in order.
 
         request: the same for all items of one request, for the fair queue
 
-        Cancelled, it aborts what is not computed yet. Raises RuntimeError when SGLang returns something else.
+        If cancelled, it aborts what is not computed yet. Raises RuntimeError if SGLang returns anything else.
         """
         vectors = np.empty((len(items), self._dimensions), dtype=np.float32)
         async with asyncio.TaskGroup() as group:
@@ -161,7 +161,7 @@ class Engine:
         """Unit vectors from SGLang, shape [items, dimensions]."""
         from sglang.srt.managers.io_struct import EmbeddingReqInput
 
-        # Without IDs of our own: SGLang aborts by the beginning of an ID, so one client's could abort another's.
+        # Without explicit IDs: SGLang aborts by the beginning of an ID, so one client's could abort another's.
         request = EmbeddingReqInput(input_ids=[item.tolist() for item in items])
         results: AsyncGenerator[list[dict[str, Any]], None] = self._manager.generate_request(request, None)
         outputs = await anext(results)
@@ -169,21 +169,21 @@ class Engine:
         for output in outputs:
             reason = output["meta_info"].get("finish_reason") or {}
             if reason.get("type") == "abort" or len(output.get("embedding", ())) != self._dimensions:
-                raise RuntimeError(f"SGLang gave no vector: {reason.get('type')} {reason.get('status_code')}")
+                raise RuntimeError(f"SGLang returned no vector: {reason.get('type')} {reason.get('status_code')}")
         vectors = np.frombuffer(
-            # Five times as fast as numpy's own way from lists.
+            # Five times as fast as numpy's conversion from lists.
             b"".join(self._pack(*output["embedding"]) for output in outputs),
             dtype="<f4",
         ).reshape(len(outputs), self._dimensions)
-        # SGLang normalises in the model's precision: in bfloat16 to within 0.4 %.
+        # SGLang normalises in the model's precision, in bfloat16 to within 0.4 %.
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not (np.isfinite(lengths).all() and (lengths > 0).all()):
-            raise RuntimeError("SGLang gave a vector that is no direction")
+            raise RuntimeError("SGLang returned a vector without a direction")
         unit: Vectors = vectors / lengths
         return unit
 
     async def settle(self) -> None:
-        """After the first embedding: excludes the million objects of that time from garbage collection.
+        """Call after the first embedding: excludes the million objects that exist then from garbage collection.
 
         Otherwise a collection would stop each of SGLang's processes for half a second every few seconds under load.
         """
@@ -191,12 +191,12 @@ class Engine:
         await self._manager.freeze_gc()
 
     async def probe(self, item: Tokens) -> None:
-        """One embedding, past the fair queue. Raises RuntimeError when the result is not a vector."""
+        """One embedding, bypassing the fair queue. Raises RuntimeError if the result is not a vector."""
         await self._compute([item])
 
     async def responds(self, item: Tokens, lately: float, patience: float) -> bool:
-        """Whether SGLang has returned something in the last `lately` seconds, or a probe does within `patience`."""
-        # SGLang's clock for this is the time of day; a jump costs one probe.
+        """Whether SGLang has returned something in the last `lately` seconds, or returns a probe within `patience`."""
+        # SGLang's timestamp is wall-clock time; a jump costs one probe.
         if 0 <= time.time() - self._manager.last_receive_tstamp < lately:
             return True
         try:
@@ -209,8 +209,8 @@ class Engine:
     def watch(self, ended: Callable[[str], None]) -> None:
         """Calls `ended` with a reason as soon as one of SGLang's processes ends or reports an error.
 
-        Replaces SGLang's signal handlers, which drain and exit by themselves; so it comes after the first embedding,
-        which sets them.
+        Replaces SGLang's signal handlers, which drain and exit by themselves. Call it after the first embedding, which
+        sets them.
         """
         self.loop.remove_signal_handler(signal.SIGTERM)
         self.loop.add_signal_handler(signal.SIGQUIT, ended, "one of SGLang's processes reported an error")
@@ -218,18 +218,18 @@ class Engine:
             self.loop.add_reader(os.pidfd_open(pid), ended, f"SGLang's process {pid} ended")
 
     def kill(self) -> None:
-        """Ends SGLang's processes at once, for a worker that cannot go on."""
+        """Ends SGLang's processes immediately, for a worker that cannot continue."""
         for pid in self._sglang.get_all_child_pids():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
     def shutdown(self) -> None:
-        """Ends SGLang's processes and waits for them to give the GPU back."""
+        """Ends SGLang's processes and waits until they release the GPU."""
         self._sglang.shutdown()
 
 
 def passes(items: Sequence[Tokens], most: int = PASS_COST) -> Iterator[tuple[slice, int]]:
-    """Items in order, cut into parts of a bounded cost in tokens; an item that costs more has a part of its own."""
+    """Items in order, in parts of a limited cost in tokens. An item that costs more is a part of its own."""
     begin, total = 0, 0
     for index, item in enumerate(items):
         cost = max(len(item), ITEM_COST)

@@ -1,4 +1,4 @@
-"""Errors in the shape that OpenAI's clients understand."""
+"""Errors in the format that OpenAI's clients understand."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from ..contract import TOO_MANY_REQUESTS, UNAVAILABLE, Error
 
 @dataclass
 class ApiError(Exception):
-    """A refusal. `message` and `param` name the field at fault and never hold what was sent in it."""
+    """An error response. `message` and `param` name the field, but never contain what was sent in it."""
 
     status: int
     message: str
@@ -25,7 +25,7 @@ class ApiError(Exception):
 
 
 def api_error(error: Error, message: str = "", headers: Mapping[str, str] | None = None) -> ApiError:
-    """An error that nginx returns too, with another message or more headers where they are given."""
+    """An error that nginx returns too, optionally with another message or additional headers."""
     all_headers = {**error.headers, **(headers or {})}
     return ApiError(error.status, message or error.message, error.type, code=error.code, headers=all_headers)
 
@@ -35,7 +35,7 @@ def invalid(param: str | None, message: str) -> ApiError:
 
 
 def overloaded(message: str) -> ApiError:
-    """The worker is full, with its clients' requests together: worth another try soon."""
+    """The worker is full with all clients' requests together. A retry may soon succeed."""
     return api_error(UNAVAILABLE, message, {"Retry-After": "1"})
 
 

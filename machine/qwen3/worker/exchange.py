@@ -1,4 +1,4 @@
-"""One HTTP request and its response, as ASGI has them."""
+"""One HTTP request and its response, in ASGI."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -9,7 +9,7 @@ from ..contract import TOO_LARGE
 from .errors import ApiError, api_error
 
 BODY_SECONDS = 30.0
-"""For a body to arrive."""
+"""For the body to arrive."""
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class ClientDisconnected(Exception):
 
 @dataclass(eq=False)
 class Exchange:
-    """A request and what is logged of it: no header, no body, no key."""
+    """A request and the information about it that is logged: no header, no body, no key."""
 
     scope: Scope
     receive: Receive
@@ -60,7 +60,7 @@ class Exchange:
     param: str | None = None
 
     def header(self, name: bytes) -> str | None:
-        """The value of the first header of this name, which is in lower case."""
+        """The value of the first header of this name, given in lower case."""
         return next((value.decode("latin-1") for key, value in self.scope["headers"] if key == name), None)
 
     def check_content_type(self) -> None:
@@ -73,7 +73,7 @@ class Exchange:
             raise ApiError(415, "The header Content-Encoding must be identity or absent.")
 
     def body_length(self, most: int) -> int:
-        """Bytes that the body may have, before it is read. Raises ApiError where they are more than `most`."""
+        """The number of bytes that the body may have, before it is read. Raises ApiError if it is above `most`."""
         length = self.header(b"content-length")
         if length is None:
             return most
@@ -99,7 +99,7 @@ class Exchange:
             raise ApiError(408, "The request took too long to arrive.") from None
 
     async def while_connected(self, work: Coroutine[object, object, T]) -> T:
-        """The work's result. Raises ClientDisconnected, with the work cancelled, when the client disconnects before."""
+        """The work's result. If the client disconnects before, cancels the work and raises ClientDisconnected."""
         working, disconnected = asyncio.create_task(work), asyncio.create_task(self._disconnected())
         try:
             await asyncio.wait((working, disconnected), return_when=asyncio.FIRST_COMPLETED)

@@ -7,19 +7,19 @@ from contextlib import asynccontextmanager
 
 
 class FairQueue:
-    """Lets passes into the engine, one client after another, one request of a client after another.
+    """Lets passes into the engine, alternating between clients, and between the requests of one client.
 
-    A client's bulk makes neither other clients nor its own small requests wait for more than what is in the engine.
+    A client's bulk makes other clients and its own small requests wait only for what is in the engine.
     """
 
     def __init__(self, capacity: int) -> None:
-        """capacity: cost of the passes that are in the engine at a time."""
+        """capacity: total cost of the passes that are in the engine at a time."""
         self._free = self._capacity = capacity
         self._waiting: OrderedDict[str, OrderedDict[Hashable, deque[tuple[int, asyncio.Future[None]]]]] = OrderedDict()
 
     @asynccontextmanager
     async def enter(self, client: str, request: Hashable, cost: int) -> AsyncIterator[None]:
-        """Wait, and hold a part of the capacity while the block runs; a pass that costs more than all runs alone."""
+        """Waits, and holds a part of the capacity while the block runs. A pass that costs more than all runs alone."""
         cost = min(cost, self._capacity)
         entered = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(client, OrderedDict()).setdefault(request, deque()).append((cost, entered))

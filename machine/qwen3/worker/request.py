@@ -12,15 +12,15 @@ from .errors import ApiError, invalid
 FIELDS = ("model", "input", "encoding_format", "dimensions", "instruction", "user")
 LONGEST_NAME = 64
 LONGEST_INSTRUCTION = 4096
-"""Characters. Every text of a request gets the instruction in front: without a limit one request would fill memory."""
+"""In characters. The instruction is put in front of every text: without a limit, one request could fill the memory."""
 
 
 @dataclass(frozen=True)
 class EmbeddingRequest:
-    """A request whose fields are of the right types and counts; its tokens are not counted yet."""
+    """A request whose fields have valid types and counts. Its tokens are not counted yet."""
 
     texts: list[str] | None
-    """Texts with the instruction in front; None where token IDs were sent."""
+    """Texts with the instruction in front. None if token IDs were sent."""
     token_ids: list[list[int]] | None
     single: bool
     """Whether `input` was one item rather than a list of items."""
@@ -37,7 +37,7 @@ class EmbeddingRequest:
 
 
 def read_request(body: bytes, settings: Settings) -> EmbeddingRequest:
-    """Raises ApiError that names the field at fault."""
+    """Raises ApiError that names the invalid field."""
     fields = parse_object(body)
     for name in fields:
         if name not in FIELDS:
@@ -65,7 +65,7 @@ def parse_object(body: bytes) -> dict[str, object]:
     except RecursionError:
         raise invalid(None, "The body is nested too deeply.") from None
     except ValueError:
-        # Also a whole number of more digits than Python converts.
+        # Also a whole number with more digits than Python converts.
         raise invalid(None, "The body is not valid JSON.") from None
     if not isinstance(value, dict):
         raise invalid(None, "The body must be a JSON object.")
@@ -81,11 +81,11 @@ def distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def refuse_constant(name: str) -> NoReturn:
-    raise invalid(None, f"The body holds {name}, which is not JSON.")
+    raise invalid(None, f"The body contains {name}, which is not JSON.")
 
 
 def printable(name: str) -> str:
-    """A field's name as errors and the log may hold it."""
+    """A field's name in a form that errors and the log may contain."""
     return (
         name
         if len(name) <= LONGEST_NAME and name.isascii() and name.isprintable()
@@ -98,7 +98,7 @@ def check_model(fields: dict[str, object], settings: Settings) -> None:
     if not isinstance(model, str):
         raise invalid("model", "model must be a string." if "model" in fields else "model is missing.")
     if model not in settings.model_names:
-        message = f"This model does not exist here; the model is {settings.served_model}."
+        message = f"This model does not exist; the available model is {settings.served_model}."
         raise ApiError(404, message, param="model", code="model_not_found")
 
 
@@ -153,7 +153,7 @@ def checked_text(text: object, name: str) -> str:
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise invalid(name, f"{name} holds half of a surrogate pair, which is no character.") from None
+            raise invalid(name, f"{name} contains half of a surrogate pair, which is not a character.") from None
     return text
 
 
@@ -165,7 +165,7 @@ def checked_token_ids(token_ids: object, name: str) -> list[int]:
     # bool is an int to isinstance.
     wrong = next((position for position, token in enumerate(token_ids) if type(token) is not int), None)
     if wrong is not None:
-        raise invalid(name, f"{name} holds something other than a whole number at position {wrong}.")
+        raise invalid(name, f"{name} contains something other than a whole number at position {wrong}.")
     return token_ids
 
 

@@ -1,4 +1,4 @@
-"""Vectors as JSON in OpenAI's shape."""
+"""Vectors as JSON in OpenAI's format."""
 
 from collections.abc import Iterator
 
@@ -8,14 +8,14 @@ import pybase64
 from numpy.typing import NDArray
 
 PIECE = 16
-"""Vectors written at a time: a large response is never in memory as text."""
+"""Number of vectors that are written at a time: a large response is never completely in memory as text."""
 
 Vectors = NDArray[np.float32]
 """Shape [items, dimensions]; every row of length 1."""
 
 
 def shorten(vectors: Vectors, dimensions: int) -> Vectors:
-    """The first dimensions of each row, of length 1 again: the model was trained for it (Matryoshka)."""
+    """The first dimensions of each row, with length 1 again. The model was trained for it (Matryoshka)."""
     if dimensions == vectors.shape[1]:
         return vectors
     cut = vectors[:, :dimensions]
@@ -23,7 +23,7 @@ def shorten(vectors: Vectors, dimensions: int) -> Vectors:
 
 
 def pieces(vectors: Vectors, as_base64: bool, model: str, tokens: int) -> Iterator[bytes]:
-    """The response's body, piece by piece."""
+    """The response's body in pieces."""
     usage = orjson.dumps({"prompt_tokens": tokens, "total_tokens": tokens})
     opening, closing = b'{"object":"list","data":[', b'],"model":%b,"usage":%b}' % (orjson.dumps(model), usage)
     for begin in range(0, len(vectors), PIECE):

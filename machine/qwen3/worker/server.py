@@ -23,17 +23,17 @@ from .tokens import Tokenizer, Tokens
 log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 60
-"""For requests in progress to end after a stop."""
+"""For requests in progress to complete after a stop."""
 NOTICE_SECONDS = 1.0
-"""For responses with `Connection: close`, before idle connections are closed: nginx then sends nothing into those."""
+"""For responses with `Connection: close` before idle connections are closed, so that nginx does not use those."""
 KEEP_ALIVE_SECONDS = UPSTREAM_IDLE_SECONDS + 30
-"""Longer than nginx keeps its idle connections: nginx closes them, and never while it sends a request."""
+"""Longer than nginx keeps idle connections, so that nginx closes them, and never while it sends a request."""
 SILENCE = 8
-"""In watchdog intervals: for so long SGLang may return nothing. A pass of 32,768 tokens on a CPU is why it is long."""
+"""In watchdog intervals: how long SGLang may return nothing. Long because of a pass of 32,768 tokens on a CPU."""
 
 
 class Server(uvicorn.Server):
-    """uvicorn that tells systemd when it listens, and leaves signals to `serve`."""
+    """uvicorn that notifies systemd when it listens, and leaves signals to `serve`."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -45,7 +45,7 @@ class Server(uvicorn.Server):
 
 
 def main(index: int, settings: Settings) -> None:
-    """Serves on 127.0.0.1 until SIGTERM, then drains and returns. Exits with 1 when SGLang's processes end."""
+    """Serves on 127.0.0.1 until SIGTERM, then drains and returns. Exits with 1 if SGLang's processes end."""
     begin = time.monotonic()
     engine = Engine(settings)
     tokenizer = Tokenizer(settings.model_path, engine.vocabulary, settings.context_length)
@@ -103,19 +103,19 @@ def configuration(app: Application, port: int) -> uvicorn.Config:
 
 
 def watchdog_seconds() -> float:
-    """The interval of systemd's watchdog; 0 where there is none."""
+    """The interval of systemd's watchdog; 0 if there is none."""
     return int(os.environ.get("WATCHDOG_USEC") or 0) / 1e6
 
 
 async def keep_watchdog() -> None:
-    """Tells systemd that this process is alive: one that hangs is ended, and another started."""
+    """Notifies systemd that this process is alive. systemd ends and restarts a process that hangs."""
     while interval := watchdog_seconds() / 4:
         notify("WATCHDOG=1")
         await asyncio.sleep(interval)
 
 
 async def follow_engine(engine: Engine, probe: Tokens) -> None:
-    """Ends the worker when SGLang does not return a probe's vector, though its processes are there."""
+    """Ends the worker if SGLang does not return a probe's vector although its processes exist."""
     while silence := SILENCE * watchdog_seconds():
         if not await engine.responds(probe, silence / 4, 3 * silence / 4):
             fail(engine, f"SGLang has returned nothing for {silence:.0f} s")
@@ -123,7 +123,7 @@ async def follow_engine(engine: Engine, probe: Tokens) -> None:
 
 
 def fail(engine: Engine, reason: str) -> None:
-    """Ends the worker at once: systemd starts another, and nginx uses the others meanwhile."""
-    log.error("%s; this worker ends, to be started again", reason)
+    """Ends the worker immediately. systemd restarts it, and nginx uses the other workers meanwhile."""
+    log.error("%s; this worker ends and is restarted", reason)
     engine.kill()
     os._exit(1)

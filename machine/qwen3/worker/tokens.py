@@ -1,4 +1,4 @@
-"""Texts and token IDs as the model reads them: token IDs that end in its end-of-text token, checked."""
+"""Texts and token IDs as the model reads them: checked token IDs that end in its end-of-text token."""
 
 import asyncio
 import json
@@ -13,9 +13,9 @@ from .errors import ApiError, invalid
 from .request import EmbeddingRequest
 
 INLINE_CHARACTERS = 4096
-"""Of fewer, tokenizing costs less than a switch to a thread."""
+"""For fewer characters, tokenizing costs less than a switch to a thread."""
 SLICE_CHARACTERS = 1 << 18
-"""Tokenized in one call: bounds the tokenizer's own records, about 100 bytes per token."""
+"""Characters tokenized in one call, to limit the tokenizer's own records, about 100 bytes per token."""
 PREFIX_CHARACTERS = 1 << 20
 THREADS = 2
 FOREIGN_TOKENS = (
@@ -28,14 +28,14 @@ Tokens = NDArray[np.int32]
 
 
 class Tokenizer:
-    """The model's own tokenizer, with the checks that it lacks: the vocabulary's end and the length."""
+    """The model's own tokenizer, with checks that it does not have: the end of the vocabulary and the length."""
 
     def __init__(self, folder: Path, vocabulary: int, limit: int) -> None:
-        """Exits when the tokenizer does not append the token that the model pools on.
+        """Exits if the tokenizer does not append the token that the model pools on.
 
-        folder: the model's
-        vocabulary: rows of its embedding
-        limit: most tokens of an item, end-of-text included
+        folder: the model's folder
+        vocabulary: rows of its embedding matrix
+        limit: maximum number of tokens of an item, including the end-of-text token
         """
         self._tokenizer, self.dropped = load(folder, vocabulary)
         self._vocabulary = vocabulary
@@ -44,7 +44,7 @@ class Tokenizer:
         self._threads = asyncio.Semaphore(THREADS)
 
     async def tokens(self, request: EmbeddingRequest) -> list[Tokens]:
-        """Every item's tokens, in order. Raises ApiError that names the item at fault."""
+        """The tokens of every item, in order. Raises ApiError that names the invalid item."""
         if request.texts is None:
             return [self._checked(ids, request.name(i)) for i, ids in enumerate(request.token_ids or ())]
         items: list[Tokens] = []
@@ -68,7 +68,7 @@ class Tokenizer:
         return items
 
     def _check_prefix(self, text: str, name: str) -> None:
-        """Refuse a text that is far too long by its beginning: tokenizing megabytes takes gigabytes."""
+        """Rejects a text that is far too long by its beginning, because tokenizing megabytes takes gigabytes."""
         if len(self._tokenizer.encode(text[:PREFIX_CHARACTERS]).ids) > 2 * self._limit:
             raise self._too_long(name)
 
@@ -79,10 +79,10 @@ class Tokenizer:
         end in that token.
         """
         if ids[-1] != self._end:
-            raise invalid(name, f"{name} holds token IDs without {self._end} at their end. {FOREIGN_TOKENS}")
+            raise invalid(name, f"{name} contains token IDs without {self._end} at their end. {FOREIGN_TOKENS}")
         if min(ids) < 0 or max(ids) >= self._vocabulary:
             wrong = next(i for i, token in enumerate(ids) if not 0 <= token < self._vocabulary)
-            raise invalid(name, f"{name} holds a token ID outside 0 to {self._vocabulary - 1} at position {wrong}.")
+            raise invalid(name, f"{name} contains a token ID outside 0 to {self._vocabulary - 1} at position {wrong}.")
         self._check_length(len(ids), name)
         return np.array(ids, dtype=np.int32)
 
@@ -92,7 +92,7 @@ class Tokenizer:
 
     def _too_long(self, name: str, count: int | None = None) -> ApiError:
         has = "has" if count is None else f"has {count} tokens,"
-        message = f"{name} {has} more than the limit of {self._limit} tokens, the appended end-of-text token included."
+        message = f"{name} {has} more than the limit of {self._limit} tokens, including the appended end-of-text token."
         error = invalid(name, message)
         error.code = "context_length_exceeded"
         return error
@@ -101,8 +101,8 @@ class Tokenizer:
 def load(folder: Path, vocabulary: int) -> tuple[tokenizers.Tokenizer, list[str]]:
     """The tokenizer without the tokens that the model has no embedding for, and those tokens.
 
-    Qwen3-Embedding's has <think> and three more beyond the model's 151,665 rows. Read as plain text they do no harm; as
-    IDs they end SGLang's process.
+    Qwen3-Embedding's tokenizer has <think> and three more beyond the model's 151,665 rows. As plain text they are
+    harmless; as IDs they would end SGLang's process.
     """
     definition = json.loads((folder / "tokenizer.json").read_text())
     added = definition["added_tokens"]
@@ -128,7 +128,7 @@ def end_of_text(tokenizer: tokenizers.Tokenizer, folder: Path) -> int:
 
 
 def slices(texts: Sequence[str]) -> Iterator[list[str]]:
-    """Texts in order, in lists of a bounded number of characters; a longer text has a list of its own."""
+    """Texts in order, in lists with a limited number of characters. A longer text is in a list of its own."""
     batch: list[str] = []
     characters = 0
     for text in texts:

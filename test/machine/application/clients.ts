@@ -13,7 +13,7 @@ import { type Exchange, Recorder } from "./recorder";
 const CLIENTS = join(ROOT, "examples", "clients");
 const DRIVERS = __dirname;
 const INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query";
-/** What the snippets ask for. */
+/** The dimensions that the snippets request. */
 const DIMENSIONS = 1024;
 const QUERY = "What is the capital\nof China?";
 /** More than one batch of 256, in both languages, with line breaks. */
@@ -40,14 +40,14 @@ interface Ended {
   stderr: string;
 }
 
-/** The snippets of examples/clients with the official packages, and what the packages do by default. */
+/** The snippets of examples/clients with the official packages, and the defaults of these packages. */
 export function clients(open: () => ApplicationFolder): void {
   let application: ApplicationFolder;
   let recorder: Recorder;
   let python: string;
-  /** Copies of the modules for Node, beside the packages that they import. */
+  /** Copies of the modules for Node, next to the packages that they import. */
   let folder: string;
-  /** As `npm run env` prints them, and with the recorder in the endpoint's place. */
+  /** The variables as `npm run env` prints them, and with the recorder in place of the endpoint. */
   let direct: Record<string, string>;
   let recorded: Record<string, string>;
 
@@ -76,7 +76,7 @@ export function clients(open: () => ApplicationFolder): void {
     recorder.refusals.length = 0;
   });
 
-  /** Runs a program with the variables and nothing else of this process's environment that a client might read. */
+  /** Runs a program with only these variables, without any variable of this process that a client might read. */
   function run(
     [file, ...args]: [string, ...string[]],
     given: Record<string, string>,
@@ -108,7 +108,7 @@ export function clients(open: () => ApplicationFolder): void {
   const program = (name: string): [string, ...string[]] =>
     name.endsWith(".py") ? [python, join(CLIENTS, name)] : [process.execPath, join(folder, name)];
 
-  /** What a snippet makes of documents and a query. */
+  /** A snippet's vectors of documents and a query. */
   async function embed(snippet: string, variables: Record<string, string>, documents: string[]) {
     const [runtime, file] = program(snippet);
     const driver = snippet.endsWith(".py")
@@ -120,7 +120,7 @@ export function clients(open: () => ApplicationFolder): void {
     return JSON.parse(stdout) as Embedded;
   }
 
-  /** One call of a client as it comes. */
+  /** One call of a client with its defaults. */
   function callDefault(name: string, language: "python" | "node"): Promise<Ended> {
     const command: [string, ...string[]] =
       language === "python"
@@ -132,7 +132,7 @@ export function clients(open: () => ApplicationFolder): void {
   const inputs = () => recorder.exchanges.map(({ request }) => request.input as string[]);
 
   describe.each(SNIPPETS)("%s", (snippet) => {
-    it("gets the endpoint's vectors over TLS that only the stack's CA vouches for, the query's with the instruction", async () => {
+    it("gets the endpoint's vectors over TLS with only the stack's CA, and the query's with the instruction", async () => {
       const { documents, query } = await embed(snippet, direct, DOCUMENTS.slice(0, 4));
       const key = direct.EMBEDDING_API_KEY!;
       const endpoint = new EndpointClient(
@@ -153,7 +153,7 @@ export function clients(open: () => ApplicationFolder): void {
       expect(cosine(query, plain.vectors[0]!)).toBeLessThan(0.9999);
     });
 
-    it("sends texts as they are in batches, tries again when refused for now, and gets each number bit for bit", async () => {
+    it("sends unchanged texts in batches, retries after temporary errors, and gets each number bit for bit", async () => {
       recorder.refusals.push(429, 503);
       const { documents, query } = await embed(snippet, recorded, DOCUMENTS);
       expect(recorder.refusals).toEqual([]);
@@ -194,7 +194,7 @@ export function clients(open: () => ApplicationFolder): void {
     expect(floats.vectors[0]!.map(Math.fround)).toEqual(base64.vectors[0]);
   });
 
-  it("curl.sh prints the endpoint's answer, and tries again when refused for now", async () => {
+  it("curl.sh prints the endpoint's response, and retries after temporary errors", async () => {
     const command: [string, ...string[]] = ["bash", join(CLIENTS, "curl.sh")];
     recorder.refusals.push(429);
     for (const variables of [direct, recorded]) {
@@ -206,21 +206,21 @@ export function clients(open: () => ApplicationFolder): void {
     expect(recorder.exchanges[0]!.request.instruction).toBe(INSTRUCTION);
   });
 
-  describe("what docs/guides/clients.md says of the defaults", () => {
-    it("openai for Python asks for base64 in one request, and takes no field that it does not know", async () => {
+  describe("the defaults that docs/guides/clients.md describes", () => {
+    it("openai for Python requests base64 in one request, and rejects fields that it does not know", async () => {
       expect((await callDefault("openai", "python")).status).toBe(0);
       expect(recorder.exchanges.map(({ request }) => request.encoding_format)).toEqual(["base64"]);
       expect((await callDefault("openai_unknown_field", "python")).stderr).toMatch(/TypeError.*instruction/);
     });
 
-    it("openai for Node asks for base64 in one request, and passes on fields that it does not know", async () => {
+    it("openai for Node requests base64 in one request, and passes on fields that it does not know", async () => {
       expect((await callDefault("openai", "node")).status).toBe(0);
       const [{ request }] = recorder.exchanges as [Exchange];
       expect(request).toMatchObject({ encoding_format: "base64", instruction: "Find it" });
       expect(request.input).toHaveLength(11);
     });
 
-    it("LangChain for Python sends another tokenizer's token IDs, which the server refuses with what to set", async () => {
+    it("LangChain for Python sends another tokenizer's token IDs, and the server's error names the option to set", async () => {
       const { status, stderr } = await callDefault("langchain", "python");
       expect(status).toBe(1);
       const [{ request, status: refused }] = recorder.exchanges as [Exchange];
@@ -229,7 +229,7 @@ export function clients(open: () => ApplicationFolder): void {
       expect(stderr).toMatch(/BadRequestError.*check_embedding_ctx_length=False/);
     });
 
-    it("LangChain for Python sends texts as they are in batches of 1000 once that is set", async () => {
+    it("LangChain for Python sends unchanged texts in batches of 1000 once that option is set", async () => {
       expect((await callDefault("langchain_with_texts", "python")).status).toBe(0);
       expect(inputs().map((input) => [input.length, input[0]])).toEqual([
         [1000, "a\nb"],
@@ -238,7 +238,7 @@ export function clients(open: () => ApplicationFolder): void {
       expect(recorder.exchanges[0]!.request.encoding_format).toBe("base64");
     });
 
-    it("LangChain for Python takes extra fields in model_kwargs", async () => {
+    it("LangChain for Python accepts extra fields in model_kwargs", async () => {
       expect((await callDefault("langchain_model_kwargs", "python")).status).toBe(0);
       expect(recorder.exchanges[0]!.request.instruction).toBe("Find it");
     });
@@ -251,7 +251,7 @@ export function clients(open: () => ApplicationFolder): void {
       expect(recorder.exchanges.map(({ status }) => status)).toEqual([401, 200]);
     });
 
-    it("LlamaIndex's OpenAILikeEmbedding puts spaces for line breaks, in batches of 10, queries as documents, and tries 10 times", async () => {
+    it("LlamaIndex's OpenAILikeEmbedding replaces line breaks, sends batches of 10 and queries as documents, and tries 10 times", async () => {
       const { status, stdout } = await callDefault("llamaindex", "python");
       expect([status, stdout]).toEqual([0, "10\n"]);
       expect(inputs().map((input) => input.length)).toEqual([10, 1, 1]);
@@ -259,7 +259,7 @@ export function clients(open: () => ApplicationFolder): void {
       expect(recorder.exchanges[0]!.request.encoding_format).toBe("base64");
     });
 
-    it("LangChain for Node puts spaces for line breaks, in batches of 512, and tries 6 times again", async () => {
+    it("LangChain for Node replaces line breaks with spaces, sends batches of 512, and retries 6 times", async () => {
       const { status, stdout } = await callDefault("langchain", "node");
       expect([status, stdout]).toEqual([0, "6\n"]);
       expect(inputs()[0]![0]).toBe("line 0 another");
@@ -272,7 +272,7 @@ export function clients(open: () => ApplicationFolder): void {
       expect(recorder.exchanges[0]!.request.encoding_format).toBe("base64");
     });
 
-    it("Vercel's AI SDK asks for floats in batches of 2048, and drops an instruction from providerOptions", async () => {
+    it("Vercel's AI SDK requests floats in batches of 2048, and drops an instruction from providerOptions", async () => {
       expect((await callDefault("vercel", "node")).status).toBe(0);
       const [{ request }] = recorder.exchanges as [Exchange];
       expect(request).toMatchObject({ encoding_format: "float", dimensions: 768 });
@@ -290,7 +290,7 @@ export function clients(open: () => ApplicationFolder): void {
       ["langchain_with_texts", "python"],
       ["openai", "node"],
       ["vercel", "node"],
-    ] as const)("%s for %s tries twice again", async (name, language) => {
+    ] as const)("%s for %s retries twice", async (name, language) => {
       recorder.refusals.push(429, 429, 503);
       expect((await callDefault(name, language)).status).toBe(1);
       expect([recorder.refusals, recorder.exchanges]).toEqual([[], []]);
@@ -315,7 +315,7 @@ export function clients(open: () => ApplicationFolder): void {
   });
 }
 
-/** Each text of a request and its vector as the answer carries it, as float32. */
+/** Each text of a request and its vector in the response, as float32. */
 function textsAndVectors({ request, answer }: Exchange): [string, number[]][] {
   const texts = [request.input].flat() as string[];
   return texts.map((text, i) => {
@@ -325,7 +325,7 @@ function textsAndVectors({ request, answer }: Exchange): [string, number[]][] {
   });
 }
 
-/** OpenAI's cl100k_base, which LlamaIndex's package brings along; tiktoken would download it. */
+/** OpenAI's cl100k_base, which LlamaIndex's package contains. tiktoken would download it. */
 function tiktokenCache(python: string): string {
   const lib = join(python, "..", "..", "lib");
   const version = readdirSync(lib).find((name) => name.startsWith("python3"))!;

@@ -1,4 +1,4 @@
-// defaults.mjs NAME: one call of a client as it comes, with the base URL and the key alone.
+// defaults.mjs NAME: one call of a client with its defaults, with only the base URL and the key.
 const baseURL = process.env.EMBEDDING_API_BASE;
 const apiKey = process.env.EMBEDDING_API_KEY;
 const model = process.env.EMBEDDING_MODEL;

@@ -1,4 +1,4 @@
-"""defaults.py NAME: one call of a client as it comes, with the base URL and the key alone."""
+"""defaults.py NAME: one call of a client with its defaults, with only the base URL and the key."""
 
 import os
 import sys

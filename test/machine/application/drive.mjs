@@ -1,4 +1,4 @@
-// drive.mjs FILE: what a module of examples/clients makes of the documents and the query on standard input.
+// drive.mjs FILE: prints the vectors of a module of examples/clients for documents and a query on standard input.
 import { text } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
 

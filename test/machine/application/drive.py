@@ -1,4 +1,4 @@
-"""drive.py MODULE: what a module of examples/clients makes of the documents and the query on standard input."""
+"""drive.py MODULE: prints the vectors of a module of examples/clients for documents and a query on standard input."""
 
 import importlib
 import json

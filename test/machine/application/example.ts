@@ -18,7 +18,7 @@ interface Resource {
   inputs: Record<string, unknown>;
 }
 
-/** examples/app beside the embedding stack, through a rotation. */
+/** examples/app next to the embedding stack, through a rotation. */
 export function example(open: () => ApplicationFolder): void {
   let application: ApplicationFolder;
   let environment: Environment;
@@ -34,12 +34,12 @@ export function example(open: () => ApplicationFolder): void {
     await deploy("--destroy");
   });
 
-  /** `npm run example` as a person runs it. */
+  /** `npm run example`, as a person runs it. */
   function deploy(...args: string[]): Promise<string> {
     return npm("run", "--silent", "example", "--", "--stack", application.name, ...args);
   }
 
-  /** What the application's stack consists of, as the engine keeps it. */
+  /** The resources of the application's stack in the engine's state. */
   async function resources(): Promise<Resource[]> {
     const { deployment } = await (await openExample(environment)).exportStack();
     return (deployment as { resources: Resource[] }).resources;
@@ -58,14 +58,14 @@ export function example(open: () => ApplicationFolder): void {
       ?.trim()
       .split(" ")[0];
   };
-  /** Each reading of a secret by the function's role: `200 ARN`. */
+  /** Each read of a secret by the function's role: `200 ARN`. */
   const readings = () =>
     readFileSync(join(environment.state, "emulator.log"), "utf8")
       .split("\n")
       .filter((line) => line.includes(`${definition().role.split("/")[1]}/function secretsmanager:`))
       .map((line) => line.replace(/^\S+ (\d+) \S+ (\S+) (\S+)$/, "$1 $2 $3"));
 
-  it("finds what the endpoint's vectors say, queries with the instruction and documents without", async () => {
+  it("finds documents by the endpoint's vectors, with the instruction for queries only", async () => {
     const documents = readFileSync(join(ROOT, "examples/corpus/corpus.jsonl"), "utf8")
       .trim()
       .split("\n")
@@ -94,7 +94,7 @@ export function example(open: () => ApplicationFolder): void {
     }
   });
 
-  it("may read its client's secret and write its own log, and nothing else", async () => {
+  it("can only read its client's secret and write its own log", async () => {
     const all = await resources();
     const policies = all.filter(({ type }) => type === "aws:iam/rolePolicy:RolePolicy");
     const statements = policies.flatMap(({ inputs }) => JSON.parse(inputs.policy as string).Statement);
@@ -127,13 +127,13 @@ export function example(open: () => ApplicationFolder): void {
     expect(Object.keys(changeSummary)).toEqual(["same"]);
   });
 
-  it("goes on with a rotated key without a redeploy: on a 401 it reads the secret again, once", async () => {
+  it("continues with a rotated key without a new deployment: on a 401 it reads the secret again, once", async () => {
     const before = { pid: await instancePid(), revision: definition().revision };
     expect(before.pid).toBeDefined();
     const read = `200 secretsmanager:GetSecretValue ${application.outputs.secretArn}`;
     expect(readings()).toEqual([read]);
     const old = (await variables(application)).EMBEDDING_API_KEY!;
-    // The key of two rotations ago has no grace.
+    // A key that was rotated twice has no grace period left.
     for (const _ of [1, 2]) {
       await npm("run", "--silent", "rotate", "--", "--stack", application.name, "--yes");
     }
@@ -145,7 +145,7 @@ export function example(open: () => ApplicationFolder): void {
     expect({ pid: await instancePid(), revision: definition().revision }).toEqual(before);
   });
 
-  it("keeps no key in its code, its definition, its log or its stack", async () => {
+  it("has no key in its code, its definition, its log or its stack", async () => {
     const files = readdirSync(functionFolder()!, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile() && !entry.parentPath.includes("node_modules"))
       .map((entry) => join(entry.parentPath, entry.name));
@@ -154,7 +154,7 @@ export function example(open: () => ApplicationFolder): void {
     expect(texts.filter((text) => /qwen3_[0-9A-Za-z]{48}/.test(text))).toEqual([]);
   });
 
-  it("refuses a client that the embedding stack does not have, before it changes anything", async () => {
+  it("rejects a client that the embedding stack does not have, before it changes anything", async () => {
     const stack = await openExample(environment);
     await stack.setConfig("qwen3-embedding-app:client", { value: "nobody" });
     const refusal = await stack.preview().catch((error: Error) => error.message);
@@ -162,7 +162,7 @@ export function example(open: () => ApplicationFolder): void {
     expect(refusal).toMatch(/client is "nobody"; the stack \S+ has default/);
   });
 
-  it("leaves nothing behind when it is taken down", async () => {
+  it("leaves nothing behind when it is destroyed", async () => {
     const folder = functionFolder();
     expect(folder).toBeDefined();
     await deploy("--destroy");

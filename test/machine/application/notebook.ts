@@ -8,7 +8,7 @@ import { type ApplicationFolder, npm } from "./folder";
 import { examplesPython } from "./packages";
 
 const NOTEBOOK = join(ROOT, "examples", "quickstart.ipynb");
-/** KEY_PREFIX of components/apiKey.ts and what follows it. */
+/** KEY_PREFIX of components/keys/apiKey.ts and the characters after it. */
 const ANY_KEY = /qwen3_[0-9A-Za-z]{16,}/;
 
 interface Notebook {
@@ -21,7 +21,7 @@ interface Notebook {
   }[];
 }
 
-/** examples/quickstart.ipynb, from the .env to its last cell. */
+/** examples/quickstart.ipynb, from the .env file to its last cell. */
 export function notebook(open: () => ApplicationFolder): void {
   let folder: string;
 
@@ -33,7 +33,7 @@ export function notebook(open: () => ApplicationFolder): void {
 
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  it("is kept without an output and without a key", () => {
+  it("is stored without an output and without a key", () => {
     const text = readFileSync(NOTEBOOK, "utf8");
     expect(text).not.toMatch(ANY_KEY);
     for (const { outputs, execution_count: count } of (JSON.parse(text) as Notebook).cells) {
@@ -41,7 +41,7 @@ export function notebook(open: () => ApplicationFolder): void {
     }
   });
 
-  it("runs from its first cell to its last with the .env that npm run env writes, and shows no key", async () => {
+  it("runs from its first cell to its last with the .env file of npm run env, and shows no key", async () => {
     const file = join(folder, ".env");
     await npm("run", "--silent", "env", "--", "--stack", open().name, "--write", file);
     expect(statSync(file).mode & 0o777).toBe(0o600);

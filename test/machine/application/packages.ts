@@ -5,12 +5,12 @@ import { run } from "../../../local/process";
 import { pythonWith } from "../../../local/python";
 import { CACHE, ROOT } from "../../../scripts/lib/paths";
 
-/** The Python that the examples are tested with. */
+/** The Python environment with which the examples are tested. */
 export function examplesPython(): Promise<string> {
   return pythonWith(join(ROOT, "examples", "requirements.lock"));
 }
 
-/** A folder whose `node_modules` is what examples/clients/package-lock.json pins; made once for each content. */
+/** A folder with the packages of examples/clients/package-lock.json in `node_modules`, made once per content. */
 export async function nodePackages(): Promise<string> {
   const clients = join(ROOT, "examples", "clients");
   const id = createHash("sha256")

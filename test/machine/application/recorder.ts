@@ -2,17 +2,17 @@ import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Agent, request } from "undici";
 
-/** One request to the endpoint and its answer. */
+/** One request to the endpoint and its response. */
 export interface Exchange {
   request: Record<string, unknown> & { input: unknown };
   status: number;
   answer: { data?: { embedding: string | number[] }[]; error?: { message: string } };
 }
 
-/** Stands between a client and the endpoint, over plain HTTP on loopback, and keeps what goes through. */
+/** A proxy between a client and the endpoint, over plain HTTP on loopback, that records requests and responses. */
 export class Recorder {
   readonly exchanges: Exchange[] = [];
-  /** Statuses that the next requests get instead of being passed on, with `Retry-After: 1`. */
+  /** Statuses that the next requests get, with `Retry-After: 1`, instead of being passed on. */
   readonly refusals: number[] = [];
   readonly #server: Server;
   readonly #agent: Agent;
@@ -48,7 +48,7 @@ export class Recorder {
     });
   }
 
-  /** Answers the base URL that a client is given. */
+  /** Returns the base URL for the client. */
   async listen(): Promise<string> {
     await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/v1`;

@@ -1,4 +1,4 @@
-"""Connections to the endpoint for the fuzz runs, and what every answer must hold to."""
+"""Connections to the endpoint for the fuzz runs, and the requirements for every response."""
 
 import http.client
 import json
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 REQUEST_ID = re.compile(r"[0-9a-f]{32}")
 ECHOES = re.compile(rb"/opt/qwen3|/usr/lib|/var/lib|Traceback|site-packages|SENTINEL")
-"""No answer holds a path of the server, a traceback, or what was sent: requests say SENTINEL where they can."""
+"""No response may contain a server's path, a traceback, or what was sent. Requests contain SENTINEL where they can."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What the caller wrote to standard input: the key is in no argument and no environment."""
+    """What the caller wrote to standard input. The key is in no argument and no environment."""
 
     host: str
     port: int
@@ -31,9 +31,9 @@ class Target:
 
 
 def fault(status: int, headers: dict[str, str], body: bytes, through_nginx: bool) -> str | None:
-    """What is wrong with an answer, if anything; headers by lower-case name."""
+    """The problem with a response, if any. Headers are by lower-case name."""
     if ECHOES.search(body):
-        return "the answer holds a server's path or what was sent"
+        return "the response contains a server's path or what was sent"
     if through_nginx and not REQUEST_ID.fullmatch(headers.get("x-request-id", "")):
         return "no X-Request-Id"
     if status == 200:

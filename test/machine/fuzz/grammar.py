@@ -1,9 +1,9 @@
-"""Requests by a grammar of what has ended servers of this kind: crash vectors, and what lies around them.
+"""Requests from a grammar of inputs that have crashed servers of this kind, and of similar ones.
 
     python grammar.py REQUESTS SECONDS SEED < target.json
 
-Prints one JSON document: how many requests, by status, and each fault with the request that met it. Valid requests are
-in between, so that a worker that is merely gone is noticed.
+Prints one JSON document: the number of requests, by status, and each fault with its request. Valid requests are mixed
+in, so that a worker that has ended is noticed.
 """
 
 import collections
@@ -91,7 +91,7 @@ class Grammar:
         return "[" + ",".join(item() for _ in range(self.random.choice([0, 1, 1, 2, 3, 8]))) + "]"
 
     def mutate(self, body: bytes) -> bytes:
-        """A few bytes changed, dropped or doubled."""
+        """Changes, drops or doubles a few bytes."""
         changed = bytearray(body)
         for _ in range(self.random.randint(1, 4)):
             if not changed:
@@ -117,7 +117,7 @@ class Grammar:
 
 
 class Run:
-    """Connections that ask until the number is reached, or the time is over."""
+    """Connections that send requests until the number is reached or the time is over."""
 
     def __init__(self, target: Target, requests: int, seconds: float, seed: str) -> None:
         self._target = target
@@ -143,13 +143,13 @@ class Run:
             try:
                 status, problem = self._send(connection, method, path, headers, body)
             except (OSError, http.client.HTTPException) as error:
-                # nginx closes a connection after what it could not read; once more on a new one.
+                # nginx closes a connection after a request that it could not read, so try once more on a new one.
                 connection.close()
                 connection = self._target.connect()
                 try:
                     status, problem = self._send(connection, method, path, headers, body)
                 except (OSError, http.client.HTTPException) as again:
-                    status, problem = 0, f"no answer: {error!r}, then {again!r}"
+                    status, problem = 0, f"no response: {error!r}, then {again!r}"
                     connection.close()
                     connection = self._target.connect()
             with self._lock:

@@ -1,4 +1,4 @@
-"""Requests that schemathesis makes from docs/reference/openapi.yaml, valid ones and broken ones, each answer held to it.
+"""Valid and invalid requests by schemathesis from docs/reference/openapi.yaml; each response is checked against it.
 
     python schema.py openapi.yaml EXAMPLES SEED < target.json
 
@@ -38,7 +38,7 @@ def main() -> None:
     target = Target(**json.load(sys.stdin))
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
-        # Not in whoever's folder this runs.
+        # Not in the current folder.
         hypothesis.configuration.set_hypothesis_home_dir(folder)
         ca = os.path.join(folder, "ca.pem")
         with open(ca, "w") as file:
@@ -49,7 +49,7 @@ def main() -> None:
 def run(path: str, examples: int, seed: int, target: Target, ca: str) -> dict[str, Any]:
     schema = schemathesis.openapi.from_path(path)
     session = requests.Session()
-    # Not what the environment says of certificate authorities.
+    # Ignores the environment's certificate authorities.
     session.trust_env = False
     session.verify = ca
     session.headers["Authorization"] = f"Bearer {target.key}"
@@ -58,7 +58,7 @@ def run(path: str, examples: int, seed: int, target: Target, ca: str) -> dict[st
     begin = time.monotonic()
     operations = [result.ok() for result in schema.get_all_operations()]
     for operation in operations:
-        # One route has a body; the others' requests differ in little.
+        # Only one route has a body; the requests of the others differ little.
         share = examples if operation.method.upper() == "POST" else max(10, examples // 50)
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
             try:
@@ -94,7 +94,7 @@ def ask(
     )
     @hypothesis.given(case=strategy)
     def each(case: Any) -> None:
-        # The generated key, if any, is not the one that is tried.
+        # Any generated key is replaced by the real one.
         case.headers = {k: v for k, v in (case.headers or {}).items() if k.lower() != "authorization"}
         response = case.call(base_url=f"https://{target.host}:{target.port}", session=session, verify=session.verify, timeout=120)
         headers = {name: values[0] for name, values in response.headers.items()}
@@ -109,12 +109,12 @@ def ask(
 
 
 def unlike_description(case: Any, response: Any) -> str | None:
-    """Whether status, headers and body are what the description says."""
+    """Whether status, headers and body match the description."""
     try:
         case.validate_response(response, checks=CHECKS)
         return None
     except (schemathesis.core.failures.Failure, schemathesis.core.failures.FailureGroup) as error:
-        return f"not as the description says: {str(error)[:300]}"
+        return f"does not match the description: {str(error)[:300]}"
 
 
 if __name__ == "__main__":

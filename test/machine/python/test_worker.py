@@ -1,9 +1,9 @@
-"""The worker with real SGLang, on the CPU with the tiny random model. What needs no SGLang is in machine/tests.
+"""The worker with real SGLang, on the CPU with the tiny random model. Tests that need no SGLang are in machine/tests.
 
     PYTHONPATH=machine:machine/cpu:machine/tests VENV/bin/python -m unittest discover -s test/machine/python
 
-QWEN3_TEST_MODEL names a model's folder; without it one is made. Takes two to three minutes. For unittest, because the
-SGLang of an instance has no pytest beside it.
+QWEN3_TEST_MODEL names a model's folder; by default a model is made. The tests take two to three minutes. They use
+unittest, because an instance has no pytest.
 """
 
 import json
@@ -36,7 +36,7 @@ class ServingTest(unittest.TestCase):
         cls.worker.wait()
         print(f"started in {time.monotonic() - cls.worker.begin:.0f} s", file=sys.stderr)
 
-    def test_what_is_loaded_is_not_looked_through_for_garbage(self) -> None:
+    def test_loaded_objects_are_excluded_from_garbage_collection(self) -> None:
         pids = (self.worker.process.pid, self.worker.scheduler())
         time.sleep(1.5)
         frozen = [int((self.worker.observed / str(pid)).read_text()) for pid in pids]
@@ -49,7 +49,7 @@ class ServingTest(unittest.TestCase):
         self.assertEqual(reply.status, 200, reply.body[:300])
         self.assertEqual((reply.json["object"], reply.json["model"]), ("list", MODEL))
         self.assertEqual([row["index"] for row in reply.json["data"]], [0, 1, 2])
-        # A token a byte, and the end-of-text token.
+        # One token per byte, and the end-of-text token.
         self.assertEqual(reply.json["usage"], {"prompt_tokens": 21, "total_tokens": 21})
         vectors = reply.vectors()
         self.assertEqual(vectors.shape, (3, DIMENSIONS))
@@ -59,7 +59,7 @@ class ServingTest(unittest.TestCase):
         self.assertLess(similarity[0, 1], 0.97)
 
     def test_every_token_counts(self) -> None:
-        """The vector is that of the last token, which attends to all before it."""
+        """The vector is that of the last token, which attends to all tokens before it."""
         vectors = self.worker.embed(["first word last", "other word last", "first word lasT"]).vectors()
         self.assertLess((vectors[0] @ vectors[1:].T).max(), 0.99)
 
@@ -81,7 +81,7 @@ class ServingTest(unittest.TestCase):
         np.testing.assert_allclose(asked, written, atol=1e-5)
 
     def test_token_ids(self) -> None:
-        """As this model's tokenizer makes them, alone or in a list, they are the text that they spell."""
+        """Token IDs of this model's tokenizer, alone or in a list, give the vectors of their text."""
         text = self.worker.embed("ab").vectors()[0]
         ids = ids_of("ab", self.worker.model)
         for value in (ids, [ids]):
@@ -106,7 +106,7 @@ class ServingTest(unittest.TestCase):
 
     # --- work
 
-    def test_disconnect_frees_the_work(self) -> None:
+    def test_a_disconnect_cancels_the_work(self) -> None:
         body = json.dumps({"model": MODEL, "input": ["x" * 2000] * 200}).encode()
         headers = (
             "POST /v1/embeddings HTTP/1.1\r\nHost: x\r\nX-Request-Id: gone\r\n"
@@ -121,7 +121,7 @@ class ServingTest(unittest.TestCase):
         line = self.worker.logged("gone")
         self.assertEqual((line["status"], line["items"], line["tokens"]), (499, 200, 200 * 2001))
 
-    def test_bulk_lets_others_through(self) -> None:
+    def test_bulk_does_not_block_others(self) -> None:
         self.worker.keys.put("o" * 40, "other")
         bulk = threading.Thread(target=self.worker.embed, args=(["x" * 1000] * 60,))
         bulk.start()
@@ -146,7 +146,7 @@ class ServingTest(unittest.TestCase):
 
     def test_watchdog_follows_the_process(self) -> None:
         self.assertIn("WATCHDOG=1", self.worker.notifications(4))
-        # A long computation is not silence: the process itself is well.
+        # A long computation is not a hang: the process itself responds.
         scheduler = self.worker.scheduler()
         os.kill(scheduler, signal.SIGSTOP)
         try:
@@ -155,14 +155,14 @@ class ServingTest(unittest.TestCase):
             os.kill(scheduler, signal.SIGCONT)
 
     def test_zz_stop_finishes_what_is_in_progress(self) -> None:
-        """Last by name: SIGTERM."""
+        """Runs last, by its name: SIGTERM."""
         replies: list[Reply] = []
         call = threading.Thread(target=lambda: replies.append(self.worker.embed(["x" * 1000] * 20)))
         call.start()
         time.sleep(1)
         self.worker.process.send_signal(signal.SIGTERM)
         time.sleep(0.3)
-        # A request on its way is still taken, and its connection closed.
+        # A request that is being sent is still accepted, and its connection closed.
         late = self.worker.embed("late")
         self.assertEqual((late.status, late.headers["Connection"]), (200, "close"))
         call.join()
@@ -172,7 +172,7 @@ class ServingTest(unittest.TestCase):
 
 
 class FaultTest(unittest.TestCase):
-    """A worker with little room: overload, and the end of SGLang's scheduler."""
+    """A worker with little memory: overload, and the end of SGLang's scheduler."""
 
     def test_overload_and_the_end_of_the_scheduler(self) -> None:
         worker = Worker(102, QWEN3_MAX_QUEUED_REQUESTS="8", QWEN3_CONTEXT_LENGTH="1024")
@@ -220,7 +220,7 @@ class FaultTest(unittest.TestCase):
         for thread in calls:
             thread.start()
         time.sleep(0.3)
-        # A place is kept for others.
+        # A place is reserved for other clients.
         self.assertEqual(worker.embed("small", key="o" * 40).status, 200)
         for thread in calls:
             thread.join()

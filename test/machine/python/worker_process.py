@@ -1,4 +1,4 @@
-"""A worker with SGLang in a process of its own."""
+"""A worker with SGLang in a separate process."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def observe():
 
 threading.Thread(target=observe, daemon=True).start()
 """
-"""Runs in each of a worker's processes and writes how many objects its garbage collector leaves alone."""
+"""Runs in each process of a worker and writes how many objects its garbage collector ignores."""
 
 
 class Worker(Client):
@@ -74,7 +74,7 @@ class Worker(Client):
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
     def wait(self) -> None:
-        """Until systemd would count it as started."""
+        """Waits until systemd would consider it started."""
         deadline = self.begin + START_SECONDS
         while "READY=1" not in self.notifications(1.0, "READY=1"):
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -85,7 +85,7 @@ class Worker(Client):
             self._heard.put(message.decode())
 
     def notifications(self, seconds: float, wanted: str = "") -> list[str]:
-        """What it tells systemd from now on, for so many seconds or until the message is `wanted`."""
+        """The worker's messages to systemd from now on, for this many seconds or until one is `wanted`."""
         while not self._heard.empty() and not wanted:
             self._heard.get()
         seen: list[str] = []
@@ -101,7 +101,7 @@ class Worker(Client):
         return self._log.read_text()
 
     def logged(self, request_id: str) -> dict[str, Any]:
-        """A request's line, which is written after its response."""
+        """The log line of a request, which is written after its response."""
         for _ in range(100):
             lines = [json.loads(line) for line in self.log().splitlines() if line.startswith('{"request_id"')]
             if found := [line for line in lines if line["request_id"] == request_id]:
@@ -116,7 +116,7 @@ class Worker(Client):
         ]
 
     def scheduler(self) -> int:
-        """SGLang names its processes; the scheduler holds the model."""
+        """SGLang names its processes; the scheduler has the model."""
         return next(pid for pid in self.children() if b"scheduler" in Path(f"/proc/{pid}/cmdline").read_bytes())
 
     def end(self) -> None:

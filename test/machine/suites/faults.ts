@@ -6,25 +6,25 @@ import type { BootedMachine } from "../container";
 import { Load, type Outcome } from "../load";
 import { report } from "../report";
 
-/** Of the units: within this a worker that hangs is ended (WatchdogSec). */
+/** WatchdogSec of the units: a worker that hangs is ended within this time. */
 const WATCHDOG_SECONDS = 15;
 const CLIENTS = 4;
 
 interface Fault {
   name: string;
-  /** A command on the machine. */
+  /** A command on the instance. */
   strike: string;
-  /** A command that succeeds once the fault is over; without one, the load's own responses tell. */
+  /** A command that succeeds once the fault is over. Without one, the responses show it. */
   recovered?: string;
-  /** Undoes what does not recover by itself. */
+  /** Repairs what does not recover by itself. */
   repair?: string;
-  /** Most requests that may fail: those in flight. */
+  /** Maximum number of failed requests: those in progress. */
   failed: number;
   /** Seconds until it has recovered, on two shared cores. */
   within: number;
 }
 
-/** Empty, which is an error of kill's, for a unit that is between two processes: 0 would be every process. */
+/** Empty, which is an error for kill, for a unit that is between two processes: 0 would be every process. */
 const pid = (unit: string) => `$(systemctl show -P MainPID ${unit} | grep -v '^0$')`;
 const worker = "qwen3-embed@0";
 const restarted = (unit: string, before: string) =>
@@ -32,8 +32,8 @@ const restarted = (unit: string, before: string) =>
 const note = (unit: string, file: string) => `echo ${pid(unit)} > /tmp/${file}`;
 
 /**
- * Faults under load, two workers: what fails, and how long the recovery takes. That a worker ends with its scheduler, or
- * when that hangs, is tested in python/test_worker.py; from there it is the first row.
+ * Faults under load, with two workers: what fails, and how long the recovery takes. python/test_worker.py tests that a
+ * worker ends with its scheduler, or when that hangs; for this suite, these are the first row.
  */
 const FAULTS: Fault[] = [
   {
@@ -72,7 +72,7 @@ const FAULTS: Fault[] = [
   },
   {
     name: "disk full, and a worker and the key agent restarted",
-    // In memory, so that the host's disk is left alone.
+    // In memory, so that the host's disk is not affected.
     strike:
       "for folder in /var/log /var/cache/qwen3 /var/lib/nginx /var/tmp; do mount -t tmpfs -o size=64k tmpfs $folder; " +
       "head -c 100k /dev/zero > $folder/full 2>/dev/null; done; mkdir -p /var/cache/qwen3/worker-0; " +
@@ -84,7 +84,7 @@ const FAULTS: Fault[] = [
   },
 ];
 
-/** There is one nginx, and its clients notice. */
+/** There is only one nginx, so clients notice these faults. */
 const GATEWAY_FAULTS: Fault[] = [
   {
     name: "kill -9 of nginx",
@@ -96,7 +96,7 @@ const GATEWAY_FAULTS: Fault[] = [
 
 export function faults(machine: () => BootedMachine): void {
   it.each([...FAULTS, ...GATEWAY_FAULTS])(
-    "$name: $failed requests at most, recovered within $within s",
+    "$name: at most $failed failed requests, recovered within $within s",
     async (fault) => {
       const box = machine();
       const traffic = await Load.start(box, { clients: CLIENTS, pauseMs: 50 });
@@ -122,14 +122,14 @@ export function faults(machine: () => BootedMachine): void {
       expect(traffic.failed.length, JSON.stringify(traffic.failed.slice(0, 5))).toBeLessThanOrEqual(
         fault.failed,
       );
-      // In OpenAI's shape, for clients to try again; nginx's own end is seen as a closed connection.
+      // In OpenAI's format, so that clients retry. An end of nginx itself is a closed connection.
       for (const { status, text } of traffic.failed.filter(({ status: answered }) => answered !== 0)) {
         expect([status, JSON.parse(text).error.code]).toEqual([503, "service_unavailable"]);
       }
     },
   );
 
-  it("spreads the load over both workers", async () => {
+  it("distributes the requests over both workers", async () => {
     const answered = await machine().run(
       `journalctl -t qwen3_gateway -o cat | grep '"path":"/v1/embeddings","status":200' | grep -o '"worker":"127.0.0.1:[0-9]*"' | sort | uniq -c`,
     );
@@ -139,7 +139,7 @@ export function faults(machine: () => BootedMachine): void {
     expect(Math.min(first!, second!) / Math.max(first!, second!)).toBeGreaterThan(0.1);
   });
 
-  it("refuses after a reboot without Secrets Manager, and comes back by itself with it", async () => {
+  it("refuses requests after a reboot without Secrets Manager, and recovers by itself with it", async () => {
     const box = machine();
     const key = await box.readKey();
     const traffic = await Load.start(box, { clients: CLIENTS, pauseMs: 100 });
@@ -153,7 +153,7 @@ export function faults(machine: () => BootedMachine): void {
       expect(leaderPid(box.instanceId)).not.toBe(before);
       const end = Date.now() + 15_000;
       while (Date.now() < end) {
-        // Not reachable, or not ready: no request passes.
+        // Not reachable, or not ready: no request is served.
         expect([0, 503]).toContain(await box.status(key));
         await sleep(500);
       }
@@ -191,7 +191,7 @@ async function untilRecovered(box: BootedMachine, traffic: Load, fault: Fault, b
   }
 }
 
-/** Seconds of the longest time in which no request was answered with 200. */
+/** The longest time in seconds without a response of 200. */
 function longestGap(outcomes: Outcome[]): number {
   const ends = outcomes
     .filter(({ status }) => status === 200)

@@ -11,7 +11,7 @@ import { LONG } from "../effort";
 import { report } from "../report";
 
 const FOLDER = join(ROOT, "test", "machine", "fuzz");
-/** Another one finds other requests; this one is repeatable. */
+/** Makes the run repeatable. Another seed gives other requests. */
 const SEED = "20261125";
 
 interface Outcome {
@@ -26,9 +26,9 @@ const COUNTS = LONG
   ? { examples: 1000, gateway: 16_000, worker: 4000 }
   : { examples: 250, gateway: 4000, worker: 2000 };
 
-/** Requests that no sensible client sends: none breaks a worker, and each response has OpenAI's shape. */
+/** Malformed or unusual requests: none breaks a worker, each gets a response in the right format. */
 export function fuzz(machine: () => BootedMachine): void {
-  it("answers what schemathesis makes of docs/reference/openapi.yaml as that says", async () => {
+  it("returns what docs/reference/openapi.yaml specifies for requests of schemathesis", async () => {
     const box = machine();
     const outcome = await unharmed(box, "schemathesis", async () =>
       python(
@@ -40,7 +40,7 @@ export function fuzz(machine: () => BootedMachine): void {
     expect(outcome.statuses["200"]).toBeGreaterThan(COUNTS.examples / 10);
   });
 
-  it(`answers ${COUNTS.gateway} requests of a grammar of crash vectors in OpenAI's shape, through nginx`, async () => {
+  it(`returns responses in OpenAI's format to ${COUNTS.gateway} requests of a grammar of crash vectors, through nginx`, async () => {
     const box = machine();
     const outcome = await unharmed(box, "grammar, through nginx", async () =>
       python(["grammar.py", String(COUNTS.gateway), "540", SEED], await target(box)),
@@ -49,7 +49,7 @@ export function fuzz(machine: () => BootedMachine): void {
     expect(outcome.statuses["200"]).toBeGreaterThan(COUNTS.gateway / 32);
   });
 
-  it(`answers ${COUNTS.worker} of them in the worker too, without nginx in front`, async () => {
+  it(`does the same for ${COUNTS.worker} of them in the worker, without nginx`, async () => {
     const box = machine();
     const direct = { ...(await target(box)), host: "127.0.0.1", port: FIRST_WORKER_PORT, ca: null };
     const outcome = await unharmed(box, "grammar, to the worker", () =>
@@ -69,7 +69,7 @@ async function target(box: BootedMachine) {
   return { host, port: 443, ca, key, model };
 }
 
-/** Runs it, and finds no fault, no restart and the same workers afterwards. */
+/** Runs it, and expects no fault, no restart and the same workers afterwards. */
 async function unharmed(box: BootedMachine, name: string, run: () => Promise<Outcome>): Promise<Outcome> {
   const before = await box.servingPids();
   const outcome = await run();
@@ -80,7 +80,7 @@ async function unharmed(box: BootedMachine, name: string, run: () => Promise<Out
   return outcome;
 }
 
-/** Runs one of the programs, in the network of a machine if its init is named; the key goes in by standard input. */
+/** Runs one of the programs, in the network of an instance if its init is given. The key is sent to standard input. */
 async function python(args: string[], input: unknown, machine?: number): Promise<Outcome> {
   const interpreter = await pythonWith(join(FOLDER, "requirements.lock"));
   const [program, ...rest] = args;

@@ -4,11 +4,11 @@ import { expect, it } from "vitest";
 import { leaderPid } from "../../../local/container";
 import type { BootedMachine } from "../container";
 
-/** Last of all suites: every key that any of them used is searched for, wherever it must not be. */
+/** The last suite: searches every place where no key may be for every key that any suite used. */
 export function leaks(machine: () => BootedMachine): void {
-  it("has left no key of all that were used: on the host, on the machine, in what was printed", async () => {
+  it("has left no key that was used: on the host, on the instance, in printed output", async () => {
     const box = machine();
-    // Without the prefix, so that a key of which a part was cut off is found as well.
+    // Without the prefix, so that a truncated key is found as well.
     const needles = [...box.keys].map((key) => key.replace(/^qwen3_/, ""));
     expect(needles.length).toBeGreaterThan(10);
     const planted = "planted-in-a-file-on-the-machine";
@@ -17,13 +17,13 @@ export function leaks(machine: () => BootedMachine): void {
     console.log(`searched for ${needles.length} keys: ${places} places, ${megabytes.toFixed(0)} MB`);
     expect(found).toEqual([]);
     expect(places).toBeGreaterThan(500);
-    // The search finds what is there.
+    // Shows that the search finds a key that is there.
     const control = await search(box, [planted]);
     expect(control.found.map((path) => path.replace(/^.*\//, ""))).toEqual(["planted", "planted"]);
   });
 }
 
-/** Where any of these texts stands. */
+/** The places that contain any of these texts. */
 async function search(box: BootedMachine, needles: string[]) {
   const found: string[] = [];
   let places = 0;
@@ -38,13 +38,13 @@ async function search(box: BootedMachine, needles: string[]) {
   for (const [file, where] of [...files(box), ...processes()]) {
     look(where, readText(file));
   }
-  look("the machine's journal", await box.run("journalctl --no-pager --all --output=cat", 120_000));
+  look("the instance's journal", await box.run("journalctl --no-pager --all --output=cat", 120_000));
   look("the units' properties", await box.run("systemctl show --all 'qwen3-*' nginx"));
   look("what commands printed", box.printed.join("\n"));
   return { found, places, megabytes };
 }
 
-/** The environment's folder with the machine's own layer of disk, and the machine's folders in memory. */
+/** The environment's folder with the instance's own disk layer, and the instance's folders in memory. */
 function files(box: BootedMachine): [string, string][] {
   const root = `/proc/${leaderPid(box.instanceId)}/root`;
   const inMemory = ["run", "tmp", "dev/shm"].map((folder) => join(root, folder));
@@ -54,7 +54,7 @@ function files(box: BootedMachine): [string, string][] {
 function walk(folder: string): string[] {
   return attempt(() => readdirSync(folder, { withFileTypes: true }), []).flatMap((entry) => {
     const path = join(folder, entry.name);
-    // The machine's root is a mount of another namespace; its own layer is beside it.
+    // The instance's root is a mount in another namespace; its own layer is next to it.
     if (entry.isDirectory() && !/\/machines\/[^/]+\/(root|work)$/.test(path)) {
       return walk(path);
     }
@@ -62,7 +62,7 @@ function walk(folder: string): string[] {
   });
 }
 
-/** What is there, or something else where it has just gone. */
+/** The result of `look`, or `otherwise` if the file has just been removed. */
 function attempt<T>(look: () => T, otherwise: T): T {
   try {
     return look();
@@ -71,7 +71,7 @@ function attempt<T>(look: () => T, otherwise: T): T {
   }
 }
 
-/** Arguments and environments of every process of the host, the machine's among them. */
+/** Arguments and environments of every process on the host, including the instance's. */
 function processes(): [string, string][] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))

@@ -9,9 +9,9 @@ import type { BootedMachine } from "../container";
 import { Load } from "../load";
 import { report } from "../report";
 
-/** More than the workers can take, from clients with and without keys. */
+/** More requests than the workers can process, with and without keys. */
 export function overload(machine: () => BootedMachine): void {
-  it("answers 128 texts of 512 tokens and one of 32,000 tokens through nginx", async () => {
+  it("embeds 128 texts of 512 tokens and one of 32,000 tokens through nginx", async () => {
     const box = machine();
     const key = await box.readKey();
     const seconds: Record<string, string> = {};
@@ -25,13 +25,13 @@ export function overload(machine: () => BootedMachine): void {
       expect(status).toBe(200);
       const { data, usage } = json as { data: { index: number }[]; usage: { prompt_tokens: number } };
       expect(data.map(({ index }) => index)).toEqual(Array.from({ length: count }, (_, index) => index));
-      // The tiny model's tokenizer makes a token of each byte.
+      // The tiny model's tokenizer makes one token per byte.
       expect(usage.prompt_tokens).toBe(count === 1 ? 32_000 : 128 * 512);
     }
     report("large requests, s", seconds);
   });
 
-  it("refuses within a second what is too much, keeps its memory, and serves the client beside", async () => {
+  it("rejects excess requests within a second, keeps its memory, and serves another client", async () => {
     const box = machine();
     const [greedy, modest] = [await box.readKey(), await box.readKey("AWSCURRENT", "search")];
     const beside = await Load.start(box, { clients: 2, pauseMs: 100 }, modest);
@@ -42,7 +42,7 @@ export function overload(machine: () => BootedMachine): void {
     const statuses: Record<string, number> = {};
     let failed = false;
     const client = box.client(greedy);
-    // Making 700 connections at once is the test's own work, not the server's.
+    // The time to open 700 connections at once is the test's own, not the server's.
     const connected = Date.now() + 5000;
     const end = Date.now() + 30_000;
     const texts = Array(2).fill("greedy ".repeat(8));
@@ -78,18 +78,18 @@ export function overload(machine: () => BootedMachine): void {
       statuses,
       "refused within, s": `p50 ${percentile(0.5).toFixed(2)}, p99 ${percentile(0.99).toFixed(2)}`,
       "memory before and after, MB": [before, after],
-      "the client beside": `${calm} answers in 5 s before, ${beside.outcomes.length - calm} in 30 s during, ${beside.failed.length} failed`,
+      "the other client": `${calm} responses in 5 s before, ${beside.outcomes.length - calm} in 30 s during, ${beside.failed.length} failed`,
     });
     expect(refused.length).toBeGreaterThan(100);
     expect(percentile(0.95)).toBeLessThan(1);
     expect(after - before).toBeLessThan(1500);
     expect(beside.failed).toEqual([]);
-    // It waits for what is in the engine already, and for no more.
+    // The client waits only for what is in the engine already.
     expect(beside.outcomes.length - calm).toBeGreaterThan(4);
     expect(Math.max(...beside.outcomes.map(({ milliseconds }) => milliseconds))).toBeLessThan(20_000);
   });
 
-  it("does not let strangers slow a client by more than a tenth, and counts them", async () => {
+  it("limits the slowdown of a client by unauthenticated requests to a tenth, and counts them", async () => {
     const box = machine();
     const traffic = await Load.start(box, { clients: 1, pauseMs: 20 });
     await sleep(3000);
@@ -109,16 +109,16 @@ export function overload(machine: () => BootedMachine): void {
       await flood.end();
     }
     await traffic.end();
-    // What else runs on the machine only adds: the better windows show what the flood costs.
+    // Other work on the computer only adds time, so the better windows show what the flood costs.
     const ratio = quantile(medians.on, 0.25) / quantile(medians.off, 0.25);
-    report("300 strangers' requests a second", {
+    report("300 unauthenticated requests per second", {
       "p50 of a client, flood off and on, ms": [medians.off, medians.on],
       ratio: ratio.toFixed(3),
-      strangers: flood.counts(),
+      responses: flood.counts(),
     });
     expect(traffic.failed).toEqual([]);
     expect(ratio).toBeLessThan(1.1);
-    // Those beyond the address's share are told 429; the log holds a hundredth of them, each with its weight.
+    // Requests beyond the address's limit get 429. The log has a hundredth of them, each with its weight.
     const logged = await box.run(
       "journalctl -t qwen3_gateway -o cat --since -2min | grep '\"client\":\"\"' | grep -o '\"weight\":[0-9]*' | cut -d: -f2 | awk '{n++; w+=$1} END {print n, w}'",
     );
@@ -129,7 +129,7 @@ export function overload(machine: () => BootedMachine): void {
     expect(weight / total).toBeLessThan(2);
   });
 
-  it("is not held up by slow senders, slow readers and clients that hang up", async () => {
+  it("is not blocked by slow senders, slow readers and clients that disconnect", async () => {
     const box = machine();
     const key = await box.readKey();
     const host = new URL(box.output("endpoint")).hostname;
@@ -152,7 +152,7 @@ export function overload(machine: () => BootedMachine): void {
     };
     const many = (count: number, make: () => TLSSocket) => Array.from({ length: count }, make);
     const sockets = [
-      // Half a head, a head alone, half a body; a whole request whose answer of 14 MB nobody reads; one that hangs up.
+      // Half a head, only a head, half a body; a request whose 14 MB response nobody reads; one that disconnects.
       ...many(200, () => sending("POST /v1/emb")),
       ...many(100, () => sending(head(body.length))),
       ...many(100, () => sending(head(body.length) + body.slice(0, 500))),
@@ -172,7 +172,7 @@ export function overload(machine: () => BootedMachine): void {
     for (const socket of [...sockets, ...gone]) {
       socket.destroy();
     }
-    report("408 slow connections and 8 that hung up", {
+    report("408 slow connections and 8 that disconnected", {
       requests: traffic.outcomes.length,
       failed: traffic.failed.length,
       "closed by the server within 45 s": ended,
@@ -187,21 +187,21 @@ export function overload(machine: () => BootedMachine): void {
   });
 }
 
-/** 429 or 503 in OpenAI's shape, with when to try again. */
+/** 429 or 503 in OpenAI's format, with Retry-After. */
 function isOverload(reply: Reply): boolean {
   const { error } = reply.json as { error: { code: string } };
   const codes: Record<number, string> = { 429: "rate_limit_exceeded", 503: "service_unavailable" };
   return codes[reply.status] === error.code && Number(reply.headers["retry-after"]) > 0;
 }
 
-/** Megabytes in the memory of nginx and the workers, their processes together. */
+/** Memory of nginx and the workers, all processes together, in megabytes. */
 async function memory(box: BootedMachine): Promise<number> {
   const sum =
     "ps -eo rss=,args= | grep -E 'nginx|qwen3.worker|sglang' | grep -v grep | awk '{sum += $1} END {print sum}'";
   return Math.round(Number(await box.run(sum)) / 1024);
 }
 
-/** The strangers, in a process of the lowest priority: elsewhere they would not share the machine's cores. */
+/** Sends unauthenticated requests from a process of the lowest priority: a real sender would not share these cores. */
 function startFlood(box: BootedMachine, perSecond: number) {
   const { origin } = new URL(box.output("endpoint"));
   const child = spawn(

@@ -7,12 +7,12 @@ import { LONG } from "../effort";
 import { Load } from "../load";
 import { range, report } from "../report";
 
-/** The service's promise: a new key within 15 seconds, an old one not one poll longer than its grace. */
+/** The service's guarantee: a new key within 15 seconds, an old one at most one poll longer than its grace period. */
 const ACCEPTED_WITHIN_SECONDS = 15;
-/** Between two requests of a test, and for their way to the endpoint and back. */
+/** Between two requests of a test, and for the round trip to the endpoint. */
 const REQUEST_SECONDS = 1;
 
-/** On the machine. */
+/** Path on the instance. */
 const STALE = `${PATHS.keys}/${KEY_FILES.stale}`;
 
 /** In a row, under load. */
@@ -20,7 +20,7 @@ const ROTATIONS = LONG ? 10 : 4;
 
 const GRACE = "qwen3-embedding-stack:keyGraceSeconds";
 
-/** The life of a key on an instance: what rotates, how fast, and that no client notices. */
+/** The life of a key on an instance: what rotates, how fast, and that no client is affected. */
 export function rotation(machine: () => BootedMachine): void {
   it("rotates with one command: the old key still valid, nothing restarted, no request failed, no key printed", async () => {
     const box = machine();
@@ -43,7 +43,7 @@ export function rotation(machine: () => BootedMachine): void {
     expect(traffic.outcomes.length).toBeGreaterThan(50);
   });
 
-  it(`rotates ${ROTATIONS} times in a row under load: no request fails, each key within 15 s, the third back refused`, async () => {
+  it(`rotates ${ROTATIONS} times under load: no request fails, each key works within 15 s, the third-last is refused`, async () => {
     const box = machine();
     const pids = await box.servingPids();
     const traffic = await Load.start(box);
@@ -67,7 +67,7 @@ export function rotation(machine: () => BootedMachine): void {
       requests: traffic.outcomes.length,
       failed: traffic.failed.length,
       "accepted after, s": range(accepted),
-      "third key back refused after, s": range(thirdRefused),
+      "third-last key refused after, s": range(thirdRefused),
     });
     expect(traffic.failed).toEqual([]);
     expect(traffic.outcomes.length).toBeGreaterThan(50 * ROTATIONS);
@@ -76,7 +76,7 @@ export function rotation(machine: () => BootedMachine): void {
     expect(await box.servingPids()).toBe(pids);
   });
 
-  it("refuses the old key when its grace ends, to the second, and at once without one", async () => {
+  it("refuses the old key when its grace period ends, to the second, and immediately without one", async () => {
     const box = machine();
     const refused: Record<string, number> = {};
     try {
@@ -100,7 +100,7 @@ export function rotation(machine: () => BootedMachine): void {
     expect(refused["grace 0 s"]).toBeLessThan(ACCEPTED_WITHIN_SECONDS);
   });
 
-  it("revokes: with a new key, and the previous key alone", async () => {
+  it("revokes, with a new key and only the previous key", async () => {
     const box = machine();
     const leaked = await box.readKey();
     const now = await rotate(box, "--yes", "--revoke-now");
@@ -124,7 +124,7 @@ export function rotation(machine: () => BootedMachine): void {
     }
   });
 
-  it("refuses to rotate while other changes are pending, and shows them", async () => {
+  it("does not rotate while other changes are pending, and shows them", async () => {
     const box = machine();
     const before = await box.readKey();
     await (await box.stack()).setConfig(GRACE, { value: "60" });
@@ -132,19 +132,19 @@ export function rotation(machine: () => BootedMachine): void {
     await (await box.stack()).removeConfig(GRACE);
     expect(printed.status).toBe(1);
     expect(printed.text).toMatch(
-      /has pending changes besides the key; [\s\S]*update +aws:s3\/bucketObjectv2/,
+      /has pending changes other than the key; [\s\S]*update +aws:s3\/bucketObjectv2/,
     );
     expect(await box.readKey()).toBe(before);
   });
 
-  it("says which clients there are when the named one has no key", async () => {
+  it("lists the clients if the named one does not exist", async () => {
     const box = machine();
     const printed = await rotate(box, "--client", "nobody");
     expect(printed.status).toBe(1);
     expect(printed.text).toMatch(/--client is "nobody": stack machine-test has default, search/);
   });
 
-  it("follows a key put by hand, and takes the declared one back without a failed request", async () => {
+  it("accepts a key stored by hand, and restores the declared one without a failed request", async () => {
     const box = machine();
     const declared = await box.readKey();
     const traffic = await Load.start(box);
@@ -160,8 +160,8 @@ export function rotation(machine: () => BootedMachine): void {
     traffic.tell(declared);
     await sleep(1000);
     await traffic.end();
-    report("a key put by hand", {
-      "followed after, s": followed.toFixed(1),
+    report("a key stored by hand", {
+      "accepted after, s": followed.toFixed(1),
       "declared key back after the update, s": back.toFixed(1),
       requests: traffic.outcomes.length,
       failed: traffic.failed.length,
@@ -172,7 +172,7 @@ export function rotation(machine: () => BootedMachine): void {
     expect(await box.readKey("AWSPREVIOUS")).toBe(byHand);
   });
 
-  it("keeps the last keys while Secrets Manager and the metadata service are down, says so, and recovers", async () => {
+  it("keeps the last keys while Secrets Manager and the metadata service are down, and recovers", async () => {
     const box = machine();
     const key = await box.readKey();
     const { metadataPid } = box.instance();
@@ -209,7 +209,7 @@ export function rotation(machine: () => BootedMachine): void {
     await box.untilWell();
   });
 
-  it("loses no request to a killed key agent, torn digests or a full tmpfs", async () => {
+  it("loses no request to a killed key agent, incomplete digest files or a full tmpfs", async () => {
     const box = machine();
     const traffic = await Load.start(box);
     const key = await box.readKey();
@@ -217,7 +217,7 @@ export function rotation(machine: () => BootedMachine): void {
     for (let round = 0; round < 6; round += 1) {
       const next = `killed${round}${"z".repeat(48)}`;
       await box.putKey(next);
-      // Somewhere in the pass that reads it.
+      // At some point in the pass that reads it.
       await box.run(
         'until pid=$(systemctl show -P MainPID qwen3-keys) && [ "$pid" -gt 1 ]; do sleep 0.1; done; ' +
           `systemctl reload qwen3-keys; sleep ${(Math.random() * 0.3).toFixed(2)}; kill -9 "$pid"`,
@@ -225,17 +225,17 @@ export function rotation(machine: () => BootedMachine): void {
       await box.untilStatus(next, 200);
       traffic.tell(next);
     }
-    // A file that is not whole, without an agent to write it again: its key is neither taken nor refused.
+    // An incomplete file without an agent to write it again: its key is neither accepted nor refused.
     const other = await box.readKey("AWSCURRENT", "search");
     await box.run(`systemctl stop qwen3-keys; echo '{"client":' > ${digestPath(PATHS.keys, other)}`);
     expect(await box.status(other)).toBe(503);
     await box.run("systemctl start qwen3-keys");
     await box.untilStatus(other, 200, { timeoutMs: 15_000 });
-    // No room for a new digest: those that are there stay valid.
+    // No space for a new digest: the existing ones remain valid.
     const late = `late${"w".repeat(48)}`;
     await box.run(
       "mount -o remount,size=$(($(df --output=used /run | tail -1) + 8))k /run; touch /tmp/filling; " +
-        // Fills what an old digest leaves free when it goes.
+        // Fills the space that an old digest releases when it is removed.
         "(while [ -e /tmp/filling ]; do cat /dev/zero >> /run/full; sleep 0.01; done) > /dev/null 2>&1 &",
     );
     try {
@@ -252,7 +252,7 @@ export function rotation(machine: () => BootedMachine): void {
     traffic.tell(late);
     await sleep(1000);
     await traffic.end();
-    report("torn files, a killed agent, a full tmpfs", {
+    report("incomplete files, a killed agent, a full tmpfs", {
       requests: traffic.outcomes.length,
       failed: traffic.failed.length,
     });
@@ -260,7 +260,7 @@ export function rotation(machine: () => BootedMachine): void {
     expect(key).not.toBe(late);
   });
 
-  it("puts the declared key back at the end of all this", async () => {
+  it("restores the declared key at the end", async () => {
     const box = machine();
     await box.up();
     await box.untilWell();
@@ -272,7 +272,7 @@ function rotate(box: BootedMachine, ...args: string[]) {
   return box.npm("run", "--silent", "rotate", "--", "--stack", box.name, ...args);
 }
 
-/** The version that follows the one with this ID, and its key; machines may not know it yet. */
+/** The version after the one with this ID, and its key. Instances may not have it yet. */
 async function newVersion(box: BootedMachine, before: string): Promise<{ key: string; created: number }> {
   for (;;) {
     const current = await box.version();

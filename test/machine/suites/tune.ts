@@ -4,11 +4,11 @@ import { LONG } from "../effort";
 import { Load } from "../load";
 import { report } from "../report";
 
-/** `npm run tune` on the machine: its command, the engines that it starts one after the other, and what it prints. */
+/** `npm run tune` on the instance: its command, the engines that it starts one after the other, and its output. */
 export function tune(machine: () => BootedMachine): void {
-  // Three engines, one after another: minutes.
+  // Three engines, one after another, take minutes.
   it.runIf(LONG)(
-    "measures arguments on worker 0's share of the machine while the other worker serves, and gives it back",
+    "measures arguments in place of worker 0 while the other worker serves, then restarts worker 0",
     async () => {
       const box = machine();
       const load = await Load.start(box, { clients: 1, pauseMs: 500 });
@@ -20,18 +20,18 @@ export function tune(machine: () => BootedMachine): void {
       await box.untilWell();
       expect(text).toContain("qwen3-tune --seconds 1");
       expect(status, text).toBe(0);
-      const rows = [...stdout.matchAll(/^(present|chunk 2048) +((?:[\d,.]+ \(×[\d.]+\) *){4})$/gm)];
+      const rows = [...stdout.matchAll(/^(current|chunk 2048) +((?:[\d,.]+ \(×[\d.]+\) *){4})$/gm)];
       expect(
         rows.map(([, name]) => name),
         stdout,
-      ).toEqual(["present", "chunk 2048", "present"]);
-      expect(stdout).toMatch(/^(Keep the present arguments|Faster, and slower nowhere)/m);
+      ).toEqual(["current", "chunk 2048", "current"]);
+      expect(stdout).toMatch(/^(Keep the current arguments|Faster for some traffic and slower for none)/m);
       report("tune", { requests: load.outcomes.length, failed: load.failed.length });
       expect(load.failed).toEqual([]);
     },
   );
 
-  it("gives worker 0 back when what started it is killed, and ends its engines when it is stopped", async () => {
+  it("restarts worker 0 if its caller is killed, and ends its engines if it is stopped", async () => {
     const box = machine();
     await box.run(
       "setsid sh -c 'echo $$ > /tmp/tuning; exec qwen3-tune --seconds 30' > /dev/null 2>&1 < /dev/null & sleep 0",

@@ -13,7 +13,7 @@ interface AwsInput {
   Parameters?: { commands: string[] };
 }
 
-/** A machine of an Auto Scaling group. */
+/** An instance of an Auto Scaling group. */
 export interface FakeInstance {
   id: string;
   state: string;
@@ -21,7 +21,7 @@ export interface FakeInstance {
   version: string;
 }
 
-/** An Auto Scaling group at one moment. */
+/** An Auto Scaling group at one point in time. */
 export interface FakeGroup {
   desired: number;
   version: string;
@@ -30,19 +30,19 @@ export interface FakeGroup {
 }
 
 /**
- * Secrets Manager and Systems Manager, as far as the scripts call them, over AWS's JSON protocol, and Auto Scaling
- * over its query protocol.
+ * Secrets Manager and Systems Manager over AWS's JSON protocol, and Auto Scaling over its query protocol, as far as the
+ * scripts call them.
  */
 export class FakeAws {
   /** By ARN. */
   secrets: Record<string, string> = {};
-  /** Refuses an action with this error, as often as it is listed. */
+  /** Returns this error for an action, once per entry. */
   errors: { action: string; type: string; message?: string }[] = [];
-  /** What GetCommandInvocation answers, one after the other; the last one stays. */
+  /** The responses of GetCommandInvocation, in order. The last one is repeated. */
   invocations: Invocation[] = [];
-  /** Commands that were sent to machines. */
+  /** Commands that were sent to instances. */
   commands: { instanceId: string; command: string }[] = [];
-  /** An Auto Scaling group by name: its states one after the other, a step a look; the last one stays. */
+  /** Auto Scaling groups by name: the states that consecutive calls return. The last one is repeated. */
   groups: Record<string, FakeGroup[]> = {};
   readonly #server: Server;
 

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** PEMs. */
+/** PEM texts. */
 export interface Certificates {
   ca: string;
   certificate: string;

@@ -7,7 +7,7 @@ import type { Certificates } from "./certificates";
 export const MODEL = "Qwen3-Embedding-4B";
 export const DIMENSIONS = 2560;
 
-/** One thing that a deployed endpoint could do wrong. */
+/** One error that a deployed endpoint could have. */
 export type Fault =
   | "starting"
   | "health broken"
@@ -44,9 +44,9 @@ export type Fault =
   | "no allow"
   | "card's similarities off";
 
-/** What the real endpoint promises, over real TLS, with one fault at a time. */
+/** Behaves like the real endpoint, over real TLS, with one fault at a time. */
 export class FakeEndpoint {
-  /** Requests with the key that are still refused, as right after a rotation. */
+  /** Number of requests with the key that are still refused, as immediately after a rotation. */
   refusals = 0;
   /** The first call is the wait for readiness, which sends no key either. */
   #healthCalls = 0;
@@ -218,7 +218,7 @@ export class FakeEndpoint {
   }
 }
 
-/** By text; the model card's four come out with exactly its similarities, in their first components. */
+/** By text. The first components of the model card's four texts give exactly its similarities. */
 function embedding(text: string): number[] {
   const card: [RegExp, number[]][] = [
     [/^Instruct: .*\nQuery:What is the capital of China\?$/, [0.7534, 0.1147]],
@@ -231,7 +231,7 @@ function embedding(text: string): number[] {
   return [...start, ...noise(text, DIMENSIONS - 2).map((value) => rest * value)];
 }
 
-/** A unit vector that depends on the text alone. */
+/** A unit vector that depends only on the text. */
 function noise(text: string, length: number): number[] {
   let state = createHash("sha256").update(text).digest().readUInt32LE();
   return unit(

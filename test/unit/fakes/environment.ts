@@ -5,14 +5,14 @@ import type { Command } from "commander";
 import { Context, run } from "../../../scripts/lib/commandLine";
 import type { StackOutputs } from "../../../scripts/lib/stack";
 
-/** An answer of the Pulumi CLI. */
+/** A response of the Pulumi CLI. */
 export interface Answer {
   code: number;
   stdout?: string;
   stderr?: string;
 }
 
-/** A home with a local environment named `local`, whose `pulumi` gives prepared answers. */
+/** A home with a local environment named `local`, whose `pulumi` returns prepared responses. */
 export class FakeHome {
   readonly folder = mkdtempSync(join(tmpdir(), "qwen3-home-"));
   readonly stateDirectory = join(this.folder, "state", "qwen3-embedding-stack", "local");
@@ -24,7 +24,7 @@ export class FakeHome {
   };
 
   /**
-   * @param answers by the first words of the command, such as `stack output`
+   * @param answers responses by the first words of the command, such as `stack output`
    * @param project the name in Pulumi.yaml
    */
   constructor(awsEndpoint: string, answers: Record<string, Answer>, project = "qwen3-embedding-stack") {
@@ -65,7 +65,7 @@ process.exitCode = answer.code;
 export const SECRET_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:qwen3-default-AbCdEf";
 export const OTHER_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:qwen3-search-AbCdEf";
 
-/** What Pulumi answers about a whole stack. */
+/** Pulumi's responses for a whole stack. */
 export function stackAnswers(
   outputs: Partial<StackOutputs>,
   settings: Record<string, string> = {},
@@ -92,7 +92,7 @@ export function stackOutputs(endpoint: string, caCertificate: string): StackOutp
   };
 }
 
-/** Runs a command in this process. @returns its exit status, and what it wrote */
+/** Runs a command in this process. @returns its exit status and output */
 export async function runCommand(
   build: (context: Context) => Command,
   argv: readonly string[],

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 
-// Bundles of configurations that nobody deploys are not for the user's cache; the program reads this when it loads.
+// Keeps test bundles out of the user's cache. The program reads this variable when it is loaded.
 const cache = mkdtempSync(join(tmpdir(), "qwen3-unit-"));
 process.env.XDG_CACHE_HOME = cache;
 process.on("exit", () => rmSync(cache, { recursive: true, force: true }));
@@ -15,13 +15,13 @@ export interface Registered {
   inputs: Record<string, unknown>;
 }
 
-/** Keys that must be found nowhere but where they belong. */
+/** Keys that must only be found where they belong. */
 export const SENTINEL = {
   password: "SentinelSentinelSentinelSentinelSentinelSentinel",
   tlsKey: "-----BEGIN PRIVATE KEY-----SENTINEL",
 };
 
-/** Outputs that the providers would compute, by type; a type that is not here is refused. */
+/** Outputs that the providers would compute, by type. Any other type is rejected. */
 const COMPUTED: Record<string, (name: string) => Record<string, unknown>> = {
   "random:index/randomPassword:RandomPassword": () => ({ result: pulumi.secret(SENTINEL.password) }),
   "tls:index/privateKey:PrivateKey": () => ({ privateKeyPem: pulumi.secret(SENTINEL.tlsKey) }),
@@ -102,7 +102,7 @@ const CALLS: Record<string, (inputs: Record<string, unknown>) => Record<string, 
     return { zoneId: "Z0123456789ABCDEFGHIJ" };
   },
   "aws:index/getAvailabilityZones:getAvailabilityZones": () => ({ names: ["us-east-1a", "us-east-1f"] }),
-  // Subnets are in the zone that their ID ends in.
+  // The zone of a subnet is the last character of its ID.
   "aws:ec2/getSubnet:getSubnet": ({ id }) => ({
     id,
     vpcId: String(id).startsWith("subnet-ffff") ? "vpc-ffffffff" : "vpc-0123456789abcdef0",
@@ -119,13 +119,13 @@ function arn(service: string, prefix: string) {
 /**
  * Runs the repository's program under mocks with a stack's configuration; returns what it registered.
  *
- * @throws the one error that a user would see. Every output that depends on a refused look-up rejects with it too; the
- * runtime reports one error object once.
+ * @throws the one error that a user would see. Every output that depends on a failed look-up rejects with it as well;
+ * the runtime reports each error object once.
  */
 export async function runProgram(config: Record<string, unknown>, stack = "test") {
   const { reported, stop } = collectRejections();
   const { stackTraceLimit } = Error;
-  // The SDK takes a stack trace for the promise of every property: half of the time, for nothing here.
+  // The SDK takes a stack trace for the promise of every property: half of the time, without any use here.
   Error.stackTraceLimit = 0;
   try {
     return await run(config, stack);
@@ -140,7 +140,7 @@ export async function runProgram(config: Record<string, unknown>, stack = "test"
   }
 }
 
-/** Takes the place of the runtime's own handler of unhandled rejections, and of the test runner's. */
+/** Replaces the handlers of unhandled rejections of the runtime and of the test runner. */
 function collectRejections(): { reported: Set<unknown>; stop: () => void } {
   const listeners = process.listeners("unhandledRejection");
   const reported = new Set<unknown>();
@@ -168,14 +168,14 @@ async function run(config: Record<string, unknown>, stack: string) {
         }
         const computed = COMPUTED[type];
         if (!computed) {
-          throw new Error(`the test knows no ${type}`);
+          throw new Error(`the test has no outputs for ${type}`);
         }
         return { id: id || `${name}-id`, state: { ...inputs, ...computed(name) } };
       },
       call({ token, inputs }) {
         const answer = CALLS[token];
         if (!answer) {
-          throw new Error(`the test knows no ${token}`);
+          throw new Error(`the test has no result for ${token}`);
         }
         return answer(inputs);
       },
@@ -202,15 +202,15 @@ async function run(config: Record<string, unknown>, stack: string) {
   return { registered, outputs: resolved as Record<string, unknown> };
 }
 
-/** SDK 3.270 says that its mocks know error hooks, and their monitor lacks the method. */
+/** SDK 3.270 declares that its mocks support error hooks, but their monitor does not have the method. */
 function acceptErrorHooks(): void {
   const monitor = pulumi.runtime.getMonitor() as unknown as Record<string, unknown>;
   monitor.registerErrorHook = (_request: unknown, done: (error: null, answer: object) => void) =>
     done(null, {});
 }
 
-/** The value of an output once everything that it depends on is registered. @throws what a look-up was refused with */
+/** The value of an output once everything that it depends on is registered. @throws the error of a look-up */
 function resolve<T>(output: pulumi.Output<T>): Promise<T> {
-  // The SDK's own promise, which its types hide, rejects where apply would wait for ever.
+  // The SDK's own promise, which its types hide, rejects where apply would wait indefinitely.
   return (output as unknown as { promise(): Promise<T> }).promise();
 }
