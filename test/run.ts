@@ -9,7 +9,7 @@ import { type Counts, type Layer, layers } from "./layers";
  */
 const STAGES = [
   [["check", "python"], ["unit"]],
-  [["engine"], ["provider", "gateway", "readme"]],
+  [["engine"], ["provider"], ["gateway", "readme"]],
   [["machine"]],
 ];
 

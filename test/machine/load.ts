@@ -19,6 +19,9 @@ export interface LoadOptions {
   pauseMs: number;
 }
 
+/** Leaves the two cores of a small computer time for what happens beside it. */
+const STEADY: LoadOptions = { clients: 4, pauseMs: 200 };
+
 /** Steady traffic: clients that embed one text after another with the key that they were last given. */
 export class Load {
   static readonly #running = new Set<Load>();
@@ -31,11 +34,7 @@ export class Load {
   #ended = false;
 
   /** Starts the traffic, with the first client's current key by default. */
-  static async start(
-    box: BootedMachine,
-    options: LoadOptions = { clients: 4, pauseMs: 50 },
-    key?: string,
-  ): Promise<Load> {
+  static async start(box: BootedMachine, options: LoadOptions = STEADY, key?: string): Promise<Load> {
     const load = new Load(box, key ?? (await box.readKey()), options);
     Load.#running.add(load);
     return load;

@@ -99,7 +99,7 @@ export function faults(machine: () => BootedMachine): void {
     "$name: at most $failed failed requests, recovered within $within s",
     async (fault) => {
       const box = machine();
-      const traffic = await Load.start(box, { clients: CLIENTS, pauseMs: 50 });
+      const traffic = await Load.start(box, { clients: CLIENTS, pauseMs: 150 });
       await sleep(3000);
       const begin = Date.now();
       await box.run(fault.strike);

@@ -86,7 +86,9 @@ export function overload(machine: () => BootedMachine): void {
     expect(beside.failed).toEqual([]);
     // The client waits only for what is in the engine already.
     expect(beside.outcomes.length - calm).toBeGreaterThan(4);
-    expect(Math.max(...beside.outcomes.map(({ milliseconds }) => milliseconds))).toBeLessThan(20_000);
+    const waits = beside.outcomes.map(({ milliseconds }) => milliseconds);
+    expect(quantile(waits, 0.9)).toBeLessThan(20_000);
+    expect(Math.max(...waits)).toBeLessThan(40_000);
   });
 
   it("limits the slowdown of a client by unauthenticated requests to a tenth, and counts them", async () => {
@@ -96,7 +98,7 @@ export function overload(machine: () => BootedMachine): void {
     const flood = startFlood(box, 300);
     const medians: Record<"on" | "off", number[]> = { on: [], off: [] };
     try {
-      for (let turn = 0; turn < 12; turn += 1) {
+      for (let turn = 0; turn < 8; turn += 1) {
         const state = turn % 2 === 0 ? "off" : "on";
         flood.signal(state === "on" ? "SIGCONT" : "SIGSTOP");
         await sleep(1000);
