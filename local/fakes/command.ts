@@ -45,6 +45,7 @@ async function execute(
     env: { ...process.env, ...(inputs.environment as Record<string, string> | undefined), ...before },
     stdio: ["pipe", "pipe", "pipe"],
     signal: context.signal,
+    killSignal: "SIGKILL",
   });
   const logging = inputs.logging ?? "stdoutAndStderr";
   const both: Buffer[] = [];

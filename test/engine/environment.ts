@@ -33,6 +33,8 @@ export interface Variant {
   configuration: string;
   /** Additional settings. */
   values?: Record<string, string | number>;
+  /** Whether the verification runs; by default it is recorded, because this layer has no instance to verify. */
+  verifies?: boolean;
 }
 
 const LOCAL: Variant = { configuration: "Pulumi.local.yaml" };
@@ -65,14 +67,14 @@ async function prepareStack(
   engine: Engine,
   emulator: Emulator,
   aws: FaultyAws,
-  { configuration, values }: Variant,
+  { configuration, values, verifies = false }: Variant,
 ): Promise<Omit<EngineEnvironment, "stop">> {
   const modelSha256 = await publishModel(emulator.url);
   const record = join(state, "verifications");
   const node = recordingNode(state, record);
   const workspace = createWorkspace(state, "engine", {
     configuration,
-    path: `${node}:${engine.path}`,
+    path: verifies ? engine.path : `${node}:${engine.path}`,
     awsEndpointUrl: aws.url,
     values: {
       awsEndpointUrl: aws.url,
@@ -110,7 +112,7 @@ async function prepareStack(
   };
 }
 
-/** A folder with a `node` that records its arguments and environment, because this layer has no instance to verify. */
+/** A folder with a `node` that records its arguments and environment. */
 function recordingNode(state: string, record: string): string {
   const folder = join(state, "bin");
   mkdirSync(folder);
