@@ -1,11 +1,15 @@
 import "./scripts/lib/nodeVersion";
 import * as pulumi from "@pulumi/pulumi";
 import { Budget, EmbeddingService, loadSettings, serviceArgs, stackName, Verification } from "./components";
+import { summary } from "./scripts/cost/summary";
 
 /** The stack: configuration to service to outputs. */
 export = async () => {
   const settings = loadSettings();
   const name = stackName(pulumi.getStack());
+  if (pulumi.runtime.isDryRun()) {
+    pulumi.log.info(summary(pulumi.getStack(), settings));
+  }
   const service = new EmbeddingService(name, serviceArgs(settings));
   // What AWS cannot provide for is one error, not one for each resource that depends on it.
   await service.declared;

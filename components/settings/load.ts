@@ -5,6 +5,7 @@ import { type RawSettings, REGIONS, SETTINGS, type Settings } from "./table";
 
 /** The checked configuration of the stack. */
 export interface StackSettings extends Settings {
+  region: string;
   /** AWS profile of the deployer, if the configuration names one. */
   awsProfile: string | undefined;
 }
@@ -22,7 +23,7 @@ export function loadSettings(): StackSettings {
     problems.unshift(`aws:region is ${show(region)}; allowed: one of AWS's regions: ${REGIONS.join(", ")}`);
   }
   requireNone(problems);
-  return { ...settings, awsProfile: aws.get("profile") };
+  return { ...settings, region: region!, awsProfile: aws.get("profile") };
 }
 
 /** Every key in the project's own namespace, including misspelt ones. */

@@ -7,7 +7,7 @@ export interface Priced {
   instanceType: string;
   clients: string[];
   rootVolumeGib: number;
-  instances: { min: number };
+  instancesMin: number;
   /** If set, instances are behind a load balancer. */
   domain: string | undefined;
   internal: boolean;
@@ -51,7 +51,7 @@ const SECONDS_AN_HOUR = 3600;
 
 /** @throws Error for an instance type without a price, or a region other than that of the prices. */
 export function estimate(settings: Priced, assumptions: Assumptions): Estimate {
-  const machines = assumptions.machines ?? settings.instances.min;
+  const machines = assumptions.machines ?? settings.instancesMin;
   if (settings.region !== "us-east-1") {
     throw new Error(
       `aws:region is ${JSON.stringify(settings.region)}; allowed: us-east-1, the only region with prices in scripts/cost/prices.ts`,

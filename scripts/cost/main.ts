@@ -36,7 +36,7 @@ export function readSettings(stack: string, folder: string = ROOT): Priced {
   }
   const { region, ...own } = values;
   const settings = checkSettings(own);
-  return { ...settings, region: String(region), instances: { min: settings.instancesMin } };
+  return { ...settings, region: String(region) };
 }
 
 function readConfiguration(file: string): Configuration {

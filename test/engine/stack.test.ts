@@ -150,7 +150,8 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
   });
 
   it("changes nothing in a second update", async () => {
-    const { changeSummary } = await environment.stack.preview({ expectNoChanges: true });
+    const { changeSummary, stdout } = await environment.stack.preview({ expectNoChanges: true });
+    expect(stdout.match(/The update waits up to \d+ minutes/g)).toHaveLength(1);
     expect(Object.keys(changeSummary)).toEqual(["same"]);
   });
 

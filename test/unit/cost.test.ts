@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { costCommand } from "../../scripts/cost/command";
 import { estimate } from "../../scripts/cost/estimate";
 import { HOSTED, INSTANCE_HOUR, type Price, SERVICES } from "../../scripts/cost/prices";
+import { summary } from "../../scripts/cost/summary";
 import { runCommand } from "./fakes/environment";
 
 const settings = {
@@ -9,7 +10,7 @@ const settings = {
   instanceType: "g6e.xlarge",
   clients: ["default"],
   rootVolumeGib: 150,
-  instances: { min: 1 },
+  instancesMin: 1,
   domain: undefined as string | undefined,
   internal: false,
 };
@@ -46,7 +47,7 @@ describe("the estimate", () => {
   });
 
   it("counts a fleet's minimum number of instances with one address each, and no address for an internal fleet", () => {
-    const fleet = { ...settings, domain: "embeddings.example.com", instances: { min: 3 } };
+    const fleet = { ...settings, domain: "embeddings.example.com", instancesMin: 3 };
     const open = estimate(fleet, assumptions);
     expect(open.tokensPerSecond).toBe(3 * 20_000);
     expect(open.lines.find(({ what }) => what === "public addresses")!.hour).toBeCloseTo(0.015, 9);
@@ -117,4 +118,37 @@ describe("npm run cost", () => {
       stderr: expect.stringMatching(/m7i.xlarge/),
     });
   });
+});
+
+describe("the summary in a preview", () => {
+  const previewed = {
+    ...settings,
+    accelerator: "cuda" as const,
+    purchaseOption: "on-demand",
+    verificationTimeoutSeconds: 2700,
+  };
+
+  it("says what is created, what it costs, and how long an update takes", () => {
+    const text = summary("dev", previewed);
+    const { hour, month } = estimate(settings, assumptions);
+    expect(text).toContain("1 × g6e.xlarge (1 × L40S) in us-east-1.");
+    expect(text).toContain(`About ${hour.toFixed(2)} US dollars per hour`);
+    expect(text).toContain(`${Math.round(month).toLocaleString("en-US")} per month on demand; `);
+    expect(text).toContain("npm run cost -- --stack dev");
+    expect(text).toContain("waits up to 45 minutes");
+    expect(text).toContain("replaces the Instance, the endpoint does not respond");
+  });
+
+  it("says that a fleet is replaced instance by instance, and that a spot price is lower than the stated one", () => {
+    const fleet = { ...previewed, domain: "embeddings.example.com", instancesMin: 3, purchaseOption: "spot" };
+    expect(summary("prod", fleet)).toMatch(/^3 × .*on demand \(this stack's purchaseOption is spot\)/);
+    expect(summary("prod", fleet)).toContain("one after another");
+  });
+
+  it.each([{ region: "eu-west-1" }, { instanceType: "p5.4xlarge" }, { accelerator: "cpu" as const }])(
+    "has no price for %o",
+    (other) => {
+      expect(summary("dev", { ...previewed, ...other })).toContain("No price is known for it.");
+    },
+  );
 });
