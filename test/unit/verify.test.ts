@@ -9,6 +9,7 @@ import { verifyCommand } from "../../scripts/verify/command";
 import type { Row } from "../../scripts/verify/row";
 import { type RunOptions, verify } from "../../scripts/verify/run";
 import type { Target } from "../../scripts/verify/target";
+import { ADVERSARY } from "./fakes/adversary";
 import { FakeAws, type FakeInstance, type Invocation } from "./fakes/aws";
 import { type Certificates, makeCertificates } from "./fakes/certificates";
 import { DIMENSIONS, FakeEndpoint, type Fault, MODEL } from "./fakes/endpoint";
@@ -177,6 +178,12 @@ describe("a fault fails its row", () => {
     const { rows } = await run({ options: { publicRoots: [certificates.ca] } });
     expect(only(rows)).toMatchObject({ name: "the exported CA alone verifies TLS", evidence: /public CAs/ });
   });
+});
+
+test("a server without a model passes every check from outside", async () => {
+  const { rows } = await run({ faults: ADVERSARY, options: { skipMachine: true } });
+  expect(rows.filter(({ ok }) => ok)).toHaveLength(14);
+  expect(rows.filter(({ ok }) => ok === false)).toEqual([]);
 });
 
 describe("an endpoint that does not become ready", () => {
@@ -527,6 +534,7 @@ describe("a fleet with a public certificate", () => {
 
 interface Run {
   fault?: Fault;
+  faults?: readonly Fault[];
   target?: Partial<Target>;
   options?: Partial<RunOptions>;
   served?: Certificates;
@@ -534,8 +542,15 @@ interface Run {
 }
 
 /** Verifies a fake endpoint in this process. */
-async function run({ fault, target, options, served = certificates, arrange }: Run = {}) {
-  const endpoint = new FakeEndpoint(served, KEY, fault);
+async function run({
+  fault,
+  faults = fault ? [fault] : [],
+  target,
+  options,
+  served = certificates,
+  arrange,
+}: Run = {}) {
+  const endpoint = new FakeEndpoint(served, KEY, faults);
   onTestFinished(() => endpoint.close());
   arrange?.(endpoint);
   const progress: string[] = [];
@@ -579,7 +594,7 @@ async function command({
   flags?: string[];
   settings?: Record<string, string>;
 } = {}) {
-  const endpoint = new FakeEndpoint(certificates, KEY, fault);
+  const endpoint = new FakeEndpoint(certificates, KEY, fault ? [fault] : []);
   onTestFinished(() => endpoint.close());
   const outputs = stackOutputs(await endpoint.listen(), certificates.ca);
   const named = Object.entries(settings).map(([name, value]) => [`qwen3-embedding-stack:${name}`, value]);
