@@ -1,8 +1,9 @@
-import { authChecks } from "./authChecks";
 import { EndpointClient } from "./client";
 import { embeddingChecks } from "./embeddingChecks";
 import { type Fleet, waitForFleet } from "./fleet";
 import { type InstanceOptions, instanceRows } from "./instance";
+import { keyChecks } from "./keyChecks";
+import { routeChecks } from "./routeChecks";
 import { type Row, runCheck } from "./row";
 import type { Target } from "./target";
 import { type TransportOptions, transportChecks } from "./transportChecks";
@@ -33,7 +34,8 @@ export async function verify(target: Target, key: string, options: RunOptions): 
     }
     await waitForKey(client, { ...wait, timeoutMs: keyWaitMs });
     const checks = [
-      ...authChecks(client, target),
+      ...keyChecks(client, target),
+      ...routeChecks(client, target),
       ...embeddingChecks(client, target),
       ...transportChecks(target, options),
     ];
