@@ -18,6 +18,7 @@ export async function verifyEndpoint(
     const target = await findTarget(options, context.env);
     const rows = await check(target, context, {
       skipMachine: options.skipMachine ?? false,
+      failOn: options.failOn,
       progress: (line) => context.err(`${line}\n`),
       ...tuning,
     });
@@ -56,6 +57,7 @@ async function check(target: Target, context: Context, options: RunOptions): Pro
     return [
       {
         name: "the key can be read",
+        about: "keys",
         ok: false,
         evidence: describeError(error),
         next: "fix that, then run verify again",

@@ -39,6 +39,7 @@ export function routeChecks(client: EndpointClient, target: Target): Check[] {
   return [
     {
       name: "GET /v1/models lists the model",
+      about: "service",
       next: "compare the outputs of the stack with QWEN3_SERVED_MODEL in /etc/qwen3/embed.env on the instance",
       async run() {
         const reply = await client.send({ method: "GET", path: "/v1/models", authorization: "key" });
@@ -53,6 +54,7 @@ export function routeChecks(client: EndpointClient, target: Target): Check[] {
     },
     {
       name: "GET /health needs no key",
+      about: "service",
       next: "a load balancer or a monitor would see this endpoint as down: check nginx's error log",
       async run() {
         const reply = await client.send({ method: "GET", path: "/health" });
@@ -62,6 +64,7 @@ export function routeChecks(client: EndpointClient, target: Target): Check[] {
     },
     {
       name: "other paths are not found",
+      about: "service",
       next: "remove the route from nginx's configuration immediately: SGLang's own routes can stop or change the server",
       async run() {
         const found = await wrongReplies(
@@ -77,6 +80,7 @@ export function routeChecks(client: EndpointClient, target: Target): Check[] {
     },
     {
       name: "other methods are not allowed",
+      about: "service",
       next: "compare the routes in nginx's configuration: POST /v1/embeddings, GET /v1/models, GET /health",
       async run() {
         const allowed = await wrongReplies(
@@ -110,4 +114,3 @@ export function routeChecks(client: EndpointClient, target: Target): Check[] {
     });
   }
 }
-

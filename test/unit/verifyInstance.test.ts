@@ -4,7 +4,7 @@ import { INSTANCE_ROWS, only, Scene, success } from "./fakes/scene";
 
 const scene = Scene.use();
 
-describe("the search on the instance", () => {
+describe("the checks on the instance", () => {
   test("waits for the agent and the invocation", async () => {
     scene.aws.errors = [
       { action: "SendCommand", type: "InvalidInstanceId" },
@@ -15,11 +15,24 @@ describe("the search on the instance", () => {
     expect(rows.slice(-2)).toEqual(INSTANCE_ROWS);
   });
 
-  test("fails the row that found a key", async () => {
-    const found = { name: "no key in a file", ok: false, evidence: "/tmp/notes" };
-    scene.aws.invocations = [{ ...success([INSTANCE_ROWS[0], found]), Status: "Failed" }];
+  test("shows a failed row with the instance's own next step, and no next step of others", async () => {
+    const next = "rotate the key";
+    const found = { name: "no key in a file", about: "keys", ok: false, evidence: "/tmp/notes", next };
+    scene.aws.invocations = [{ ...success([{ ...INSTANCE_ROWS[0], next }, found]), Status: "Failed" }];
     const { rows } = await scene.run();
-    expect(only(rows)).toMatchObject({ ...found, next: /rotate the key/ });
+    expect(rows.slice(-2)).toEqual([INSTANCE_ROWS[0], found]);
+  });
+
+  test("shows a row that the instance skipped", async () => {
+    const skipped = {
+      name: "the clock is synchronized",
+      about: "service",
+      ok: null,
+      evidence: "a container",
+    };
+    scene.aws.invocations = [success([skipped])];
+    const { rows } = await scene.run();
+    expect(rows.at(-1)).toEqual(skipped);
   });
 
   test.each<[string, () => void, RegExp, RegExp]>([
@@ -39,15 +52,26 @@ describe("the search on the instance", () => {
       "finds no program",
       () =>
         (scene.aws.invocations = [
-          { Status: "Failed", StandardOutputContent: "", StandardErrorContent: "sh: not found" },
+          {
+            Status: "Failed",
+            StandardOutputContent: "",
+            StandardErrorContent: "sh: 1: /usr/local/sbin/qwen3-check: not found",
+          },
         ]),
-      /reported nothing \(Failed\): sh: not found/,
+      /reported nothing \(Failed\): sh: 1: .*not found/,
+      /earlier version .*: pulumi up replaces it/,
+    ],
+    [
+      "is not whole",
+      () => (scene.aws.invocations = [success([{ name: "x", ok: true, evidence: "" }])]),
+      /reported nothing/,
       /start-session/,
     ],
     ["reports no checks", () => (scene.aws.invocations = [success([])]), /reported nothing/, /start-session/],
     [
       "reports something else",
-      () => (scene.aws.invocations = [{ ...success([]), StandardOutputContent: '{"checks":[{"name":"x"}]}' }]),
+      () =>
+        (scene.aws.invocations = [{ ...success([]), StandardOutputContent: '{"checks":[{"name":"x"}]}' }]),
       /reported nothing/,
       /start-session/,
     ],
@@ -66,7 +90,7 @@ describe("the search on the instance", () => {
   ])("%s", async (_, arrange, evidence, next) => {
     arrange();
     const { rows } = await scene.run();
-    expect(only(rows)).toMatchObject({ name: "the search on the instance", evidence, next });
+    expect(only(rows)).toMatchObject({ name: "the checks on the instance", evidence, next });
   });
 
   test("is skipped only on request", async () => {
@@ -147,7 +171,11 @@ describe("a fleet with a public certificate", () => {
     ["requires a single instance to return 401 for", {}, {}, false],
   ])("%s a key that is not allowed in a header", async (_, machines, trust, ok) => {
     scene.aws.groups[GROUP] = [current];
-    const { rows } = await scene.run({ fault: "400 on a token outside ascii", target: machines, options: trust });
+    const { rows } = await scene.run({
+      fault: "400 on a token outside ascii",
+      target: machines,
+      options: trust,
+    });
     expect(rows.find(({ name }) => name === "a wrong key is refused")?.ok).toBe(ok);
   });
 

@@ -3,7 +3,7 @@ import { createServer, type Server } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { Certificates } from "./certificates";
 import type { Fault } from "./faults";
-import { FakeModel, openAiError } from "./model";
+import { CONTEXT_LENGTH, FakeModel, MODEL, openAiError } from "./model";
 
 export type { Fault } from "./faults";
 export { DIMENSIONS, MODEL } from "./model";
@@ -15,6 +15,8 @@ const CONNECTIONS_PER_WORKER = 4;
 export class FakeEndpoint {
   /** Number of requests with the key that are still refused, as immediately after a rotation. */
   refusals = 0;
+  /** In tokens. */
+  contextLength = CONTEXT_LENGTH;
   /** Requests that arrived. */
   requests = 0;
   /** The first call is the wait for readiness, which sends no key either. */
@@ -24,7 +26,10 @@ export class FakeEndpoint {
   /** By connection: whether its worker differs. */
   readonly #differs = new WeakMap<Socket, boolean>();
   readonly #faults: Set<Fault>;
-  readonly #model = new FakeModel((fault) => this.#has(fault));
+  readonly #model = new FakeModel(
+    (fault) => this.#has(fault),
+    () => this.contextLength,
+  );
   readonly #server: Server;
 
   constructor(
@@ -73,7 +78,8 @@ export class FakeEndpoint {
       if (url === "/v1/models") {
         send(reply, 200, this.#model.list());
       } else {
-        const { status, body } = this.#model.answer(JSON.parse(text || "{}"), this.#otherWorker(request));
+        const sent = text === "" ? { model: MODEL } : JSON.parse(text);
+        const { status, body } = this.#model.answer(sent, this.#otherWorker(request));
         send(reply, status, body);
       }
     }

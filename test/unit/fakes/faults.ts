@@ -56,12 +56,14 @@ export type Fault =
   | "long base64 batches reversed"
   | "texts cut at 2,000 characters"
   | "texts cut at 8,000 characters"
+  | "texts cut at 20,000 characters"
   | "last character of a text ignored"
   | "one worker differs"
   // Usage
   | "no usage"
   | "usage of the first text"
   | "usage without end of text"
-  | "usage of texts";
+  | "usage of texts"
+  | "usage with another total";
 
 export type Has = (fault: Fault) => boolean;
