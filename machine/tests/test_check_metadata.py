@@ -22,7 +22,8 @@ def host(
     def connect(restrictions: Mapping[str, str], address: tuple[str, int]) -> str:
         if enforced and restrictions.get("IPAddressDeny"):
             return DENIED
-        return "connected" if address == METADATA else "[Errno 111] Connection refused"
+        assert address == METADATA
+        return "connected"
 
     return Host(
         lambda unit: {} if unit == open_unit else {"IPAddressDeny": "0.0.0.0/0 ::/0"},
@@ -77,4 +78,4 @@ def test_what_the_transient_unit_runs() -> None:
     printed = subprocess.run(
         ["python3", "-c", metadata.CONNECT, "127.0.0.1", "9"], check=True, capture_output=True, text=True
     ).stdout
-    assert metadata.REFUSED in printed
+    assert "Connection refused" in printed

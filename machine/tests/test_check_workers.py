@@ -34,9 +34,7 @@ def test_every_worker_returns_the_same_vectors(worker: HttpWorker, second: HttpW
     assert seen.startswith("2 of 2, each on its own port in ")
 
 
-def test_a_worker_with_other_weights(
-    worker: HttpWorker, second: HttpWorker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_with_other_weights(worker: HttpWorker, second: HttpWorker, monkeypatch: pytest.MonkeyPatch) -> None:
     embed = second.engine.embed
 
     async def other(client: str, items: Sequence[Tokens], request: Hashable) -> Vectors:
@@ -84,5 +82,7 @@ def test_a_bundle_without_workers() -> None:
 
 def test_the_units_are_those_that_the_bundle_enables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "BUNDLE", tmp_path)
-    (tmp_path / "enable").write_text("qwen3-keys.service\nqwen3-embed@0.service\nnginx.service\nqwen3-embed@1.service\n")
+    (tmp_path / "enable").write_text(
+        "qwen3-keys.service\nqwen3-embed@0.service\nnginx.service\nqwen3-embed@1.service\n"
+    )
     assert workers.units() == names(2)

@@ -10,7 +10,8 @@ import { type AwsAccess, awsClientConfig } from "../lib/aws";
 import { describeError } from "../lib/text";
 import type { Row } from "./row";
 
-const NAME = "every instance of the fleet is current";
+/** The row on the Auto Scaling group, where there is one. */
+export const FLEET = "every instance of the fleet is current";
 const RUNNING = new Set(["Pending", "InProgress", "Cancelling", "RollbackInProgress", "Baking"]);
 
 export interface FleetOptions {
@@ -111,13 +112,13 @@ function outcome(group: AutoScalingGroup, refresh: InstanceRefresh | undefined, 
     );
   }
   const evidence = `${instances.length} in service, version ${version} of the launch template`;
-  return { row: { name: NAME, about: "service", ok: true, evidence }, instances };
+  return { row: { name: FLEET, about: "service", ok: true, evidence }, instances };
 }
 
 /** Without an instance, nothing about keys can be checked. */
 function failed(evidence: string, next: string, instances: string[]): Fleet {
   const about = instances.length === 0 ? "keys" : "service";
-  return { row: { name: NAME, about, ok: false, evidence, next }, instances };
+  return { row: { name: FLEET, about, ok: false, evidence, next }, instances };
 }
 
 function activities(name: string): string {

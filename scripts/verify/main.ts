@@ -8,6 +8,9 @@ import type { Row } from "./row";
 import { type RunOptions, verify } from "./run";
 import { type Target, targetFromEnv, targetFromStack } from "./target";
 
+/** The row that replaces all others if it fails. */
+export const KEY_READ = "the key can be read";
+
 /** Checks what the options select, and prints one row per check. */
 export async function verifyEndpoint(
   options: VerifyOptions,
@@ -56,7 +59,7 @@ async function check(target: Target, context: Context, options: RunOptions): Pro
     // Before the wait, which may be long and would be in vain.
     return [
       {
-        name: "the key can be read",
+        name: KEY_READ,
         about: "keys",
         ok: false,
         evidence: describeError(error),

@@ -5,12 +5,15 @@ import { INSTANCE, type InstanceOptions, instanceRows } from "./instance";
 import { keyChecks } from "./keyChecks";
 import { requestChecks } from "./requestChecks";
 import { routeChecks } from "./routeChecks";
-import { type FailOn, type Row, runCheck, withWarning } from "./row";
+import { type Check, type FailOn, type Row, runCheck, withWarning } from "./row";
 import type { Target } from "./target";
 import { textChecks } from "./textChecks";
 import { type TransportOptions, transportChecks } from "./transportChecks";
 import { KEY_WAIT_MS, waitForHealth, waitForKey } from "./wait";
 import { workerChecks } from "./workerChecks";
+
+/** The row that replaces all others if the endpoint does not become ready. */
+export const READY = "the endpoint is ready";
 
 /** Replacing a fleet may take this many times as long as one instance. */
 const INSTANCES_IN_TURN = 4;
@@ -39,6 +42,19 @@ export async function verify(target: Target, key: string, options: RunOptions): 
   return rows.map((row) => withWarning(row, failOn));
 }
 
+/** The checks that need no instance, in the order of their rows. */
+export function outsideChecks(client: EndpointClient, target: Target, options?: TransportOptions): Check[] {
+  return [
+    ...keyChecks(client, target),
+    ...routeChecks(client, target),
+    ...requestChecks(client, target),
+    ...embeddingChecks(client, target),
+    ...textChecks(client, target),
+    ...workerChecks(client, target),
+    ...transportChecks(target, options),
+  ];
+}
+
 async function allRows(target: Target, key: string, options: RunOptions): Promise<Row[]> {
   const { progress, pollMs = 2000, keyWaitMs = KEY_WAIT_MS } = options;
   const client = new EndpointClient(target.endpoint, target.caCertificate || options.publicRoots, key);
@@ -50,18 +66,9 @@ async function allRows(target: Target, key: string, options: RunOptions): Promis
       return [readiness];
     }
     await waitForKey(client, { ...wait, timeoutMs: keyWaitMs });
-    const checks = [
-      ...keyChecks(client, target),
-      ...routeChecks(client, target),
-      ...requestChecks(client, target),
-      ...embeddingChecks(client, target),
-      ...textChecks(client, target),
-      ...workerChecks(client, target),
-      ...transportChecks(target, options),
-    ];
     const fleet = await waitForInstances(target, options);
     const rows = [readiness, ...(fleet ? [fleet.row] : [])];
-    for (const check of checks) {
+    for (const check of outsideChecks(client, target, options)) {
       rows.push(await runCheck(check));
     }
     return rows.concat(await checkInstances(target, fleet, options));
@@ -71,11 +78,10 @@ async function allRows(target: Target, key: string, options: RunOptions): Promis
 }
 
 function readinessRow(health: { ready: boolean; seconds: number; state: string }, target: Target): Row {
-  const name = "the endpoint is ready";
   return health.ready
-    ? { name, about: "keys", ok: true, evidence: `after ${health.seconds} s` }
+    ? { name: READY, about: "keys", ok: true, evidence: `after ${health.seconds} s` }
     : {
-        name,
+        name: READY,
         about: "keys",
         ok: false,
         evidence: `not within ${target.timeoutSeconds} s; last: ${health.state}`,

@@ -10,11 +10,8 @@ import json
 import sys
 from collections.abc import Iterator
 
-from botocore.exceptions import BotoCoreError
-
 from .. import audit
 from ..aws import Aws
-from ..environment import required
 from . import gateway, host, keys, metadata, workers
 from .row import Check, Failed, Row
 
@@ -39,24 +36,30 @@ def main() -> None:
 
 
 def all_rows(wait: float) -> Iterator[Row]:
-    valid = keys.Keys(Aws())
-
-    def any_key() -> str:
-        found = valid.expected().values()
-        if not found:
-            raise Failed("there is no valid key to send")
-        return next(key for key, entry in found if entry.not_after is None)
-
-    for check in (
-        *keys.checks(valid),
-        *workers.checks(workers.Workers(), any_key, wait),
-        *metadata.checks(metadata.Host()),
-        *gateway.checks(),
-        *host.checks(wait),
-    ):
+    for check in all_checks(wait):
         yield check.row()
     for found in audit.checks():
         yield Row(str(found["name"]), "keys", bool(found["ok"]), str(found["evidence"]), FOUND)
+
+
+def all_checks(wait: float) -> list[Check]:
+    """The checks, in the order of their rows. The search for keys follows them."""
+    valid = keys.Keys(Aws())
+    return [
+        *keys.checks(valid),
+        *workers.checks(workers.Workers(), lambda: any_key(valid), wait),
+        *metadata.checks(metadata.Host()),
+        *gateway.checks(),
+        *host.checks(wait),
+    ]
+
+
+def any_key(valid: keys.Keys) -> str:
+    """A client's current key, to ask the workers with. Raises Failed."""
+    current = [key for key, entry in valid.expected().values() if entry.not_after is None]
+    if not current:
+        raise Failed("there is no valid key to send")
+    return current[0]
 
 
 if __name__ == "__main__":

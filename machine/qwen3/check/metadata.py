@@ -5,7 +5,6 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ..contract import FIRST_WORKER_PORT
 from .row import Check, Failed, Skipped
 from .system import TIMEOUT_SECONDS, in_container, properties
 
@@ -26,7 +25,6 @@ except OSError as error:
     print(error)
 """
 """Prints `connected`, or why not. Never fails, so that the transient unit leaves no trace of a failure."""
-REFUSED = "Connection refused"
 
 
 def connect_with(restrictions: Mapping[str, str], address: tuple[str, int]) -> str:
@@ -65,7 +63,7 @@ def out_of_reach(host: Host) -> str:
     if not reached:
         return "; ".join(f"{unit}: {result}" for unit, result in seen.items()) + "; root connects"
     # systemd passes over IPAddressDeny without an error where the kernel or the container cannot enforce it.
-    enforced = host.connect(ANYTHING_DENIED, ("127.0.0.1", FIRST_WORKER_PORT)) not in ("connected", REFUSED)
+    enforced = host.connect(ANYTHING_DENIED, METADATA) != "connected"
     if not enforced and host.container():
         raise Skipped("this container's host does not enforce IPAddressDeny: see docs/guides/local.md")
     why = "the unit allows it" if enforced else "this host does not enforce IPAddressDeny: it needs control groups v2"
@@ -77,7 +75,8 @@ def checks(host: Host) -> list[Check]:
         Check(
             "the metadata service is out of reach",
             "service",
-            "who gets into a worker gets every key: compare IPAddressDeny in systemctl show with the unit, and its drop-ins",
+            "who gets into a worker gets every key: compare IPAddressDeny in systemctl show with the unit and its "
+            "drop-ins",
             lambda: out_of_reach(host),
         )
     ]

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ..clients import describe
 
 About = Literal["keys", "service"]
-"""What a row is about: the keys, or the rest of the service. For a change of keys alone, only the former can fail it."""
+"""What a row is about: the keys, or the rest of the service. A change of keys alone fails only for the former."""
 
 POLL_SECONDS = 1.0
 

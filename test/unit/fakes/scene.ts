@@ -1,4 +1,4 @@
-import { createServer, type Server } from "node:http";
+import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeAll, beforeEach, expect, onTestFinished } from "vitest";
 import { verifyCommand } from "../../../scripts/verify/command";
@@ -43,8 +43,8 @@ export class Scene {
   certificates!: Certificates;
   /** Of another authority. */
   foreign!: Certificates;
-  /** Nothing listens there. */
-  closedPort = 0;
+  /** Nothing listens there. Below the ports that the kernel gives to servers, which would give a closed one again. */
+  readonly closedPort = 1;
 
   /** Registers the hooks of a test file. */
   static use(): Scene {
@@ -52,9 +52,6 @@ export class Scene {
     beforeAll(async () => {
       scene.certificates = makeCertificates("IP:127.0.0.1");
       scene.foreign = makeCertificates("IP:127.0.0.1");
-      const server = createServer();
-      scene.closedPort = await listen(server);
-      server.close();
     });
     beforeEach(async () => {
       scene.aws = new FakeAws();
