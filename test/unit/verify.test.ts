@@ -9,8 +9,10 @@ const scene = Scene.use();
 
 describe("a correct endpoint", () => {
   test("passes every row", async () => {
-    const { rows } = await scene.run();
+    const { rows, requests } = await scene.run();
     expect(rows.filter(({ ok }) => ok !== true)).toEqual([]);
+    // As docs/reference/verify.md says. A rotation waits for them.
+    expect(requests).toBe(119);
     expect(rows.map(({ name }) => name)).toEqual([
       "the endpoint is ready",
       "a missing key is refused",

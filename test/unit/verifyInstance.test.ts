@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { FakeInstance } from "./fakes/aws";
+import { makeCertificates } from "./fakes/certificates";
 import { INSTANCE_ROWS, only, Scene, success } from "./fakes/scene";
 
 const scene = Scene.use();
@@ -177,6 +178,17 @@ describe("a fleet with a public certificate", () => {
       options: trust,
     });
     expect(rows.find(({ name }) => name === "a wrong key is refused")?.ok).toBe(ok);
+  });
+
+  test.each([
+    [6, ["the certificate is valid for 7 days"]],
+    // ACM renews it 60 days before its end.
+    [30, []],
+  ])("with a certificate that ends in %i days", async (days, failed) => {
+    scene.aws.groups[GROUP] = [current];
+    const served = makeCertificates("IP:127.0.0.1", { certificate: days });
+    const { rows } = await scene.run({ served, target, options: { ...options, publicRoots: [served.ca] } });
+    expect(rows.filter(({ ok }) => ok !== true).map(({ name }) => name)).toEqual(failed);
   });
 
   test("fails if the certificate is from a private CA", async () => {

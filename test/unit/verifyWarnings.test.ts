@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { engineOf } from "../../scripts/rotate/engine";
+import { engineOf, type Step } from "../../scripts/rotate/engine";
+import { judgePending } from "../../scripts/rotate/plan";
 import { warningsIn } from "../../scripts/rotate/warnings";
 import { formatTable } from "../../scripts/verify/report";
 import type { Row } from "../../scripts/verify/row";
@@ -139,6 +140,21 @@ describe("rotate", () => {
   /** The engine prints each line of the verification, indented. */
   const printed = (rows: Row[]) => formatTable(rows).replace(/^/gm, "    ");
   const rows = [{ ...WORKER_DOWN, warning: true }, AGENT_STALE, ...INSTANCE_ROWS];
+
+  test("is not refused because the last verification failed, but because of any other pending change", () => {
+    const urn = "urn:pulumi:s::p::random:index/randomPassword:RandomPassword::key";
+    const step = (type: string): Step => ({
+      urn: `urn:pulumi:s::p::x$${type}::key`,
+      operation: "replace",
+      properties: [],
+    });
+    const verification = step("command:local:Command");
+    expect(judgePending([verification], urn, "s")).toBe("ready");
+    expect(judgePending([verification, { ...verification, urn }], urn, "s")).toBe("interrupted");
+    expect(() => judgePending([verification, step("aws:ec2/instance:Instance")], urn, "s")).toThrow(
+      /pending changes other than the key/,
+    );
+  });
 
   test("finds the warnings in the engine's output, once", () => {
     expect(warningsIn(printed(rows) + printed(rows))).toEqual([
