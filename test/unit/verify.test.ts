@@ -12,7 +12,7 @@ describe("a correct endpoint", () => {
     const { rows, requests } = await scene.run();
     expect(rows.filter(({ ok }) => ok !== true)).toEqual([]);
     // As docs/reference/verify.md says. A rotation waits for them.
-    expect(requests).toBe(119);
+    expect(requests).toBe(121);
     expect(rows.map(({ name }) => name)).toEqual([
       "the endpoint is ready",
       "a missing key is refused",
@@ -53,6 +53,19 @@ describe("a correct endpoint", () => {
     const failed = rows.filter(({ ok }) => ok !== true).map(({ name }) => name);
     // A byte is a token of the fake: the model card's prompts and texts are longer.
     expect(failed).toEqual(["instruction is the card's prompt", "the model card's similarities"]);
+  });
+
+  test("does not send longer texts than its speed allows", async () => {
+    const slow = { name: "a text of the whole context is served", ok: null };
+    for (const [above, evidence] of [
+      [2000, /^32768 tokens were not tried: 2500 took 0\.[67] s$/],
+      [8000, /^32768 tokens were not tried: 8000 took 0\.[67] s$/],
+    ] as const) {
+      const delayMs = (characters: number) => (characters > above && characters < 20_000 ? 650 : 0);
+      const { rows } = await scene.run({ arrange: (endpoint) => (endpoint.delayMs = delayMs) });
+      expect(rows.filter(({ ok }) => ok !== true)).toEqual([expect.objectContaining(slow)]);
+      expect(rows.find(({ name }) => name === slow.name)?.evidence).toMatch(evidence);
+    }
   });
 
   test("skips the model card for random weights and says why", async () => {
@@ -199,10 +212,22 @@ const FAULTS: [Fault, string[], RegExp][] = [
   ["card's similarities off", ["the model card's similarities"], /apart at most/],
   ["long batches reversed", ["a batch of 20 is in order"], /^float: 20 of 20 texts/],
   ["long base64 batches reversed", ["a batch of 20 is in order"], /^base64: 20 of 20 texts/],
-  ["last character of a text ignored", ["the end of a text counts"], /cosine 1\.000000, and 1\.000000/],
-  ["texts cut at 2,000 characters", ["nothing of a long text is cut off"], /cosine 1\.000000, and 1\.000000/],
-  ["texts cut at 8,000 characters", ["nothing of a long text is cut off"], /cosine 1\.000000, and 1\.000000/],
-  ["texts cut at 20,000 characters", ["a text of the whole context is served"], /cosine 1\.000000/],
+  ["last character of a text ignored", ["the end of a text counts"], /^16 characters: cosine 1\.000000/],
+  [
+    "texts cut at 2,000 characters",
+    ["nothing of a long text is cut off"],
+    /^2760 characters: cosine 1\.000000/,
+  ],
+  [
+    "texts cut at 8,000 characters",
+    ["nothing of a long text is cut off"],
+    /^8260 characters: cosine 1\.000000/,
+  ],
+  [
+    "texts cut at 20,000 characters",
+    ["a text of the whole context is served"],
+    /^32767 characters: cosine 1\.000000/,
+  ],
   ["one worker differs", ["every worker returns the same vector"], /^3 of 16 connections returned another/],
   // Usage
   ["no usage", ["usage counts every token"], /no usage\.prompt_tokens/],

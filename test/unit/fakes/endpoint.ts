@@ -17,6 +17,8 @@ export class FakeEndpoint {
   refusals = 0;
   /** In tokens. */
   contextLength = CONTEXT_LENGTH;
+  /** Of a request with so many characters. */
+  delayMs: (characters: number) => number = () => 0;
   /** Requests that arrived. */
   requests = 0;
   /** The first call is the wait for readiness, which sends no key either. */
@@ -46,7 +48,9 @@ export class FakeEndpoint {
         request.setEncoding("utf8").on("data", (part) => {
           text += part;
         });
-        request.on("end", () => this.#answer(request, text, reply));
+        request.on("end", () =>
+          setTimeout(() => this.#answer(request, text, reply), this.delayMs(text.length)),
+        );
       },
     );
   }
