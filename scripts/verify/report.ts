@@ -31,8 +31,8 @@ export function summarize(rows: Row[]): Summary {
 export function formatTable(rows: Row[]): string {
   const width = Math.max(0, ...rows.map(({ name }) => name.length));
   const lines = rows.flatMap((row) => [
-    `${mark(row)} ${row.name.padEnd(width)}  ${row.evidence}`,
-    ...(row.next ? [`  ${" ".repeat(width)}  ${NEXT_MARK} ${row.next}`] : []),
+    `${mark(row)} ${row.name.padEnd(width)}  ${oneLine(row.evidence)}`,
+    ...(row.next ? [`  ${" ".repeat(width)}  ${NEXT_MARK} ${oneLine(row.next)}`] : []),
   ]);
   const { passed, failed, warnings, skipped } = summarize(rows);
   const warned =
@@ -55,6 +55,11 @@ export function formatTable(rows: Row[]): string {
 export function formatJson(rows: Row[], about: object): string {
   const whole = rows.map((row) => ({ ...row, warning: row.warning ?? false }));
   return `${JSON.stringify({ ...about, ...summarize(rows), rows: whole }, null, 2)}\n`;
+}
+
+/** Programs on the instance print errors of several lines. */
+function oneLine(text: string): string {
+  return text.trim().replace(/\s*\n\s*/g, "; ");
 }
 
 function mark({ ok, warning }: Row): string {

@@ -163,6 +163,13 @@ describe("rotate", () => {
     expect(warningsIn(printed(INSTANCE_ROWS))).toEqual([]);
   });
 
+  test("finds what to do about evidence of several lines", () => {
+    const evidence = "[emerg] unknown directive\nnginx: test failed\n";
+    expect(warningsIn(printed([{ ...WORKER_DOWN, warning: true, evidence }]))).toEqual([
+      `  ! ${WORKER_DOWN.name}  [emerg] unknown directive; nginx: test failed\n    → ${WORKER_DOWN.next}`,
+    ]);
+  });
+
   test("gets them from the update, whose output it passes on", async () => {
     const written: string[] = [];
     const stack = {
