@@ -3,7 +3,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { ADVERSARY } from "./fakes/adversary";
 import { makeCertificates } from "./fakes/certificates";
 import type { Fault } from "./fakes/endpoint";
-import { listen, only, Scene } from "./fakes/scene";
+import { INSTANCE_ROWS, listen, only, Scene } from "./fakes/scene";
 
 const scene = Scene.use();
 
@@ -248,6 +248,20 @@ describe("a fault fails its row", () => {
     expect(failed.map(({ name }) => name)).toEqual(names);
     expect(failed[0]?.evidence).toMatch(evidence);
     expect(failed.every(({ next }) => next)).toBe(true);
+  });
+
+  test("each row has a fault of its own", async () => {
+    const { rows } = await scene.run();
+    const own = new Set(FAULTS.map(([, [first]]) => first));
+    expect(rows.map(({ name }) => name).filter((name) => !own.has(name))).toEqual([
+      // Tested below.
+      "the endpoint is ready",
+      "the exported CA alone verifies TLS",
+      "the certificate is valid for 60 days",
+      "plain HTTP does not serve",
+      // Tested in machine/tests.
+      ...INSTANCE_ROWS.map(({ name }) => name),
+    ]);
   });
 
   test("plain HTTP on its own port", async () => {

@@ -1,7 +1,11 @@
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { publicCertificateChecks } from "../../scripts/verify/certificateChecks";
+import { addressOf } from "../../scripts/verify/handshake";
+import { runCheck } from "../../scripts/verify/row";
 import type { FakeInstance } from "./fakes/aws";
 import { makeCertificates } from "./fakes/certificates";
-import { INSTANCE_ROWS, only, Scene, success } from "./fakes/scene";
+import { FakeEndpoint } from "./fakes/endpoint";
+import { INSTANCE_ROWS, KEY, only, Scene, success } from "./fakes/scene";
 
 const scene = Scene.use();
 
@@ -189,6 +193,22 @@ describe("a fleet with a public certificate", () => {
     const served = makeCertificates("IP:127.0.0.1", { certificate: days });
     const { rows } = await scene.run({ served, target, options: { ...options, publicRoots: [served.ca] } });
     expect(rows.filter(({ ok }) => ok !== true).map(({ name }) => name)).toEqual(failed);
+  });
+
+  test("has a row that fails if public CAs do not verify the certificate", async () => {
+    const endpoint = new FakeEndpoint(scene.certificates, KEY);
+    onTestFinished(() => endpoint.close());
+    const { host, port } = addressOf(await endpoint.listen());
+    const [trusted, untrusted] = await Promise.all(
+      [scene.certificates.ca, scene.foreign.ca].map((ca) =>
+        Promise.all(publicCertificateChecks(host, port, [ca]).map(runCheck)),
+      ),
+    );
+    expect(trusted!.map(({ ok }) => ok)).toEqual([true, true]);
+    expect(only(untrusted!)).toMatchObject({
+      name: "public CAs verify TLS",
+      evidence: /^not with the public CAs/,
+    });
   });
 
   test("fails if the certificate is from a private CA", async () => {
