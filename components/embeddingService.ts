@@ -47,8 +47,10 @@ export class EmbeddingService extends pulumi.ComponentResource<Created> {
   readonly secretArn: pulumi.Output<string>;
   /** `apiKeyUrns` of the first client. */
   readonly apiKeyUrn: pulumi.Output<string>;
-  /** Versions of all secrets. They change when a key rotates or the certificate is renewed. */
-  readonly secretVersions: pulumi.Output<string[]>;
+  /** Versions of the secrets with the API keys. They change when a key rotates. */
+  readonly keyVersions: pulumi.Output<string[]>;
+  /** Version of the secret with the instances' certificate. It changes when the certificate is renewed. */
+  readonly certificateVersion: pulumi.Output<string>;
   /** Resolves once every resource is declared, and rejects with the one error of a look-up that found a problem. */
   readonly declared: Promise<void>;
 
@@ -72,9 +74,8 @@ export class EmbeddingService extends pulumi.ComponentResource<Created> {
     this.apiKeyUrns = this.output(({ keys }) => byClient(keys, (key) => key.urnToReplace));
     this.secretArn = this.output(({ keys }) => keys[first!]!.secretArn);
     this.apiKeyUrn = this.output(({ keys }) => keys[first!]!.urnToReplace);
-    this.secretVersions = this.output(({ keys, certificate }) =>
-      pulumi.all([...Object.values(keys).map((key) => key.versionId), certificate.versionId]),
-    );
+    this.keyVersions = this.output(({ keys }) => pulumi.all(Object.values(keys).map((key) => key.versionId)));
+    this.certificateVersion = this.output(({ certificate }) => certificate.versionId);
     this.declared = this.getData().then(() => undefined);
   }
 

@@ -48,6 +48,7 @@ function entries(config: BundleConfig): Entry[] {
     file("installer.lock", "installer.lock"),
     file("requirements.lock", "requirements.lock"),
     file("bin/qwen3-audit", "bin/qwen3-audit", 0o755),
+    file("bin/qwen3-check", "bin/qwen3-check", 0o755),
     file("bin/qwen3-tune", "bin/qwen3-tune", 0o755),
     file("needrestart.conf", "needrestart.conf"),
     file("nginx/auth.js", "gateway/auth.js"),

@@ -17,22 +17,34 @@ export interface VerificationArgs {
 }
 
 /**
- * Runs `verify` against the live endpoint, again whenever a key, the certificate or an instance changes. An update whose
- * endpoint does not pass every check fails.
+ * Runs `verify` against the live endpoint, again whenever a key, the certificate, an instance or an argument changes. An
+ * update whose endpoint does not pass every check fails, with one exception: where keys alone change, only the checks of
+ * keys fail it, and the others warn. A key that leaked can be replaced whatever else is wrong.
  */
 export class Verification extends pulumi.ComponentResource {
   constructor(name: string, args: VerificationArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qwen3-embedding-stack:index:Verification", name, {}, opts);
     const { service } = args;
     const command = verifyCommand();
+    const checked = environment(args);
     new local.Command(
       name,
       {
         create: command,
-        // A new key or certificate is verified on the same instance; a new instance is a new verification.
-        update: command,
-        triggers: [instances(service), service.launchTemplateVersion.apply((version) => version ?? "")],
-        environment: environment(args),
+        // Keys are the only inputs that are not triggers too: any other change is a new verification.
+        update: `${command} --fail-on keys`,
+        triggers: [
+          command,
+          service.certificateVersion,
+          orEmpty(service.launchTemplateVersion),
+          ...Object.values(checked),
+        ],
+        environment: {
+          ...checked,
+          VERIFY_SECRET_ARN: service.secretArn,
+          // Not read: it makes a new key a change.
+          VERIFY_KEY_VERSIONS: service.keyVersions.apply((versions) => versions.join(" ")),
+        },
         // The operator watches the progress and the table of checks; the program prints no key.
         logging: local.Logging.StdoutAndStderr,
       },
@@ -42,30 +54,26 @@ export class Verification extends pulumi.ComponentResource {
   }
 }
 
-/** What `verify --from-env` reads. It reads the key itself, from the secret. */
+/** What `verify --from-env` reads, apart from the secret with the key. */
 function environment(args: VerificationArgs): Record<string, pulumi.Input<string>> {
   const { service, publishedWeights = true, verificationTimeoutSeconds = 2700 } = args;
   return {
     VERIFY_ENDPOINT: service.endpoint,
     VERIFY_CA_CERTIFICATE: service.caCertificate,
-    VERIFY_SECRET_ARN: service.secretArn,
     VERIFY_REGION: service.region,
     VERIFY_MODEL: service.model,
     VERIFY_DIMENSIONS: pulumi.interpolate`${service.dimensions}`,
-    VERIFY_INSTANCE_ID: service.instanceId.apply((id) => id ?? ""),
-    VERIFY_AUTO_SCALING_GROUP: service.autoScalingGroup.apply((group) => group ?? ""),
+    VERIFY_INSTANCE_ID: orEmpty(service.instanceId),
+    VERIFY_AUTO_SCALING_GROUP: orEmpty(service.autoScalingGroup),
     VERIFY_PUBLISHED_WEIGHTS: String(publishedWeights),
     VERIFY_TIMEOUT_SECONDS: String(verificationTimeoutSeconds),
-    VERIFY_REVISIONS: service.secretVersions.apply((versions) => versions.join(" ")),
     ...(args.awsProfile && { VERIFY_PROFILE: args.awsProfile }),
     ...(args.awsEndpointUrl && { AWS_ENDPOINT_URL: args.awsEndpointUrl }),
   };
 }
 
-function instances(service: EmbeddingService): pulumi.Output<string> {
-  return pulumi
-    .all([service.instanceId, service.autoScalingGroup])
-    .apply(([instanceId, group]) => instanceId ?? group ?? "");
+function orEmpty(value: pulumi.Output<string | undefined>): pulumi.Output<string> {
+  return value.apply((text) => text ?? "");
 }
 
 /**

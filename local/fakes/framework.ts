@@ -387,7 +387,8 @@ function outputRules(resource: ResourceDefinition, inputs: Props): WrapRules {
 class Host {
   address: string | undefined;
   private client: engineService.EngineClient | undefined;
-  private readonly pending = new Set<Promise<void>>();
+  /** Settles once every line has arrived. */
+  private sent: Promise<void> = Promise.resolve();
 
   constructor(address: string | undefined) {
     this.address = address;
@@ -400,14 +401,13 @@ class Host {
     this.client ??= new engineService.EngineClient(this.address, grpc.credentials.createInsecure());
     const request = new engine.LogRequest().setSeverity(engine.LogSeverity.INFO).setUrn(urn).setMessage(line);
     const { client } = this;
-    const sent = new Promise<void>((resolve) => client.log(request, () => resolve()));
-    this.pending.add(sent);
-    sent.finally(() => this.pending.delete(sent));
+    // One after another, as the real providers send them: the engine shows lines in the order in which they arrive.
+    this.sent = this.sent.then(() => new Promise((resolve) => client.log(request, () => resolve())));
   }
 
   /** Waits until every line has arrived: a line after the response to an operation may be lost. */
-  async flush(): Promise<void> {
-    await Promise.all(this.pending);
+  flush(): Promise<void> {
+    return this.sent;
   }
 }
 

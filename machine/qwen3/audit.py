@@ -2,7 +2,7 @@
 
 It reads the keys with the instance's role, searches every place where they must not be, and prints one JSON document:
 {"checks": [{"name", "ok", "evidence"}]}. It names places, but never keys. It exits with 1 if it finds a key, or if a
-search fails.
+search fails. qwen3-check searches too.
 
 It does not search its own memory, nor what was installed by digest before the first key was read: SGLang's packages
 and the model's weights.
@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -45,27 +45,25 @@ Place = tuple[str, Iterable[bytes]]
 
 
 def main() -> None:
+    found = checks()
+    print(json.dumps({"checks": found}))
+    sys.exit(0 if all(check["ok"] for check in found) else 1)
+
+
+def checks() -> list[dict[str, object]]:
     try:
         keys, private_key = load()
     except (BotoCoreError, ClientError, ValueError, KeyError) as error:
         # Only the error's type, because its text may contain a secret.
-        report([{"name": "the keys to search for", "ok": False, "evidence": f"cannot be read: {type(error).__name__}"}])
+        return [{"name": "the keys to search for", "ok": False, "evidence": f"cannot be read: {type(error).__name__}"}]
     needles = {"key": pattern(keys), "private key": pattern([private_key])}
-    report(
-        [
-            *search("process arguments", process_files("cmdline"), needles),
-            *search("process environments", process_files("environ"), needles),
-            *search("the journal", output(JOURNAL), needles),
-            *search("the units' properties", output(UNITS), needles),
-            *search("files, packages and weights apart", files(), needles),
-        ]
-    )
-
-
-def report(checks: list[dict[str, object]]) -> NoReturn:
-    """Print the document and exit."""
-    print(json.dumps({"checks": checks}))
-    sys.exit(0 if all(check["ok"] for check in checks) else 1)
+    return [
+        *search("process arguments", process_files("cmdline"), needles),
+        *search("process environments", process_files("environ"), needles),
+        *search("the journal", output(JOURNAL), needles),
+        *search("the units' properties", output(UNITS), needles),
+        *search("files, packages and weights apart", files(), needles),
+    ]
 
 
 def load() -> tuple[list[str], str]:

@@ -22,6 +22,8 @@ HOME = Path(_paths["home"])
 """The files that the bundle installs."""
 STORE = Path(_paths["store"])
 """Virtual environments, models and uv's cache, each named by its contents. It may outlive the instance."""
+BUNDLE = Path(_paths["bundle"])
+"""The unpacked bundle, with the list of units that it enables."""
 CACHE = Path(_paths["cache"])
 """The workers' caches of compiled kernels."""
 KEYS = Path(_paths["keys"])

@@ -3,6 +3,7 @@ import { readLocalEnvironment } from "../lib/localEnvironment";
 import { ROOT } from "../lib/paths";
 import { runProgram } from "../lib/program";
 import { projectName } from "../lib/project";
+import { warningsIn } from "./warnings";
 
 /** One step of an update. */
 export interface Step {
@@ -17,8 +18,12 @@ export interface Step {
 export interface Engine {
   /** The steps of an update that change something, in order. Replaces the resource `replace`, if it is set. */
   plan(replace?: string): Promise<Step[]>;
-  /** Updates the stack. Replaces the resource `replace` and what depends on it, if it is set. */
-  update(replace?: string): Promise<void>;
+  /**
+   * Updates the stack. Replaces the resource `replace` and what depends on it, if it is set.
+   *
+   * @returns the warnings of the verification
+   */
+  update(replace?: string): Promise<string[]>;
 }
 
 /** Receives the engine's output. */
@@ -47,7 +52,13 @@ export function engineOf(stack: Stack, write: Write = toStdout): Engine {
       return steps;
     },
     update: async (replace) => {
-      await stack.up({ ...options(replace), onOutput: write });
+      let printed = "";
+      const onOutput = (text: string) => {
+        printed += text;
+        write(text);
+      };
+      await stack.up({ ...options(replace), onOutput });
+      return warningsIn(printed);
     },
   };
 }

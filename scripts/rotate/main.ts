@@ -32,7 +32,7 @@ class Rotation {
     if (!(await this.#agreed(question))) {
       return false;
     }
-    await this.#update(engine, readiness === "ready" ? urn : undefined);
+    const warnings = await this.#update(engine, readiness === "ready" ? urn : undefined);
     // Before anything else: a leaked key must not work longer than necessary.
     const revoked = this.options.revokeNow ? await dropPrevious(this.subject) : undefined;
     const current = await this.subject.versions.value("AWSCURRENT");
@@ -40,6 +40,7 @@ class Rotation {
     this.#say("The new key is accepted.");
     await (this.options.revokeNow ? this.#sayRefused("The old key", revoked) : this.#sayGrace());
     this.#sayHowToGiveIt();
+    this.#sayWarnings(warnings);
     return true;
   }
 
@@ -91,11 +92,11 @@ class Rotation {
     );
   }
 
-  /** Runs the update. If it fails, the error begins with the resulting state of the keys. */
-  async #update(engine: Engine, urn: string | undefined): Promise<void> {
+  /** Runs the update and returns its warnings. If it fails, the error begins with the resulting state of the keys. */
+  async #update(engine: Engine, urn: string | undefined): Promise<string[]> {
     const before = await this.#currentVersion();
     try {
-      await engine.update(urn);
+      return await engine.update(urn);
     } catch (error) {
       const state = await this.#stateAfterFailure(before);
       throw new Error(
@@ -146,6 +147,16 @@ class Rotation {
     this.#say(
       `Give the new key to its client: npm run -s env -- --stack ${stack}${client ? ` --client ${client}` : ""}`,
     );
+  }
+
+  /** What is wrong with the service, but did not stop the rotation. */
+  #sayWarnings(warnings: string[]): void {
+    if (warnings.length > 0) {
+      this.#say(
+        `The verification has ${warnings.length === 1 ? "a warning" : `${warnings.length} warnings`} that ` +
+          `${warnings.length === 1 ? "is" : "are"} not about keys:\n${warnings.join("\n")}`,
+      );
+    }
   }
 
   async #agreed(question: string): Promise<boolean> {

@@ -8,8 +8,13 @@ export interface Call {
   /** Sent unchanged, without resolving dots. */
   path: string;
   body?: unknown;
-  /** `"key"` sends the client's own key; any other value is sent unchanged. No header by default. */
-  authorization?: string;
+  /**
+   * `"key"` sends the client's own key, and a function a key made from it; any other value is sent unchanged. No header
+   * by default.
+   */
+  authorization?: string | ((key: string) => string);
+  /** Closes the connection after the reply, so that the next request needs another one. */
+  lastOnConnection?: boolean;
 }
 
 export interface Reply {
@@ -32,6 +37,23 @@ interface EmbeddingList {
   object: string;
   model: string;
   data: { index: number; embedding: number[] | string }[];
+  usage?: Usage;
+}
+
+export interface Usage {
+  prompt_tokens: number;
+  total_tokens: number;
+}
+
+/** A complete embedding list. */
+export interface Embeddings {
+  /** One per input, in order. */
+  vectors: number[][];
+  model: string;
+  /** Whether the vectors were base64. */
+  base64: boolean;
+  /** As in the reply, without a check. */
+  usage: Usage | undefined;
 }
 
 /** HTTPS to the endpoint, trusting either one CA or the public CAs. */
@@ -60,17 +82,16 @@ export class EndpointClient {
     });
   }
 
-  async send({ method, path, body, authorization }: Call): Promise<Reply> {
+  async send({ method, path, body, authorization, lastOnConnection = false }: Call): Promise<Reply> {
     const options: Dispatcher.RequestOptions = {
       origin: this.origin,
       method,
       path,
       headers: {
         ...(body !== undefined && { "content-type": "application/json" }),
-        ...(authorization !== undefined && {
-          authorization: authorization === "key" ? `Bearer ${this.#key}` : authorization,
-        }),
+        ...(authorization !== undefined && { authorization: this.#header(authorization) }),
       },
+      reset: lastOnConnection,
       body: body === undefined ? undefined : JSON.stringify(body),
     };
     const reply = await this.#agent.request(options);
@@ -81,11 +102,16 @@ export class EndpointClient {
   /**
    * Embeds with the client's key.
    *
-   * @returns one vector per input, in order, the reply's `model`, and whether the vectors were base64
    * @throws Error if the reply is not a complete embedding list
    */
-  async embed(body: object): Promise<{ vectors: number[][]; model: string; base64: boolean }> {
-    const reply = await this.send({ method: "POST", path: "/v1/embeddings", authorization: "key", body });
+  async embed(body: object, options: Pick<Call, "lastOnConnection"> = {}): Promise<Embeddings> {
+    const reply = await this.send({
+      method: "POST",
+      path: "/v1/embeddings",
+      authorization: "key",
+      body,
+      ...options,
+    });
     expect(reply.status === 200, `${reply.status}: ${excerpt(reply.text)}`);
     const list = reply.json as EmbeddingList | undefined;
     expect(Array.isArray(list?.data) && list.object === "list", `200 without a list: ${excerpt(reply.text)}`);
@@ -97,12 +123,19 @@ export class EndpointClient {
       typeof embedding === "string" ? decodeBase64(embedding) : embedding,
     );
     const base64 = list.data.every(({ embedding }) => typeof embedding === "string");
-    return { vectors, model: list.model, base64 };
+    return { vectors, model: list.model, base64, usage: list.usage };
   }
 
   /** Closes every connection. */
   close(): Promise<void> {
     return this.#agent.destroy();
+  }
+
+  #header(authorization: NonNullable<Call["authorization"]>): string {
+    if (typeof authorization === "function") {
+      return `Bearer ${authorization(this.#key)}`;
+    }
+    return authorization === "key" ? `Bearer ${this.#key}` : authorization;
   }
 }
 

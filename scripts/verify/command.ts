@@ -1,5 +1,14 @@
 import { type Command, Option } from "commander";
-import { type Context, clientOption, option, ScriptCommand, stackOption, whole } from "../lib/commandLine";
+import {
+  type Context,
+  clientOption,
+  oneOf,
+  option,
+  ScriptCommand,
+  stackOption,
+  whole,
+} from "../lib/commandLine";
+import type { FailOn } from "./row";
 import type { RunOptions } from "./run";
 
 export interface VerifyOptions {
@@ -10,6 +19,7 @@ export interface VerifyOptions {
   /** Seconds. */
   timeout?: number;
   skipMachine?: boolean;
+  failOn?: FailOn;
 }
 
 const VARIABLES = `
@@ -17,7 +27,8 @@ Variables of --from-env: VERIFY_ENDPOINT, VERIFY_CA_CERTIFICATE, VERIFY_SECRET_A
 VERIFY_DIMENSIONS, VERIFY_INSTANCE_ID or VERIFY_AUTO_SCALING_GROUP, VERIFY_PUBLISHED_WEIGHTS; optional:
 VERIFY_TIMEOUT_SECONDS, VERIFY_PROFILE.
 
-Exit status: 0 every check passed, 1 a check failed, 2 wrong usage.`;
+Exit status: 0 every check passed, 1 a check failed, 2 wrong usage. A warning is not a failure.
+docs/reference/verify.md describes every check.`;
 
 /** `npm run verify`. */
 export function verifyCommand(context: Context, tuning: Partial<RunOptions> = {}): Command {
@@ -32,7 +43,15 @@ export function verifyCommand(context: Context, tuning: Partial<RunOptions> = {}
     .addOption(
       option("--timeout <seconds>", "how long to wait until the endpoint is ready (default: 2700)", whole()),
     )
-    .option("--skip-machine", "do not search the instance for keys")
+    .option("--skip-machine", "check only from outside, not on the instance")
+    .addOption(
+      option(
+        "--fail-on <rows>",
+        "which failed rows fail the run: all, or keys. With keys, failures of other rows are warnings, and nothing " +
+          "waits for them: for a change of keys alone (default: all)",
+        oneOf(["all", "keys"] as const),
+      ),
+    )
     .addHelpText("after", VARIABLES)
     .action(async (options: VerifyOptions) => {
       const { verifyEndpoint } = await import("./main");

@@ -10,7 +10,8 @@ import { type AwsAccess, awsClientConfig } from "../lib/aws";
 import { describeError } from "../lib/text";
 import type { Row } from "./row";
 
-const NAME = "every instance of the fleet is current";
+/** The row on the Auto Scaling group, where there is one. */
+export const FLEET = "every instance of the fleet is current";
 const RUNNING = new Set(["Pending", "InProgress", "Cancelling", "RollbackInProgress", "Baking"]);
 
 export interface FleetOptions {
@@ -33,7 +34,7 @@ export async function waitForFleet(group: string, access: AwsAccess, options: Fl
   } catch (error) {
     const next =
       "these credentials need autoscaling:DescribeAutoScalingGroups and autoscaling:DescribeInstanceRefreshes";
-    return { row: { name: NAME, ok: false, evidence: describeError(error), next }, instances: [] };
+    return failed(describeError(error), next, []);
   } finally {
     client.destroy();
   }
@@ -48,15 +49,16 @@ async function poll(client: AutoScalingClient, name: string, options: FleetOptio
     const instances = inService(group).map(({ InstanceId }) => InstanceId!);
     const state = waitingFor(group, refresh);
     if (state === undefined) {
-      return { row: outcome(group, refresh), instances };
+      return outcome(group, refresh, instances);
     }
     if (state !== told) {
       options.progress(`waiting: ${state}`);
       told = state;
     }
     if (Date.now() + options.pollMs > deadline) {
-      const evidence = `not within ${Math.round(options.timeoutMs / 1000)} s; last: ${state}`;
-      return { row: { name: NAME, ok: false, evidence, next: activities(name) }, instances };
+      const seconds = Math.round(options.timeoutMs / 1000);
+      const evidence = options.timeoutMs > 0 ? `not within ${seconds} s; last: ${state}` : state;
+      return failed(evidence, activities(name), instances);
     }
     await sleep(options.pollMs);
   }
@@ -95,27 +97,28 @@ function waitingFor(group: AutoScalingGroup, refresh: InstanceRefresh | undefine
   return ready < desired ? `${ready} of ${desired} instances are in service` : undefined;
 }
 
-function outcome(group: AutoScalingGroup, refresh: InstanceRefresh | undefined): Row {
+function outcome(group: AutoScalingGroup, refresh: InstanceRefresh | undefined, instances: string[]): Fleet {
   if (refresh && refresh.Status !== "Successful") {
     const evidence = `the last replacement ended as ${refresh.Status}: ${refresh.StatusReason ?? "no reason given"}`;
-    return { name: NAME, ok: false, evidence, next: activities(group.AutoScalingGroupName!) };
+    return failed(evidence, activities(group.AutoScalingGroupName!), instances);
   }
   const version = group.LaunchTemplate?.Version;
-  const instances = inService(group);
-  const old = instances.filter(({ LaunchTemplate }) => LaunchTemplate?.Version !== version);
+  const old = inService(group).filter(({ LaunchTemplate }) => LaunchTemplate?.Version !== version);
   if (old.length > 0) {
-    return {
-      name: NAME,
-      ok: false,
-      evidence: `not of version ${version} of the launch template: ${old.map(({ InstanceId }) => InstanceId).join(", ")}`,
-      next: `aws autoscaling start-instance-refresh --auto-scaling-group-name ${group.AutoScalingGroupName}`,
-    };
+    return failed(
+      `not of version ${version} of the launch template: ${old.map(({ InstanceId }) => InstanceId).join(", ")}`,
+      `aws autoscaling start-instance-refresh --auto-scaling-group-name ${group.AutoScalingGroupName}`,
+      instances,
+    );
   }
-  return {
-    name: NAME,
-    ok: true,
-    evidence: `${instances.length} in service, version ${version} of the launch template`,
-  };
+  const evidence = `${instances.length} in service, version ${version} of the launch template`;
+  return { row: { name: FLEET, about: "service", ok: true, evidence }, instances };
+}
+
+/** Without an instance, nothing about keys can be checked. */
+function failed(evidence: string, next: string, instances: string[]): Fleet {
+  const about = instances.length === 0 ? "keys" : "service";
+  return { row: { name: FLEET, about, ok: false, evidence, next }, instances };
 }
 
 function activities(name: string): string {

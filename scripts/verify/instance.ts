@@ -3,72 +3,91 @@ import { type RemoteResult, runOnInstance } from "../lib/systemsManager";
 import { describeError, excerpt } from "../lib/text";
 import type { Row } from "./row";
 
-const AUDIT = "/usr/local/sbin/qwen3-audit --json";
-const NAME = "the search on the instance";
+const PROGRAM = "/usr/local/sbin/qwen3-check";
+
+/** The row that replaces all others if an instance cannot be checked. */
+export const INSTANCE = "the checks on the instance";
 
 export interface InstanceOptions {
   pollMs: number;
   /** How long to wait for the agent to come online, in milliseconds. */
   onlineMs: number;
-  /** Time limit of the search, in milliseconds. */
-  auditMs: number;
+  /** Time limit of the checks, in milliseconds. */
+  checkMs: number;
+  /** How long the instance waits for a worker that is starting. */
+  waitSeconds: number;
   progress(line: string): void;
 }
 
-/** Runs the search for keys on an instance and returns its rows. An instance that can't be searched is a failed row. */
+/** Runs the checks on an instance and returns their rows. An instance that can't be checked is a failed row. */
 export async function instanceRows(
   instanceId: string,
   access: AwsAccess,
-  { pollMs, onlineMs, auditMs, progress }: InstanceOptions,
+  { pollMs, onlineMs, checkMs, waitSeconds, progress }: InstanceOptions,
 ): Promise<Row[]> {
-  progress(`searching ${instanceId} for keys`);
-  const command = {
-    instanceId,
-    line: AUDIT,
-    comment: "npm run verify",
-    timeoutMs: auditMs,
-    pollMs,
-    onlineMs,
-  };
+  progress(`checking ${instanceId} from the inside, and searching it for keys`);
+  const line = `${PROGRAM} --json --wait ${waitSeconds}`;
+  const command = { instanceId, line, comment: "npm run verify", timeoutMs: checkMs, pollMs, onlineMs };
   try {
-    return auditRows(await runOnInstance(access, command));
+    return reportedRows(line, await runOnInstance(access, command));
   } catch (error) {
-    return [{ name: NAME, ok: false, ...explain(error as Error, instanceId, access.region) }];
+    return [
+      {
+        name: INSTANCE,
+        about: "keys",
+        ok: false,
+        ...explain(error as Error, line, instanceId, access.region),
+      },
+    ];
   }
 }
 
-/** @throws Error if the search did not report, because then it shows nothing. */
-function auditRows({ status, stdout, stderr }: RemoteResult): Row[] {
-  const checks = parseChecks(stdout);
-  if (checks === undefined || checks.length === 0) {
-    throw new Error(`${AUDIT} reported nothing (${status}): ${excerpt(stderr || stdout) || "no output"}`);
+/** @throws Error if the program did not report, because then it shows nothing. */
+function reportedRows(line: string, { status, stdout, stderr }: RemoteResult): Row[] {
+  const rows = parseRows(stdout);
+  if (rows === undefined || rows.length === 0) {
+    throw new Error(`${line} reported nothing (${status}): ${excerpt(stderr || stdout) || "no output"}`);
   }
-  const rows = checks.map(({ name, ok, evidence }) => ({
-    name,
-    ok,
-    evidence,
-    ...(!ok && {
-      next: "rotate the key, then find what wrote it: sudo qwen3-audit in a Session Manager shell",
-    }),
-  }));
-  if (status !== "Success" && rows.every(({ ok }) => ok)) {
-    throw new Error(`${AUDIT} ended as ${status}: ${excerpt(stderr) || "no error output"}`);
+  if (status !== "Success" && rows.every(({ ok }) => ok !== false)) {
+    throw new Error(`${line} ended as ${status}: ${excerpt(stderr) || "no error output"}`);
   }
   return rows;
 }
 
-function parseChecks(stdout: string): { name: string; ok: boolean; evidence: string }[] | undefined {
+function parseRows(stdout: string): Row[] | undefined {
   try {
     const { checks } = JSON.parse(stdout);
-    const whole =
-      Array.isArray(checks) && checks.every((c) => typeof c.name === "string" && typeof c.ok === "boolean");
-    return whole ? checks.map((c) => ({ ...c, evidence: String(c.evidence ?? "") })) : undefined;
+    return Array.isArray(checks) && checks.every(isRow) ? checks.map(row) : undefined;
   } catch {
     return undefined;
   }
 }
 
-function explain(error: Error, instanceId: string, region: string): { evidence: string; next: string } {
+function isRow({ name, about, ok }: Partial<Row>): boolean {
+  return (
+    typeof name === "string" &&
+    (about === "keys" || about === "service") &&
+    (typeof ok === "boolean" || ok === null)
+  );
+}
+
+/** Without fields that other versions of the program may add. */
+function row({ name, about, ok, evidence, next }: Row): Row {
+  return {
+    name,
+    about,
+    ok,
+    evidence: String(evidence ?? ""),
+    ...(ok === false && next && { next: String(next) }),
+  };
+}
+
+function explain(
+  error: Error,
+  line: string,
+  instanceId: string,
+  region: string,
+): { evidence: string; next: string } {
   switch (error.name) {
     case "AccessDeniedException":
     case "AccessDenied":
@@ -84,7 +103,9 @@ function explain(error: Error, instanceId: string, region: string): { evidence: 
     default:
       return {
         evidence: describeError(error),
-        next: `run it yourself: aws ssm start-session --target ${instanceId} --region ${region}, then sudo ${AUDIT}`,
+        next: /qwen3-check: (not found|No such file)/.test(error.message)
+          ? "the instance was made by an earlier version of this repository: pulumi up replaces it"
+          : `run it yourself: aws ssm start-session --target ${instanceId} --region ${region}, then sudo ${line}`,
       };
   }
 }

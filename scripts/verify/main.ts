@@ -8,6 +8,9 @@ import type { Row } from "./row";
 import { type RunOptions, verify } from "./run";
 import { type Target, targetFromEnv, targetFromStack } from "./target";
 
+/** The row that replaces all others if it fails. */
+export const KEY_READ = "the key can be read";
+
 /** Checks what the options select, and prints one row per check. */
 export async function verifyEndpoint(
   options: VerifyOptions,
@@ -18,6 +21,7 @@ export async function verifyEndpoint(
     const target = await findTarget(options, context.env);
     const rows = await check(target, context, {
       skipMachine: options.skipMachine ?? false,
+      failOn: options.failOn,
       progress: (line) => context.err(`${line}\n`),
       ...tuning,
     });
@@ -55,7 +59,8 @@ async function check(target: Target, context: Context, options: RunOptions): Pro
     // Before the wait, which may be long and would be in vain.
     return [
       {
-        name: "the key can be read",
+        name: KEY_READ,
+        about: "keys",
         ok: false,
         evidence: describeError(error),
         next: "fix that, then run verify again",

@@ -1,37 +1,73 @@
 import type { Row } from "./row";
 
+/** Begins the line of a warning in the table. `rotate` finds them by it. */
+export const WARNING_MARK = "!";
+/** Begins what to do about a row, in the line after it. */
+export const NEXT_MARK = "→";
+
 export interface Summary {
   ok: boolean;
   passed: number;
   failed: number;
+  /** Failed rows that do not fail the run. */
+  warnings: number;
   skipped: number;
 }
 
 export function summarize(rows: Row[]): Summary {
-  const count = (ok: boolean | null) => rows.filter((row) => row.ok === ok).length;
+  const count = (ok: boolean | null, warning = false) =>
+    rows.filter((row) => row.ok === ok && (row.warning ?? false) === warning).length;
   const failed = count(false);
-  return { ok: failed === 0 && rows.length > 0, passed: count(true), failed, skipped: count(null) };
+  return {
+    ok: failed === 0 && rows.length > 0,
+    passed: count(true),
+    failed,
+    warnings: count(false, true),
+    skipped: count(null),
+  };
 }
 
 /** An aligned table of the rows, and the counts in the last line. */
 export function formatTable(rows: Row[]): string {
   const width = Math.max(0, ...rows.map(({ name }) => name.length));
-  const lines = rows.flatMap(({ name, ok, evidence, next }) => [
-    `${mark(ok)} ${name.padEnd(width)}  ${evidence}`,
-    ...(next ? [`  ${" ".repeat(width)}  → ${next}`] : []),
+  const lines = rows.flatMap((row) => [
+    `${mark(row)} ${row.name.padEnd(width)}  ${oneLine(row.evidence)}`,
+    ...(row.next ? [`  ${" ".repeat(width)}  ${NEXT_MARK} ${oneLine(row.next)}`] : []),
   ]);
-  const { passed, failed, skipped } = summarize(rows);
-  return [...lines, "", `${passed} passed, ${failed} failed, ${skipped} skipped`, ""].join("\n");
+  const { passed, failed, warnings, skipped } = summarize(rows);
+  const warned =
+    warnings > 0
+      ? [
+          `${warnings} ${warnings === 1 ? "warning" : "warnings"}, marked ${WARNING_MARK}: not about keys, so not a reason to ` +
+            "fail a change of keys alone. Fix them: npm run verify without --fail-on keys fails.",
+        ]
+      : [];
+  const counts = [
+    `${passed} passed`,
+    `${failed} failed`,
+    ...(warnings > 0 ? [`${warnings} warned`] : []),
+    `${skipped} skipped`,
+  ];
+  return [...lines, "", ...warned, counts.join(", "), ""].join("\n");
 }
 
 /** One JSON document. */
 export function formatJson(rows: Row[], about: object): string {
-  return `${JSON.stringify({ ...about, ...summarize(rows), rows }, null, 2)}\n`;
+  const whole = rows.map((row) => ({ ...row, warning: row.warning ?? false }));
+  return `${JSON.stringify({ ...about, ...summarize(rows), rows: whole }, null, 2)}\n`;
 }
 
-function mark(ok: boolean | null): string {
+/** Programs on the instance print errors of several lines. */
+function oneLine(text: string): string {
+  return text.trim().replace(/\s*\n\s*/g, "; ");
+}
+
+function mark({ ok, warning }: Row): string {
   if (ok === null) {
     return "–";
+  }
+  if (warning) {
+    return WARNING_MARK;
   }
   return ok ? "✓" : "✗";
 }

@@ -1,10 +1,9 @@
 import { request } from "node:http";
-import { isIP } from "node:net";
-import { connect, rootCertificates } from "node:tls";
+import { rootCertificates } from "node:tls";
+import { ownCertificateChecks, publicCertificateChecks } from "./certificateChecks";
+import { addressOf, CONNECT_TIMEOUT_MS } from "./handshake";
 import { type Check, expect } from "./row";
 import type { Target } from "./target";
-
-const CONNECT_TIMEOUT_MS = 5000;
 
 export interface TransportOptions {
   /** The port for plain HTTP. */
@@ -13,51 +12,19 @@ export interface TransportOptions {
   publicRoots?: readonly string[];
 }
 
-interface Handshake {
-  authorized: boolean;
-  reason: string;
-  protocol: string;
-  issuer: string;
-  validTo: string;
-}
-
 /** The properties of the connection itself. */
 export function transportChecks(
   { endpoint, caCertificate }: Target,
   { plainPort = 80, publicRoots = rootCertificates }: TransportOptions = {},
 ): Check[] {
-  const { hostname, port } = new URL(endpoint);
-  const host = hostname.replace(/^\[|\]$/g, "");
-  const tlsPort = Number(port || 443);
-
-  const roots = [...publicRoots];
+  const { host, port: tlsPort } = addressOf(endpoint);
   return [
-    caCertificate === ""
-      ? {
-          name: "public CAs verify TLS",
-          next: "check the certificate in ACM and the load balancer's listener: openssl s_client -showcerts",
-          async run() {
-            const { authorized, reason, protocol, issuer, validTo } = await handshake(host, tlsPort, roots);
-            expect(authorized, `not with the public CAs: ${reason}`);
-            return `${protocol}, issued by ${issuer} until ${validTo}`;
-          },
-        }
-      : {
-          name: "the exported CA alone verifies TLS",
-          next: "compare the caCertificate output with the chain that the endpoint sends: openssl s_client -showcerts",
-          async run() {
-            const exported = await handshake(host, tlsPort, caCertificate);
-            expect(exported.authorized, `not with the exported CA: ${exported.reason}`);
-            const others = await handshake(host, tlsPort, roots);
-            expect(
-              !others.authorized,
-              "the public CAs verify it as well, so it is not the private CA's certificate",
-            );
-            return `${exported.protocol}, issued by ${exported.issuer} until ${exported.validTo}; public CAs: ${others.reason}`;
-          },
-        },
+    ...(caCertificate === ""
+      ? publicCertificateChecks(host, tlsPort, [...publicRoots])
+      : ownCertificateChecks(host, tlsPort, [...publicRoots], caCertificate)),
     {
       name: "plain HTTP does not serve",
+      about: "service",
       next: "close the port in nginx's configuration and the security group: keys would be sent in plain text",
       async run() {
         const [plain, onTls] = await Promise.all([plainGet(host, plainPort), plainGet(host, tlsPort)]);
@@ -67,33 +34,6 @@ export function transportChecks(
       },
     },
   ];
-}
-
-function handshake(host: string, port: number, ca: string | string[]): Promise<Handshake> {
-  return new Promise((done, fail) => {
-    const socket = connect({
-      host,
-      port,
-      ca,
-      servername: isIP(host) ? undefined : host,
-      // The socket has the result, including the name check. This distinguishes a rejection from a broken connection.
-      rejectUnauthorized: false,
-      timeout: CONNECT_TIMEOUT_MS,
-    });
-    socket.once("secureConnect", () => {
-      const { issuer, valid_to: validTo } = socket.getPeerCertificate();
-      done({
-        authorized: socket.authorized,
-        reason: String(socket.authorizationError ?? "verified"),
-        protocol: socket.getProtocol() ?? "",
-        issuer: String(issuer?.CN ?? ""),
-        validTo,
-      });
-      socket.destroy();
-    });
-    socket.once("timeout", () => socket.destroy(new Error(`no TLS within ${CONNECT_TIMEOUT_MS} ms`)));
-    socket.once("error", fail);
-  });
 }
 
 /** A GET without a key. @returns the status, or why there is none */

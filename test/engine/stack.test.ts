@@ -62,6 +62,17 @@ async function finishRotation(before: string): Promise<void> {
   await stack.preview({ expectNoChanges: true });
 }
 
+/** What the verification runs, apart from `node`. */
+const VERIFY = "--import tsx scripts/cli.ts verify --from-env";
+
+/** The command lines of all verifications, sorted. */
+function programs(): string[] {
+  return environment
+    .verifications()
+    .map(({ ARGUMENTS }) => ARGUMENTS!)
+    .sort();
+}
+
 /** Process IDs of the engines that this process started. */
 async function enginesOfThisProcess(): Promise<number[]> {
   const children = await run("ps", ["-o", "pid=,comm=", "--ppid", String(process.pid)]);
@@ -130,7 +141,7 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     const key = await readSecret(outputs.secretArn!.value);
     const [run] = environment.verifications();
     expect(run).toMatchObject({
-      ARGUMENTS: "--import tsx scripts/cli.ts verify --from-env",
+      ARGUMENTS: VERIFY,
       VERIFY_ENDPOINT: outputs.endpoint!.value,
       VERIFY_SECRET_ARN: outputs.secretArn!.value,
     });
@@ -165,7 +176,8 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     const after = await readSecret(outputs.secretArn!.value);
     expect(after).not.toBe(before);
     expect(await readSecret(outputs.secretArn!.value, "AWSPREVIOUS")).toBe(before);
-    expect(environment.verifications()).toHaveLength(2);
+    // Of an update that changes keys alone, only the checks of keys can fail.
+    expect(programs()).toEqual([VERIFY, `${VERIFY} --fail-on keys`]);
   });
 
   it("plans a rotation that changes only the password, the secret's version and the verification", async () => {
@@ -259,12 +271,24 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
 
   it("adds a client without changing the instance", async () => {
     const { stack } = environment;
+    const before = programs();
     await stack.setConfig("qwen3-embedding-stack:clients[1]", { value: "search" }, true);
     await stack.setConfig("qwen3-embedding-stack:clients[0]", { value: "default" }, true);
     const events: EngineEvent[] = [];
     const { outputs } = await stack.up({ onEvent: (event) => events.push(event) });
     expect(Object.keys(outputs.secretArns!.value)).toEqual(["default", "search"]);
     expect(steps(events).filter((step) => /Instance$|Eip/.test(step))).toEqual([]);
+    expect(programs()).toEqual([...before, `${VERIFY} --fail-on keys`].sort());
+  });
+
+  it("verifies strictly after any other change", async () => {
+    const { stack } = environment;
+    const before = programs();
+    await stack.setConfig("qwen3-embedding-stack:verificationTimeoutSeconds", { value: "1799" });
+    const events: EngineEvent[] = [];
+    await stack.up({ onEvent: (event) => events.push(event) });
+    expect(new Set(steps(events).map((step) => step.split(" ")[1]))).toEqual(new Set(["Command"]));
+    expect(programs()).toEqual([...before, VERIFY].sort());
   });
 
   it("replaces the instance when the user data changes", async () => {

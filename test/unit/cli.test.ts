@@ -24,7 +24,10 @@ const NPM_SCRIPTS: Record<string, string> = JSON.parse(
 
 /** Every option of each command that operators and the documentation use. */
 const OPTIONS: [(context: Context) => Command, string[]][] = [
-  [verifyCommand, ["--stack", "--client", "--from-env", "--json", "--timeout", "--skip-machine"]],
+  [
+    verifyCommand,
+    ["--stack", "--client", "--from-env", "--json", "--timeout", "--skip-machine", "--fail-on"],
+  ],
   [rotateCommand, ["--stack", "--client", "--yes", "--revoke-now", "--revoke-previous"]],
   [envCommand, ["--stack", "--client", "--write"]],
   [evaluateCommand, ["--stack", "--client", "--task", "--instruction"]],

@@ -79,6 +79,24 @@ describe("the program", () => {
     expect(everything).toEqual(["SessionManager"]);
   });
 
+  it("verifies strictly after every change, except of keys alone", () => {
+    const [{ inputs }] = of(registered, "Command") as [Registered];
+    const { create, update, triggers, environment } = inputs as {
+      create: string;
+      update: string;
+      triggers: string[];
+      environment: Record<string, string>;
+    };
+    expect(create).toMatch(/ verify --from-env$/);
+    // The provider runs it if something else than a trigger changed.
+    expect(update).toBe(`${create} --fail-on keys`);
+    const { VERIFY_KEY_VERSIONS, VERIFY_SECRET_ARN, ...others } = environment;
+    expect(VERIFY_KEY_VERSIONS).toBe("v1 v1");
+    expect(VERIFY_SECRET_ARN).toBe(outputs.secretArn);
+    // The version of the certificate, and no version of a launch template, without a domain.
+    expect([...triggers].sort()).toEqual([create, "v1", "", ...Object.values(others)].sort());
+  });
+
   it("returns what an app stack needs", () => {
     expect(outputs).toMatchObject({
       endpoint: "https://203.0.113.10/v1",

@@ -1,0 +1,1 @@
+"""qwen3-check: what only the instance itself can see."""
