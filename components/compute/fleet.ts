@@ -35,7 +35,7 @@ export interface EmbeddingFleetArgs extends LaunchArgs {
   publicAddresses: boolean;
   /** Target group of the load balancer. */
   targetGroupArn: pulumi.Input<string>;
-  /** What an instance is; `fleet` names the group. */
+  /** What an instance is. {@link EmbeddingFleet} adds the name of the group. */
   config: InputsOf<InstanceConfig> & { fleet: FleetMembership };
   /** Maximum time from the launch of an instance to its first successful response. */
   readyWithinSeconds: number;
@@ -69,7 +69,7 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
   private createTemplate(
     name: string,
     args: EmbeddingFleetArgs,
-    { profile }: InstanceRole,
+    { name: autoScalingGroup, profile }: InstanceRole,
   ): ec2.LaunchTemplate {
     const tags = { Name: name };
     return new ec2.LaunchTemplate(
@@ -81,7 +81,7 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
         ...marketOptions(args),
         iamInstanceProfile: { arn: profile.arn },
         userData: pulumi
-          .output(args.config)
+          .output({ ...args.config, autoScalingGroup })
           .apply((config) => Buffer.from(renderUserData(config as InstanceConfig)).toString("base64")),
         metadataOptions: METADATA_OPTIONS,
         networkInterfaces: [
@@ -115,7 +115,7 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
     name: string,
     args: EmbeddingFleetArgs,
     template: ec2.LaunchTemplate,
-    { permissions }: InstanceRole,
+    { name: groupName, permissions }: InstanceRole,
   ): autoscaling.Group {
     const { instancesMin: min, instancesMax: max } = args;
     // One new instance before each old one is terminated.
@@ -127,7 +127,7 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
       name,
       {
         // Instances know the name from their user data, which exists before the group.
-        name: args.config.fleet.autoScalingGroup,
+        name: groupName,
         minSize: min,
         maxSize: max,
         vpcZoneIdentifiers: args.subnetIds,

@@ -7,6 +7,11 @@ import type { LaunchArgs } from "./launch";
 type InstanceRoleArgs = Pick<LaunchArgs, "secretArns" | "bucketArn" | "config">;
 
 export interface InstanceRole {
+  /**
+   * The role's name, which Pulumi makes unique in the account. A fleet's Auto Scaling group has it too: instances and
+   * permissions need the name of the group before the group exists.
+   */
+  name: pulumi.Output<string>;
   profile: iam.InstanceProfile;
   /** An instance must wait for these: without them the profile allows nothing. */
   permissions: iam.RolePolicy;
@@ -43,22 +48,24 @@ export function createInstanceRole(
             args.config.packageMirror,
             args.bucketArn,
             role.arn,
+            role.name,
             args.config.fleet,
           ])
-          .apply(([model, packages, bucketArn, roleArn, fleet]) => [
+          .apply(([model, packages, bucketArn, roleArn, roleName, fleet]) => [
             readSecrets(args),
             readArtifacts(args),
             SESSION_MANAGER,
             // Hugging Face and PyPI require no permission.
             ...readPrefix("Model", model, partition(bucketArn)),
             ...readPrefix("Packages", packages ?? "", partition(bucketArn)),
-            ...(fleet ? fleetStatements(fleet, roleArn) : []),
+            ...(fleet ? fleetStatements(fleet, roleArn, roleName) : []),
           ]),
       }),
     },
     { parent },
   );
-  return { profile: new iam.InstanceProfile(name, { role: role.name }, { parent }), permissions };
+  const profile = new iam.InstanceProfile(name, { role: role.name }, { parent });
+  return { name: role.name, profile, permissions };
 }
 
 type Statement = pulumi.Inputs;
@@ -138,7 +145,7 @@ function readPrefix(what: string, source: string, partition: string): Statement[
 }
 
 /** An instance of a fleet reports when it is ready and, if the fleet scales, the utilization of its GPUs. */
-function fleetStatements(fleet: FleetMembership, roleArn: string): Statement[] {
+function fleetStatements(fleet: FleetMembership, roleArn: string, groupName: string): Statement[] {
   const [, partitionName, , , account] = roleArn.split(":");
   return [
     {
@@ -146,7 +153,7 @@ function fleetStatements(fleet: FleetMembership, roleArn: string): Statement[] {
       Sid: "CompleteLaunch",
       Effect: "Allow",
       Action: ["autoscaling:CompleteLifecycleAction"],
-      Resource: `arn:${partitionName}:autoscaling:*:${account}:autoScalingGroup:*:autoScalingGroupName/${fleet.autoScalingGroup}`,
+      Resource: `arn:${partitionName}:autoscaling:*:${account}:autoScalingGroup:*:autoScalingGroupName/${groupName}`,
     },
     ...(fleet.publishesUtilization
       ? [

@@ -25,9 +25,10 @@ export class Certificate extends pulumi.ComponentResource {
     super("qwen3-embedding-stack:index:Certificate", name, {}, opts);
     const authority = this.createAuthority(name);
     const server = this.createServerCertificate(name, authority, args.subject);
-    const version = this.storeInSecretsManager(name, server, args.recoveryDays);
+    const { secret, version } = this.storeInSecretsManager(name, server, args.recoveryDays);
     this.caCertificate = authority.certificate.certPem;
-    this.secretArn = version.arn;
+    // Readers of the secret wait for its version.
+    this.secretArn = pulumi.all([secret.arn, version.versionId]).apply(([arn]) => arn);
     this.versionId = version.versionId;
     this.registerOutputs({
       caCertificate: this.caCertificate,
@@ -96,7 +97,7 @@ export class Certificate extends pulumi.ComponentResource {
     name: string,
     server: { key: tls.PrivateKey; certificate: tls.LocallySignedCert },
     recoveryDays: number,
-  ): secretsmanager.SecretVersion {
+  ): { secret: secretsmanager.Secret; version: secretsmanager.SecretVersion } {
     const secret = new secretsmanager.Secret(
       name,
       {
@@ -106,7 +107,7 @@ export class Certificate extends pulumi.ComponentResource {
       },
       { parent: this },
     );
-    return new secretsmanager.SecretVersion(
+    const version = new secretsmanager.SecretVersion(
       name,
       {
         secretId: secret.id,
@@ -117,5 +118,6 @@ export class Certificate extends pulumi.ComponentResource {
       },
       { parent: this },
     );
+    return { secret, version };
   }
 }

@@ -24,7 +24,6 @@ export async function createWithDomain(context: ServiceContext, domain: string):
     { parent },
   );
   const fleet = {
-    autoScalingGroup: name,
     publishesUtilization: settings.instancesMax > settings.instancesMin,
     trustedProxies: networkRanges(placement.existing),
   };

@@ -24,7 +24,7 @@ class Rotation {
 
   /** Replaces the key and waits until the endpoint accepts it. @returns whether the operator agreed */
   async rotate(): Promise<boolean> {
-    // An exact URN is necessary: the engine ignores one that does not exist, without an error.
+    // An exact URN is necessary: the engine ignores a pattern that matches nothing, without an error.
     const urn = clientApiKeyUrn(this.subject.stack, this.options.client);
     const engine = await openEngine(this.options.stack, (text) => this.context.out(text));
     const readiness = await this.#prepare(engine, urn);

@@ -126,10 +126,11 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
     expect(outputs).toMatchObject({
       endpoint: "https://embeddings.example.com/v1",
       caCertificate: "",
-      autoScalingGroup: "qwen3-embedding-engine",
+      autoScalingGroup: expect.stringMatching(/^qwen3-embedding-engine-[0-9a-f]{7}$/),
     });
+    const groupName = String(outputs.autoScalingGroup);
     expect(steps).not.toContain("create Instance");
-    expect(fleet.verifications()[0]).toMatchObject({ VERIFY_AUTO_SCALING_GROUP: "qwen3-embedding-engine" });
+    expect(fleet.verifications()[0]).toMatchObject({ VERIFY_AUTO_SCALING_GROUP: groupName });
     await unchanged(fleet);
 
     // A changed instance: a new version of the template, and the group refreshes its instances.
@@ -158,10 +159,10 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
     const namespace = (name: string) => ({ "cloudwatch:namespace": name });
     expect(
       await allowed(fleet, [
-        ["autoscaling:CompleteLifecycleAction", group("qwen3-embedding-engine"), {}],
+        ["autoscaling:CompleteLifecycleAction", group(groupName), {}],
         ["cloudwatch:PutMetricData", "*", namespace("qwen3-embedding")],
         ["autoscaling:CompleteLifecycleAction", group("another"), {}],
-        ["autoscaling:SetDesiredCapacity", group("qwen3-embedding-engine"), {}],
+        ["autoscaling:SetDesiredCapacity", group(groupName), {}],
         ["cloudwatch:PutMetricData", "*", namespace("AWS/EC2")],
         ["cloudwatch:GetMetricData", "*", {}],
       ]),

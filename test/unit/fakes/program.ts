@@ -50,7 +50,11 @@ const COMPUTED: Record<string, (name: string) => Record<string, unknown>> = {
   "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": () => ({}),
   "aws:ec2/eip:Eip": () => ({ publicIp: "203.0.113.10", allocationId: "eipalloc-1" }),
   "aws:ec2/eipAssociation:EipAssociation": () => ({}),
-  "aws:iam/role:Role": (name) => ({ name, arn: `arn:aws:iam::123456789012:role/${name}` }),
+  "aws:iam/role:Role": (name) => ({
+    // As Pulumi names it.
+    name: `${name}-0a1b2c3`,
+    arn: `arn:aws:iam::123456789012:role/${name}-0a1b2c3`,
+  }),
   "aws:iam/rolePolicy:RolePolicy": () => ({}),
   "aws:iam/instanceProfile:InstanceProfile": (name) => ({ name }),
   "aws:ec2/instance:Instance": () => ({}),
