@@ -9,6 +9,7 @@ import {
   UTILIZATION_METRIC,
 } from "../bundle/instanceConfig";
 import { renderUserData } from "../bundle/userData";
+import { stackTags } from "../tags";
 import { latestImage } from "./image";
 import { type InputsOf, type LaunchArgs, METADATA_OPTIONS, rootVolume } from "./launch";
 import { marketOptions } from "./purchaseOption";
@@ -35,8 +36,7 @@ export interface EmbeddingFleetArgs extends LaunchArgs {
   publicAddresses: boolean;
   /** Target group of the load balancer. */
   targetGroupArn: pulumi.Input<string>;
-  /** What an instance is; `fleet` names the group. */
-  config: InputsOf<InstanceConfig> & { fleet: FleetMembership };
+  config: InputsOf<InstanceConfig> & { fleet: FleetMembership; autoScalingGroup: pulumi.Input<string> };
   /** Maximum time from the launch of an instance to its first successful response. */
   readyWithinSeconds: number;
 }
@@ -71,7 +71,7 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
     args: EmbeddingFleetArgs,
     { profile }: InstanceRole,
   ): ec2.LaunchTemplate {
-    const tags = { Name: name };
+    const tags = stackTags(name);
     return new ec2.LaunchTemplate(
       name,
       {
@@ -127,7 +127,7 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
       name,
       {
         // Instances know the name from their user data, which exists before the group.
-        name: args.config.fleet.autoScalingGroup,
+        name: args.config.autoScalingGroup,
         minSize: min,
         maxSize: max,
         vpcZoneIdentifiers: args.subnetIds,

@@ -4,7 +4,7 @@ import { type FleetMembership, METRICS_NAMESPACE } from "../bundle/instanceConfi
 import { parseS3Prefix } from "../settings/formats";
 import type { LaunchArgs } from "./launch";
 
-type InstanceRoleArgs = Pick<LaunchArgs, "secretArns" | "bucketArn" | "config">;
+type InstanceRoleArgs = Pick<LaunchArgs, "secretArns" | "bucketArn" | "config" | "permissionsBoundary">;
 
 export interface InstanceRole {
   profile: iam.InstanceProfile;
@@ -28,6 +28,7 @@ export function createInstanceRole(
           { Effect: "Allow", Principal: { Service: "ec2.amazonaws.com" }, Action: "sts:AssumeRole" },
         ],
       }),
+      permissionsBoundary: args.permissionsBoundary,
     },
     { parent },
   );
@@ -44,15 +45,16 @@ export function createInstanceRole(
             args.bucketArn,
             role.arn,
             args.config.fleet,
+            args.config.autoScalingGroup,
           ])
-          .apply(([model, packages, bucketArn, roleArn, fleet]) => [
+          .apply(([model, packages, bucketArn, roleArn, fleet, group]) => [
             readSecrets(args),
             readArtifacts(args),
             SESSION_MANAGER,
             // Hugging Face and PyPI require no permission.
             ...readPrefix("Model", model, partition(bucketArn)),
             ...readPrefix("Packages", packages ?? "", partition(bucketArn)),
-            ...(fleet ? fleetStatements(fleet, roleArn) : []),
+            ...(fleet && group ? fleetStatements(fleet, group, roleArn) : []),
           ]),
       }),
     },
@@ -138,7 +140,7 @@ function readPrefix(what: string, source: string, partition: string): Statement[
 }
 
 /** An instance of a fleet reports when it is ready and, if the fleet scales, the utilization of its GPUs. */
-function fleetStatements(fleet: FleetMembership, roleArn: string): Statement[] {
+function fleetStatements(fleet: FleetMembership, group: string, roleArn: string): Statement[] {
   const [, partitionName, , , account] = roleArn.split(":");
   return [
     {
@@ -146,7 +148,7 @@ function fleetStatements(fleet: FleetMembership, roleArn: string): Statement[] {
       Sid: "CompleteLaunch",
       Effect: "Allow",
       Action: ["autoscaling:CompleteLifecycleAction"],
-      Resource: `arn:${partitionName}:autoscaling:*:${account}:autoScalingGroup:*:autoScalingGroupName/${fleet.autoScalingGroup}`,
+      Resource: `arn:${partitionName}:autoscaling:*:${account}:autoScalingGroup:*:autoScalingGroupName/${group}`,
     },
     ...(fleet.publishesUtilization
       ? [
