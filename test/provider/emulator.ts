@@ -18,6 +18,7 @@ export interface ProviderEmulator {
 
 /** A hosted zone, an existing VPC, and a permissions boundary. */
 export interface Given {
+  region: string;
   vpcId: string;
   cidrBlock: string;
   /** IDs by zone. */
