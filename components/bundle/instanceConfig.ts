@@ -16,8 +16,9 @@ export const READY_HOOK = "ready";
 export const METRICS_NAMESPACE = "qwen3-embedding";
 export const UTILIZATION_METRIC = "Utilization";
 
-/** What the files of an instance depend on if it is one of a fleet. */
+/** An instance's membership of a fleet. */
 export interface FleetMembership {
+  autoScalingGroup: string;
   /** Whether the fleet grows and shrinks with the utilization of its GPUs. */
   publishesUtilization: boolean;
   /** IPv4 ranges of the load balancer's requests. */
@@ -43,8 +44,6 @@ export interface InstanceConfig
   /** SHA-256 of the bundle, hexadecimal. The instance rejects any other bundle. */
   bundleSha256: string;
   indexKey: string;
-  /** Name of the Auto Scaling group; only for an instance of a fleet. */
-  autoScalingGroup?: string;
 }
 
 /** The folder for the weights of one source. A changed source or digest gives another folder. */
@@ -68,7 +67,7 @@ export function environment(config: InstanceConfig): Record<string, string> {
     QWEN3_DIMENSIONS: String(MODEL.dimensions),
     QWEN3_BUCKET: config.bucket,
     QWEN3_INDEX_KEY: config.indexKey,
-    ...(config.autoScalingGroup && { QWEN3_AUTO_SCALING_GROUP: config.autoScalingGroup }),
+    ...(config.fleet && { QWEN3_AUTO_SCALING_GROUP: config.fleet.autoScalingGroup }),
   };
 }
 

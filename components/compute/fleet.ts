@@ -36,7 +36,8 @@ export interface EmbeddingFleetArgs extends LaunchArgs {
   publicAddresses: boolean;
   /** Target group of the load balancer. */
   targetGroupArn: pulumi.Input<string>;
-  config: InputsOf<InstanceConfig> & { fleet: FleetMembership; autoScalingGroup: pulumi.Input<string> };
+  /** What an instance is; `fleet` names the group. */
+  config: InputsOf<InstanceConfig> & { fleet: FleetMembership };
   /** Maximum time from the launch of an instance to its first successful response. */
   readyWithinSeconds: number;
 }
@@ -127,7 +128,7 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
       name,
       {
         // Instances know the name from their user data, which exists before the group.
-        name: args.config.autoScalingGroup,
+        name: args.config.fleet.autoScalingGroup,
         minSize: min,
         maxSize: max,
         vpcZoneIdentifiers: args.subnetIds,

@@ -45,16 +45,15 @@ export function createInstanceRole(
             args.bucketArn,
             role.arn,
             args.config.fleet,
-            args.config.autoScalingGroup,
           ])
-          .apply(([model, packages, bucketArn, roleArn, fleet, group]) => [
+          .apply(([model, packages, bucketArn, roleArn, fleet]) => [
             readSecrets(args),
             readArtifacts(args),
             SESSION_MANAGER,
             // Hugging Face and PyPI require no permission.
             ...readPrefix("Model", model, partition(bucketArn)),
             ...readPrefix("Packages", packages ?? "", partition(bucketArn)),
-            ...(fleet && group ? fleetStatements(fleet, group, roleArn) : []),
+            ...(fleet ? fleetStatements(fleet, roleArn) : []),
           ]),
       }),
     },
@@ -140,7 +139,7 @@ function readPrefix(what: string, source: string, partition: string): Statement[
 }
 
 /** An instance of a fleet reports when it is ready and, if the fleet scales, the utilization of its GPUs. */
-function fleetStatements(fleet: FleetMembership, group: string, roleArn: string): Statement[] {
+function fleetStatements(fleet: FleetMembership, roleArn: string): Statement[] {
   const [, partitionName, , , account] = roleArn.split(":");
   return [
     {
@@ -148,7 +147,7 @@ function fleetStatements(fleet: FleetMembership, group: string, roleArn: string)
       Sid: "CompleteLaunch",
       Effect: "Allow",
       Action: ["autoscaling:CompleteLifecycleAction"],
-      Resource: `arn:${partitionName}:autoscaling:*:${account}:autoScalingGroup:*:autoScalingGroupName/${group}`,
+      Resource: `arn:${partitionName}:autoscaling:*:${account}:autoScalingGroup:*:autoScalingGroupName/${fleet.autoScalingGroup}`,
     },
     ...(fleet.publishesUtilization
       ? [

@@ -1,5 +1,3 @@
-import * as pulumi from "@pulumi/pulumi";
-import * as random from "@pulumi/random";
 import { EmbeddingFleet } from "../compute/fleet";
 import { DomainEndpoint } from "../endpoint/domainEndpoint";
 import { Network, networkRanges } from "../network/network";
@@ -26,6 +24,7 @@ export async function createWithDomain(context: ServiceContext, domain: string):
     { parent },
   );
   const fleet = {
+    autoScalingGroup: name,
     publishesUtilization: settings.instancesMax > settings.instancesMin,
     trustedProxies: networkRanges(placement.existing),
   };
@@ -34,7 +33,7 @@ export async function createWithDomain(context: ServiceContext, domain: string):
     name,
     {
       ...launch,
-      config: { ...launch.config, fleet, autoScalingGroup: groupName(context) },
+      config: { ...launch.config, fleet },
       instancesMin: settings.instancesMin,
       instancesMax: settings.instancesMax,
       subnetIds: network.subnetsIn(placement.instanceZones),
@@ -46,17 +45,4 @@ export async function createWithDomain(context: ServiceContext, domain: string):
   );
   const { url, caCertificate, certificate } = endpoint;
   return { url, caCertificate, certificate, autoScalingGroup, launchTemplateVersion: templateVersion };
-}
-
-/**
- * Name of the Auto Scaling group, which user data and role contain before the group exists. Names are unique in an
- * account and region; the suffix lets two stacks, or two components, have the same name.
- */
-function groupName({ name, parent }: ServiceContext): pulumi.Output<string> {
-  const suffix = new random.RandomString(
-    `${name}-group`,
-    { length: 6, special: false, upper: false },
-    { parent },
-  );
-  return pulumi.interpolate`${name}-${suffix.result}`;
 }

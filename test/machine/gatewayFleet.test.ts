@@ -7,7 +7,7 @@ describe.skipIf(unsupported() !== undefined)("the gateway behind a load balancer
   const gateway = new Gateway();
 
   beforeAll(async () => {
-    const fleet = { publishesUtilization: false, trustedProxies: ["127.0.0.0/25"] };
+    const fleet = { autoScalingGroup: "g", publishesUtilization: false, trustedProxies: ["127.0.0.0/25"] };
     await gateway.start([await worker.start()], fleet);
     gateway.accept(KEY);
   });

@@ -68,7 +68,7 @@ def main() -> None:
     authorisation.apply()
     if len(sys.argv) > 2:
         authorisation.set_policies(Path(file).read_text() for file in sys.argv[2:])
-    application = with_questions(one_at_a_time(DomainDispatcherApplication(create_backend_app)))
+    application = one_at_a_time(with_questions(DomainDispatcherApplication(create_backend_app)))
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     partial = Path(f"{sys.argv[1]}.partial")

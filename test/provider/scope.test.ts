@@ -216,19 +216,19 @@ const ALLOWED: Case[] = [
     "a group from a version of an own template",
     "autoscaling:CreateAutoScalingGroup",
     ({ ownTemplate, subnet }) => ({
-      ...groupFrom("qwen3-embedding-test-a1b2c3", ownTemplate, "1"),
+      ...groupFrom("qwen3-embedding-test", ownTemplate, "1"),
       VPCZoneIdentifier: subnet,
     }),
   ],
   [
     "the size of an own group",
     "autoscaling:UpdateAutoScalingGroup",
-    () => ({ AutoScalingGroupName: "qwen3-embedding-test-a1b2c3", MaxSize: "2" }),
+    () => ({ AutoScalingGroupName: "qwen3-embedding-test", MaxSize: "2" }),
   ],
   [
     "another version for an own group",
     "autoscaling:UpdateAutoScalingGroup",
-    ({ ownTemplate }) => groupFrom("qwen3-embedding-test-a1b2c3", ownTemplate, "1"),
+    ({ ownTemplate }) => groupFrom("qwen3-embedding-test", ownTemplate, "1"),
   ],
   [
     "a rule in an own security group",
@@ -443,7 +443,7 @@ const DENIED: [...Case, RegExp][] = [
       `the template's version ${version}`,
       `autoscaling:${what}AutoScalingGroup`,
       ({ ownTemplate }) =>
-        groupFrom(`qwen3-embedding-${what === "Create" ? "latest" : "test-a1b2c3"}`, ownTemplate, version),
+        groupFrom(`qwen3-embedding-${what === "Create" ? "latest" : "test"}`, ownTemplate, version),
       new RegExp(`^autoscaling:${what}AutoScalingGroup .*autoScalingGroupName/qwen3-embedding-`),
     ]),
   ),
@@ -451,7 +451,7 @@ const DENIED: [...Case, RegExp][] = [
     "a launch configuration",
     `autoscaling:${what}AutoScalingGroup`,
     () => ({
-      AutoScalingGroupName: `qwen3-embedding-${what === "Create" ? "old" : "test-a1b2c3"}`,
+      AutoScalingGroupName: `qwen3-embedding-${what === "Create" ? "old" : "test"}`,
       MinSize: "0",
       MaxSize: "0",
       LaunchConfigurationName: "website",
@@ -526,7 +526,7 @@ describe("the deployer's policies", () => {
   // docs/guides/deployer.md says so, and what to do about it.
   it("cannot restrict the version of the template in an instance refresh", async () => {
     const { refused: refusals } = await refused("autoscaling:StartInstanceRefresh", {
-      AutoScalingGroupName: "qwen3-embedding-test-a1b2c3",
+      AutoScalingGroupName: "qwen3-embedding-test",
       "DesiredConfiguration.LaunchTemplate.LaunchTemplateId": scene.ownTemplate,
       "DesiredConfiguration.LaunchTemplate.Version": "$Latest",
     });

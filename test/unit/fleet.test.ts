@@ -4,8 +4,6 @@ import { type Registered, runProgram, SENTINEL } from "./fakes/program";
 
 const VPC = "vpc-0123456789abcdef0";
 const SUBNETS = ["subnet-0123456a", "subnet-0123456b"];
-/** The stack's name with a random suffix. */
-const GROUP = "qwen3-embedding-test-a1b2c3";
 const fleet = {
   allowedCidrs: ["203.0.113.0/24"],
   domain: "embeddings.example.com",
@@ -43,7 +41,7 @@ describe("a fleet", () => {
     const lines = (text: string[]) => text.join("\n").split("\n");
     const differing = (a: string[], b: string[]) => lines(a).filter((line) => !lines(b).includes(line));
     expect(differing(member, machine)).toEqual([
-      'QWEN3_AUTO_SCALING_GROUP="qwen3-embedding-test-a1b2c3"',
+      'QWEN3_AUTO_SCALING_GROUP="qwen3-embedding-test"',
       expect.stringMatching(/^BUNDLE_KEY=/),
       expect.stringMatching(/^BUNDLE_SHA256=/),
     ]);
@@ -65,7 +63,7 @@ describe("a fleet", () => {
 
   it("sends clients to an instance once it has reported that it serves, and replaces one after another", () => {
     expect(one(registered, "Group")).toMatchObject({
-      name: GROUP,
+      name: "qwen3-embedding-test",
       minSize: 2,
       maxSize: 5,
       healthCheckType: "ELB",
@@ -95,7 +93,7 @@ describe("a fleet", () => {
         customizedMetricSpecification: {
           namespace: "qwen3-embedding",
           metricName: "Utilization",
-          metricDimensions: [{ name: "AutoScalingGroupName", value: GROUP }],
+          metricDimensions: [{ name: "AutoScalingGroupName", value: "qwen3-embedding-test" }],
         },
       },
     });
@@ -160,7 +158,8 @@ describe("a fleet", () => {
     const statement = (sid: string) => Statement.find(({ Sid }) => Sid === sid);
     expect(statement("CompleteLaunch")).toMatchObject({
       Action: ["autoscaling:CompleteLifecycleAction"],
-      Resource: `arn:aws:autoscaling:*:123456789012:autoScalingGroup:*:autoScalingGroupName/${GROUP}`,
+      Resource:
+        "arn:aws:autoscaling:*:123456789012:autoScalingGroup:*:autoScalingGroupName/qwen3-embedding-test",
     });
     expect(statement("PublishUtilization")).toMatchObject({
       Action: ["cloudwatch:PutMetricData"],
@@ -172,15 +171,15 @@ describe("a fleet", () => {
     expect(outputs).toMatchObject({
       endpoint: "https://embeddings.example.com/v1",
       caCertificate: "",
-      autoScalingGroup: GROUP,
+      autoScalingGroup: "qwen3-embedding-test",
     });
     expect(outputs).not.toHaveProperty("instanceId");
   });
 
   it("is verified as a fleet, again with each version of the launch template", () => {
     expect(one(registered, "Command")).toMatchObject({
-      environment: { VERIFY_AUTO_SCALING_GROUP: GROUP, VERIFY_CA_CERTIFICATE: "" },
-      triggers: [GROUP, "1"],
+      environment: { VERIFY_AUTO_SCALING_GROUP: "qwen3-embedding-test", VERIFY_CA_CERTIFICATE: "" },
+      triggers: ["qwen3-embedding-test", "1"],
     });
   });
 

@@ -47,6 +47,7 @@ describe("nginxConf", () => {
       workers: 1,
       maxBodyBytes: 8388608,
       fleet: {
+        autoScalingGroup: "g",
         publishesUtilization: false,
         trustedProxies: ["10.7.0.0/16", "10.8.0.0/16"],
       },

@@ -5,6 +5,7 @@ const hub = "hf://Qwen/Qwen3-Embedding-4B@5cf2132abc99cad020ac570b19d031efec650f
 const cuda = units({ accelerator: "cuda", workers: 8, modelSource: hub });
 const cpu = units({ accelerator: "cpu", workers: 1, modelSource: "s3://weights/qwen3" });
 const fleet = {
+  autoScalingGroup: "qwen3-embedding-test",
   publishesUtilization: true,
   trustedProxies: ["10.20.0.0/16"],
 };

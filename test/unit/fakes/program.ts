@@ -24,7 +24,6 @@ export const SENTINEL = {
 /** Outputs that the providers would compute, by type. Any other type is rejected. */
 const COMPUTED: Record<string, (name: string) => Record<string, unknown>> = {
   "random:index/randomPassword:RandomPassword": () => ({ result: pulumi.secret(SENTINEL.password) }),
-  "random:index/randomString:RandomString": () => ({ result: "a1b2c3" }),
   "tls:index/privateKey:PrivateKey": () => ({ privateKeyPem: pulumi.secret(SENTINEL.tlsKey) }),
   "tls:index/selfSignedCert:SelfSignedCert": () => ({ certPem: "CA CERTIFICATE" }),
   "tls:index/certRequest:CertRequest": () => ({ certRequestPem: "REQUEST" }),
