@@ -68,6 +68,11 @@ EC2_CREATED = {
 }
 # By operation: resources that EC2 may also check, although the request does not name them.
 EC2_ALSO = {"AssociateAddress": ["network-interface"], "DisassociateAddress": ["network-interface"]}
+# By operation: resources that a request names and that EC2 does not check.
+EC2_UNCHECKED = {
+    "RevokeSecurityGroupEgress": ["security-group-rule"],
+    "RevokeSecurityGroupIngress": ["security-group-rule"],
+}
 
 Context = Mapping[str, str | tuple[str, ...]]
 
@@ -128,8 +133,10 @@ def ec2(operation: str, parameters: Mapping[str, Any], response: Any) -> list[Ne
     region = response.region
     requested = requested_tags(parameters)
     launch = template_context(parameters, region) if operation == "RunInstances" else {}
+    unchecked = EC2_UNCHECKED.get(operation, [])
+    named = [each for each in ec2_ids(parameters, region) if ec2_type(each) not in unchecked]
     found = [
-        *(Need(action, ec2_arn(region, each), tags_of(region, each) | launch) for each in ec2_ids(parameters, region)),
+        *(Need(action, ec2_arn(region, each), tags_of(region, each) | launch) for each in named),
         *(
             Need(action, f"arn:aws:ec2:{region}:{ACCOUNT}:{kind}/*", request_context(requested.get(kind, {})) | launch)
             for kind in [*EC2_CREATED.get(operation, []), *EC2_ALSO.get(operation, [])]
@@ -166,8 +173,12 @@ def ec2_ids(parameters: Mapping[str, Any], region: str) -> list[str]:
     return list(found)
 
 
+def ec2_type(identifier: str) -> str:
+    return EC2_TYPES[identifier.rsplit("-", 1)[0]]
+
+
 def ec2_arn(region: str, identifier: str) -> str:
-    kind = EC2_TYPES[identifier.rsplit("-", 1)[0]]
+    kind = ec2_type(identifier)
     # An image has no account in its ARN.
     return f"arn:aws:ec2:{region}:{'' if kind == 'image' else ACCOUNT}:{kind}/{identifier}"
 

@@ -11,6 +11,7 @@ interface Scene {
   foreignGroup: string;
   ownTemplate: string;
   foreignTemplate: string;
+  foreignAddress: string;
   /** With the stack's tag, but its second version has the instance profile of another role. */
   subvertedTemplate: string;
   subnet: string;
@@ -28,6 +29,9 @@ const EVERYTHING = JSON.stringify({
   Statement: [{ Effect: "Allow", Action: "*", Resource: "*" }],
 });
 const OTHER_BOUNDARY = "arn:aws:iam::aws:policy/AdministratorAccess";
+const TOKEN = "00000000-0000-4000-8000-000000000000";
+const OWN_SECRET = "qwen3-embedding-test-default-a1b2c3";
+const FOREIGN_SECRET = "payments";
 const FOREIGN_LISTENER =
   "arn:aws:elasticloadbalancing:us-east-1:123456789012:listener/app/website/0123456789abcdef/0123456789abcdef";
 
@@ -83,6 +87,13 @@ async function prepare(administrator: Send, { given }: ProviderEmulator): Promis
   // The prefix of the stack's roles, but from before there was a boundary.
   await role("qwen3-embedding-unlimited");
   await role("administrator");
+  for (const name of [OWN_SECRET, FOREIGN_SECRET]) {
+    await successful(administrator, "secretsmanager:CreateSecret", {
+      Name: name,
+      SecretString: "x".repeat(40),
+    });
+  }
+  await successful(administrator, "s3:CreateBucket", { method: "PUT", path: "/payments", body: "" });
   const subvertedTemplate = await template("subverted", "qwen3-embedding-own", tagged("launch-template"));
   await successful(administrator, "ec2:CreateLaunchTemplateVersion", {
     LaunchTemplateId: subvertedTemplate,
@@ -96,6 +107,7 @@ async function prepare(administrator: Send, { given }: ProviderEmulator): Promis
     foreignGroup: await group("foreign"),
     ownTemplate: await template("own", "qwen3-embedding-own", tagged("launch-template")),
     foreignTemplate: await template("foreign", "administrator"),
+    foreignAddress: await made("ec2:AllocateAddress", { Domain: "vpc" }, "allocationId"),
     subvertedTemplate,
     subnet,
     boundary: given.permissionsBoundary,
@@ -235,6 +247,7 @@ const ALLOWED: Case[] = [
     "ec2:AuthorizeSecurityGroupIngress",
     ({ ownGroup }) => openPort(ownGroup),
   ],
+  ["an own secret", "secretsmanager:GetSecretValue", () => ({ SecretId: OWN_SECRET })],
   ["an address record", "route53:ChangeResourceRecordSets", ({ zone }) => records(zone, "A", "203.0.113.1")],
 ];
 
@@ -491,6 +504,71 @@ const DENIED: [...Case, RegExp][] = [
     "elasticloadbalancing:ModifyListener",
     () => ({ ListenerArn: FOREIGN_LISTENER, Port: "443" }),
     /^elasticloadbalancing:ModifyListener .*listener\/app\/website/,
+  ],
+  ...["DeleteSecret", "DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecret"].map(
+    (operation): [...Case, RegExp] => [
+      "somebody else's secret",
+      `secretsmanager:${operation}`,
+      () => ({
+        SecretId: FOREIGN_SECRET,
+        ...(/Put|Update/.test(operation) && { SecretString: "y".repeat(40), ClientRequestToken: TOKEN }),
+      }),
+      new RegExp(`^secretsmanager:${operation} .*:secret:payments-`),
+    ],
+  ),
+  [
+    "a secret with another name",
+    "secretsmanager:CreateSecret",
+    () => ({ Name: "ledger", SecretString: "z".repeat(40) }),
+    /^secretsmanager:CreateSecret .*:secret:ledger-/,
+  ],
+  [
+    "a read of somebody else's bucket",
+    "s3:GetObject",
+    () => ({ method: "GET", path: "/payments/ledger" }),
+    /^s3:GetObject arn:aws:s3:::payments\/ledger$/,
+  ],
+  [
+    "the policy of somebody else's bucket",
+    "s3:PutBucketPolicy",
+    () => ({ method: "PUT", path: "/payments?policy", body: EVERYTHING }),
+    /^s3:PutBucketPolicy arn:aws:s3:::payments$/,
+  ],
+  [
+    "a bucket with another name",
+    "s3:CreateBucket",
+    () => ({ method: "PUT", path: "/ledger", body: "" }),
+    /^s3:CreateBucket arn:aws:s3:::ledger$/,
+  ],
+  [
+    "a parameter of the account",
+    "ssm:GetParameter",
+    () => ({ Name: "/payments/password", WithDecryption: true }),
+    /^ssm:GetParameter .*parameter\/payments\/password$/,
+  ],
+  [
+    "a budget with another name",
+    "budgets:DeleteBudget",
+    () => ({ AccountId: "123456789012", BudgetName: "everything" }),
+    /^budgets:ModifyBudget .*budget\/everything$/,
+  ],
+  [
+    "somebody else's address",
+    "ec2:ReleaseAddress",
+    ({ foreignAddress }) => ({ AllocationId: foreignAddress }),
+    /^ec2:ReleaseAddress .*elastic-ip\/eipalloc-/,
+  ],
+  [
+    "somebody else's security group",
+    "ec2:DeleteSecurityGroup",
+    ({ foreignGroup }) => ({ GroupId: foreignGroup }),
+    /^ec2:DeleteSecurityGroup .*security-group\/sg-/,
+  ],
+  [
+    "a subnet of somebody else",
+    "ec2:DeleteSubnet",
+    ({ subnet }) => ({ SubnetId: subnet }),
+    /^ec2:DeleteSubnet .*subnet\/subnet-/,
   ],
   [
     "a delegation of the domain",
