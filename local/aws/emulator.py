@@ -35,7 +35,7 @@ import operations
 import policies
 import signatures
 from moto.iam.exceptions import NotFoundException
-from moto.iam.models import IAMBackend, iam_backends
+from moto.iam.models import IAMBackend, ManagedPolicy, iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.s3.models import s3_backends
 from moto.sts.models import AssumedRole, sts_backends
@@ -257,7 +257,7 @@ def role_policies(role: str) -> list[str]:
         found = iam().get_role(role)
     except NotFoundException:
         return []
-    return [*found.policies.values(), *(policy.document for policy in found.managed_policies.values())]
+    return [*found.policies.values(), *map(default_document, found.managed_policies.values())]
 
 
 def permissions_boundary(role: str) -> str | None:
@@ -269,7 +269,11 @@ def permissions_boundary(role: str) -> str | None:
     if not arn:
         return None
     policy = iam().managed_policies.get(arn)
-    return policy.document if policy else json.dumps({"Statement": []})
+    return default_document(policy) if policy else json.dumps({"Statement": []})
+
+
+def default_document(policy: ManagedPolicy) -> str:
+    return next(version.document for version in policy.versions if version.is_default)
 
 
 def policy_of_bucket(operation: Operation) -> str | None:
