@@ -178,6 +178,18 @@ describe("the permissions boundary", () => {
   });
 
   it.each([
+    ["an address", { stopSchedule: "0 20 ? * MON-FRI *" }, 2],
+    ["a domain", { domain: "embeddings.example.com", instancesMin: 2, instancesMax: 3 }, 1],
+  ])("is that of every role of a stack with %s", async (_, settings, count) => {
+    const permissionsBoundary = "arn:aws:iam::123456789012:policy/qwen3-embedding-boundary";
+    const config = { allowedCidrs: ["203.0.113.0/24"], permissionsBoundary, ...settings };
+    const roles = of((await runProgram(config)).registered, "Role");
+    expect(roles.map(({ inputs }) => inputs.permissionsBoundary)).toEqual(
+      Array(count).fill(permissionsBoundary),
+    );
+  });
+
+  it.each([
     ["iam:CreateUser", "*"],
     ["iam:PassRole", "arn:aws:iam::123456789012:role/administrator"],
     ["sts:AssumeRole", "arn:aws:iam::123456789012:role/administrator"],
