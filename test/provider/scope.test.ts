@@ -12,6 +12,9 @@ interface Scene {
   ownTemplate: string;
   foreignTemplate: string;
   foreignAddress: string;
+  /** A rule of `foreignGroup`. */
+  foreignRule: string;
+  ownAddress: string;
   /** With the stack's tag, but its second version has the instance profile of another role. */
   subvertedTemplate: string;
   subnet: string;
@@ -30,6 +33,7 @@ const EVERYTHING = JSON.stringify({
 });
 const OTHER_BOUNDARY = "arn:aws:iam::aws:policy/AdministratorAccess";
 const TOKEN = "00000000-0000-4000-8000-000000000000";
+const OWN_ROLE = "qwen3-embedding-own";
 const OWN_SECRET = "qwen3-embedding-test-default-a1b2c3";
 const FOREIGN_SECRET = "payments";
 const FOREIGN_LISTENER =
@@ -99,15 +103,19 @@ async function prepare(administrator: Send, { given }: ProviderEmulator): Promis
     LaunchTemplateId: subvertedTemplate,
     ...templateData("administrator"),
   });
+  const foreignGroup = await group("foreign");
+  const rules = { "Filter.1.Name": "group-id", "Filter.1.Value.1": foreignGroup };
   const zones = await administratorGet(emulator.url, "route53", "/2013-04-01/hostedzone");
   return {
     ownInstance: await run(tagged("instance")),
     foreignInstance: await run({}),
     ownGroup: await group("own", tagged("security-group")),
-    foreignGroup: await group("foreign"),
+    foreignGroup,
+    foreignRule: await made("ec2:DescribeSecurityGroupRules", rules, "securityGroupRuleId"),
     ownTemplate: await template("own", "qwen3-embedding-own", tagged("launch-template")),
     foreignTemplate: await template("foreign", "administrator"),
     foreignAddress: await made("ec2:AllocateAddress", { Domain: "vpc" }, "allocationId"),
+    ownAddress: await made("ec2:AllocateAddress", { Domain: "vpc", ...tagged("elastic-ip") }, "allocationId"),
     subvertedTemplate,
     subnet,
     boundary: given.permissionsBoundary,
@@ -578,6 +586,37 @@ const DENIED: [...Case, RegExp][] = [
   ],
 ];
 
+/** The end of a stack. */
+const DELETED: Case[] = [
+  [
+    "rules of a group without the tag, such as a VPC's default group",
+    "ec2:RevokeSecurityGroupEgress",
+    ({ foreignGroup, foreignRule }) => ({ GroupId: foreignGroup, "SecurityGroupRuleId.1": foreignRule }),
+  ],
+  ["an own instance", "ec2:TerminateInstances", ({ ownInstance }) => ({ "InstanceId.1": ownInstance })],
+  ["an own address", "ec2:ReleaseAddress", ({ ownAddress }) => ({ AllocationId: ownAddress })],
+  ["an own security group", "ec2:DeleteSecurityGroup", ({ ownGroup }) => ({ GroupId: ownGroup })],
+  ["the policy of an own role", "iam:DeleteRolePolicy", () => ({ RoleName: OWN_ROLE, PolicyName: "p" })],
+  [
+    "an own role from its instance profile",
+    "iam:RemoveRoleFromInstanceProfile",
+    () => ({ RoleName: OWN_ROLE, InstanceProfileName: OWN_ROLE }),
+  ],
+  ["an own instance profile", "iam:DeleteInstanceProfile", () => ({ InstanceProfileName: OWN_ROLE })],
+  ["an own role", "iam:DeleteRole", () => ({ RoleName: OWN_ROLE })],
+  [
+    "an own Auto Scaling group",
+    "autoscaling:DeleteAutoScalingGroup",
+    () => ({ AutoScalingGroupName: "qwen3-embedding-test" }),
+  ],
+  [
+    "an own launch template",
+    "ec2:DeleteLaunchTemplate",
+    ({ ownTemplate }) => ({ LaunchTemplateId: ownTemplate }),
+  ],
+  ["an own secret", "secretsmanager:DeleteSecret", () => ({ SecretId: OWN_SECRET })],
+];
+
 function openPort(group: string): Record<string, string> {
   return {
     GroupId: group,
@@ -609,5 +648,11 @@ describe("the deployer's policies", () => {
       "DesiredConfiguration.LaunchTemplate.Version": "$Latest",
     });
     expect(refusals).toEqual([]);
+  });
+
+  it.each(DELETED)("allow the deletion of %s: %s", async (_, operation, parameters) => {
+    const { answer, refused: refusals } = await refused(operation, parameters(scene));
+    expect(refusals).toEqual([]);
+    expect(answer.status, answer.text).toBeLessThan(300);
   });
 });
