@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -6,10 +6,9 @@ import { publishModel } from "../../local/model";
 import { ROOT } from "../../scripts/lib/paths";
 import { added, type Given, type ProviderEmulator, startProviderEmulator, type Used } from "./emulator";
 import { environments, type ProviderEnvironment } from "./environments";
-import { resourceClass } from "./packages";
 import { DEPLOYER_POLICIES, type Policy } from "./policies";
 import { record } from "./record";
-import { type ProviderSchema, schemaName } from "./schema";
+import type { ProviderSchema } from "./schema";
 import { type Change, findTools, Terraform, type Tools } from "./terraform";
 import { type Configuration, translate } from "./translate";
 
@@ -33,9 +32,6 @@ const APPLIED = NAMES.filter(([, { planOnly }]) => !planOnly).map(([name]) => na
 const PLANNED = NAMES.filter(([, { planOnly }]) => planOnly).map(([name]) => name);
 const outcomes: Record<string, Promise<Outcome>> = {};
 const configurations: Record<string, Configuration> = {};
-/** By Terraform's type: Pulumi's, of the resources that some environment requests. */
-const tokens = new Map<string, string>();
-let versions: { tested: string; schema: ProviderSchema };
 
 /** Additional permissions for weights in the deployer's bucket, as in docs/guides/deployer.md. */
 const READ_MODEL: Policy = {
@@ -69,8 +65,7 @@ beforeAll(async () => {
   if (typeof tools === "string") {
     throw new Error(`this layer cannot run: ${tools}`);
   }
-  const { schema, file, version } = await readSchema(tools);
-  versions = { tested: version, schema };
+  const { schema, file } = await readSchema(tools);
   const readModel = writePolicy("read-model", READ_MODEL);
   // The engine runs one environment at a time, because its settings are those of this process. The AWS provider waits
   // more than it computes, so the rest of each environment runs in parallel with the next.
@@ -81,11 +76,6 @@ beforeAll(async () => {
     const recording = await record(environment, file, emulator.given);
     const configuration = translate(recording, schema);
     configurations[name] = configuration;
-    for (const { type, token } of recording.resources) {
-      if (type) {
-        tokens.set(type, token);
-      }
-    }
     outcomes[name] = live(tools, name, environment, configuration, emulator).finally(emulator.stop);
     // The first test that awaits it reports it.
     outcomes[name].catch(() => undefined);
@@ -211,17 +201,6 @@ describe("docs/evidence/provider-layer-resources.md", () => {
       "|---|---|---|",
       ...table,
       "",
-      `## Arguments that version ${versions.tested} and @pulumi/aws ${installedVersion("aws")} do not share`,
-      "",
-      "Top-level arguments of these types. The stack sets none of the first column, or the translation would fail. `region`,",
-      "which every resource but a few global ones has in the newer version, is omitted.",
-      "",
-      "| type | only in @pulumi/aws | only in the tested version |",
-      "|---|---|---|",
-      ...[...tokens]
-        .sort(([a], [b]) => (a < b ? -1 : 1))
-        .flatMap(([type, token]) => differences(type, token)),
-      "",
     ].join("\n");
     await expect(text).toMatchFileSnapshot(join(ROOT, "docs/evidence/provider-layer-resources.md"));
   });
@@ -233,27 +212,7 @@ function writePolicy(name: string, policy: Policy): string {
   return file;
 }
 
-/** A row with the arguments that only one of the two versions of a type has; none if they are the same. */
-function differences(type: string, token: string): string[] {
-  const { inputs } = resourceClass(token)!;
-  const { attributes = {}, block_types = {} } = versions.schema.resource_schemas[type]!.block;
-  const settable = Object.entries(attributes).filter(([, each]) => each.optional || each.required);
-  const names = [...settable.map(([name]) => name), ...Object.keys(block_types)];
-  const newer = inputs.filter((input) => input !== "region" && !schemaName(input, names));
-  // Pulumi has options of its own for timeouts, and no argument for an ID.
-  const older = names.filter(
-    (name) =>
-      !["id", "timeouts", "tags_all"].includes(name) && !inputs.some((input) => schemaName(input, [name])),
-  );
-  return newer.length + older.length === 0 ? [] : [`| ${type} | ${newer.join(", ")} | ${older.join(", ")} |`];
-}
-
-function installedVersion(name: string): string {
-  const file = join(ROOT, "node_modules/@pulumi", name, "package.json");
-  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
-}
-
-async function readSchema(tools: Tools): Promise<{ schema: ProviderSchema; file: string; version: string }> {
+async function readSchema(tools: Tools): Promise<{ schema: ProviderSchema; file: string }> {
   const work = join(folder, "schema");
   mkdirSync(work);
   const terraform = new Terraform(tools, work);
@@ -262,7 +221,7 @@ async function readSchema(tools: Tools): Promise<{ schema: ProviderSchema; file:
   const schema = await terraform.schema();
   const file = join(folder, "schema.json");
   writeFileSync(file, JSON.stringify(schema));
-  return { schema, file, version };
+  return { schema, file };
 }
 
 /** The whole life of an environment in a separate account. */

@@ -55,7 +55,7 @@ export function translate(recording: Recording, schema: ProviderSchema): Configu
 function variables(expressions: Iterable<string>): Configuration["variable"] {
   const names = [...expressions].filter((each) => each.startsWith("var.")).map((each) => each.slice(4));
   return Object.fromEntries(
-    names.map((name) => [name, { type: "string", sensitive: true, default: `value-of-${name}` }]),
+    names.map((name) => [name, { type: "string", sensitive: true, default: `value of ${name}` }]),
   );
 }
 
