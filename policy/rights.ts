@@ -1,3 +1,4 @@
+import * as pulumi from "@pulumi/pulumi";
 import { resourcePolicy } from "./resources";
 
 interface Statement {
@@ -34,7 +35,19 @@ const NO_MANAGED_POLICIES = resourcePolicy(
       .map((arn) => `${String(arn)} is an AWS managed policy`),
 );
 
-export const rightsPolicies = [LEAST_PRIVILEGE, NO_MANAGED_POLICIES];
+const PERMISSIONS_BOUNDARY = resourcePolicy(
+  "permissions-boundary",
+  "Every role has the permissions boundary of the setting permissionsBoundary, if it is set.",
+  ["aws:iam/role:Role"],
+  ({ permissionsBoundary }) => {
+    const wanted = new pulumi.Config().get("permissionsBoundary");
+    return !wanted || permissionsBoundary === wanted
+      ? []
+      : [`permissionsBoundary is ${permissionsBoundary ?? "not set"}; the setting requires ${wanted}`];
+  },
+);
+
+export const rightsPolicies = [LEAST_PRIVILEGE, NO_MANAGED_POLICIES, PERMISSIONS_BOUNDARY];
 
 function problems(policy: string): string[] {
   const { Statement } = JSON.parse(policy) as { Statement: Statement[] };

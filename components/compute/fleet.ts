@@ -9,6 +9,7 @@ import {
   UTILIZATION_METRIC,
 } from "../bundle/instanceConfig";
 import { renderUserData } from "../bundle/userData";
+import { stackTags } from "../tags";
 import { latestImage } from "./image";
 import { type InputsOf, type LaunchArgs, METADATA_OPTIONS, rootVolume } from "./launch";
 import { marketOptions } from "./purchaseOption";
@@ -71,7 +72,7 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
     args: EmbeddingFleetArgs,
     { name: autoScalingGroup, profile }: InstanceRole,
   ): ec2.LaunchTemplate {
-    const tags = { Name: name };
+    const tags = stackTags(name);
     return new ec2.LaunchTemplate(
       name,
       {

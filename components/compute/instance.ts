@@ -2,6 +2,7 @@ import * as ec2 from "@pulumi/aws/ec2";
 import * as pulumi from "@pulumi/pulumi";
 import type { InstanceConfig } from "../bundle/instanceConfig";
 import { renderUserData } from "../bundle/userData";
+import { stackTags } from "../tags";
 import { latestImage } from "./image";
 import { type LaunchArgs, METADATA_OPTIONS, rootVolume } from "./launch";
 import { isReserved, marketOptions } from "./purchaseOption";
@@ -55,8 +56,8 @@ export class EmbeddingInstance extends pulumi.ComponentResource {
         metadataOptions: METADATA_OPTIONS,
         rootBlockDevice: { ...rootVolume(args.rootVolumeGib), encrypted: true, deleteOnTermination: true },
         ebsOptimized: true,
-        tags: { Name: name },
-        volumeTags: { Name: name },
+        tags: stackTags(name),
+        volumeTags: stackTags(name),
       },
       {
         parent: this,

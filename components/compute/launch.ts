@@ -9,7 +9,12 @@ export type InputsOf<T> = pulumi.Inputs & { [K in keyof T]: pulumi.Input<T[K]> }
 export interface LaunchArgs
   extends Pick<
     Settings,
-    "instanceType" | "purchaseOption" | "capacityReservationId" | "rootVolumeGib" | "imageId"
+    | "instanceType"
+    | "purchaseOption"
+    | "capacityReservationId"
+    | "rootVolumeGib"
+    | "imageId"
+    | "permissionsBoundary"
   > {
   /** What the instance is; see {@link InstanceConfig}. */
   config: InputsOf<InstanceConfig>;

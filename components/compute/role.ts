@@ -4,7 +4,7 @@ import { type FleetMembership, METRICS_NAMESPACE } from "../bundle/instanceConfi
 import { parseS3Prefix } from "../settings/formats";
 import type { LaunchArgs } from "./launch";
 
-type InstanceRoleArgs = Pick<LaunchArgs, "secretArns" | "bucketArn" | "config">;
+type InstanceRoleArgs = Pick<LaunchArgs, "secretArns" | "bucketArn" | "config" | "permissionsBoundary">;
 
 export interface InstanceRole {
   /**
@@ -33,6 +33,7 @@ export function createInstanceRole(
           { Effect: "Allow", Principal: { Service: "ec2.amazonaws.com" }, Action: "sts:AssumeRole" },
         ],
       }),
+      permissionsBoundary: args.permissionsBoundary,
     },
     { parent },
   );

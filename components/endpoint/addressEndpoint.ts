@@ -1,6 +1,7 @@
 import * as ec2 from "@pulumi/aws/ec2";
 import * as pulumi from "@pulumi/pulumi";
 import { Certificate } from "../keys/certificate";
+import { stackTags } from "../tags";
 
 export interface AddressEndpointArgs {
   /** Days for which Secrets Manager can restore the deleted certificate; 0 deletes it immediately. */
@@ -26,7 +27,7 @@ export class AddressEndpoint extends pulumi.ComponentResource {
     super("qwen3-embedding-stack:index:AddressEndpoint", name, {}, opts);
     const address = new ec2.Eip(
       name,
-      { domain: "vpc", tags: { Name: name } },
+      { domain: "vpc", tags: stackTags(name) },
       { parent: this, protect: args.protect },
     );
     this.certificate = new Certificate(

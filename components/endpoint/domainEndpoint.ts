@@ -6,6 +6,7 @@ import * as vpc from "@pulumi/aws/vpc";
 import * as pulumi from "@pulumi/pulumi";
 import { LOAD_BALANCER_IDLE_SECONDS, LONGEST_ANSWER_SECONDS } from "../bundle/instanceConfig";
 import { Certificate } from "../keys/certificate";
+import { stackTags } from "../tags";
 
 /** TLS 1.2 and 1.3 with forward secrecy and authenticated encryption alone. */
 const TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06";
@@ -73,7 +74,7 @@ export class DomainEndpoint extends pulumi.ComponentResource {
   private createPublicCertificate(name: string, args: DomainEndpointArgs): pulumi.Output<string> {
     const certificate = new acm.Certificate(
       name,
-      { domainName: args.domain, validationMethod: "DNS", tags: { Name: name } },
+      { domainName: args.domain, validationMethod: "DNS", tags: stackTags(name) },
       { parent: this },
     );
     const proof = certificate.domainValidationOptions[0]!;
@@ -103,7 +104,7 @@ export class DomainEndpoint extends pulumi.ComponentResource {
       {
         vpcId: args.vpcId,
         description: "HTTPS to the load balancer of the embedding endpoint",
-        tags: { Name: `${name}-balancer` },
+        tags: stackTags(name, `${name}-balancer`),
       },
       { parent: this },
     );
@@ -147,7 +148,7 @@ export class DomainEndpoint extends pulumi.ComponentResource {
         // Longer than the slowest response, during which no byte is sent.
         idleTimeout: LOAD_BALANCER_IDLE_SECONDS,
         enableDeletionProtection: args.protect ?? false,
-        tags: { Name: name },
+        tags: stackTags(name),
       },
       { parent: this, protect: args.protect },
     );
@@ -176,7 +177,7 @@ export class DomainEndpoint extends pulumi.ComponentResource {
           // A worker restarted by systemd is back sooner than a replacement instance.
           unhealthyThreshold: 10,
         },
-        tags: { Name: name },
+        tags: stackTags(name),
       },
       { parent: this },
     );

@@ -1,6 +1,7 @@
 import * as ec2 from "@pulumi/aws/ec2";
 import * as vpc from "@pulumi/aws/vpc";
 import * as pulumi from "@pulumi/pulumi";
+import { stackTags } from "../tags";
 import type { ExistingVpc } from "./resolvePlacement";
 
 /** Range of a VPC that the service creates. */
@@ -66,7 +67,7 @@ export class Network extends pulumi.ComponentResource {
   private createVpc(name: string): ec2.Vpc {
     const network = new ec2.Vpc(
       name,
-      { cidrBlock: CIDR_BLOCK, enableDnsHostnames: true, tags: { Name: name } },
+      { cidrBlock: CIDR_BLOCK, enableDnsHostnames: true, tags: stackTags(name) },
       { parent: this },
     );
     // Every VPC has a default security group that allows traffic between its members: this removes its rules.
@@ -77,10 +78,10 @@ export class Network extends pulumi.ComponentResource {
   private createRoutes(name: string, network: ec2.Vpc): ec2.RouteTable {
     const gateway = new ec2.InternetGateway(
       name,
-      { vpcId: network.id, tags: { Name: name } },
+      { vpcId: network.id, tags: stackTags(name) },
       { parent: this },
     );
-    const table = new ec2.RouteTable(name, { vpcId: network.id, tags: { Name: name } }, { parent: this });
+    const table = new ec2.RouteTable(name, { vpcId: network.id, tags: stackTags(name) }, { parent: this });
     new ec2.Route(
       name,
       { routeTableId: table.id, destinationCidrBlock: "0.0.0.0/0", gatewayId: gateway.id },
@@ -97,7 +98,7 @@ export class Network extends pulumi.ComponentResource {
         availabilityZone: zone,
         // By the letter of the zone: another selection of zones never requests a range that is still in use.
         cidrBlock: `10.20.${zone.charCodeAt(zone.length - 1) - "a".charCodeAt(0)}.0/24`,
-        tags: { Name: `${name}-${zone}` },
+        tags: stackTags(name, `${name}-${zone}`),
       },
       { parent: this },
     );
@@ -116,7 +117,7 @@ export class Network extends pulumi.ComponentResource {
   ): ec2.SecurityGroup {
     const group = new ec2.SecurityGroup(
       name,
-      { vpcId, description: "HTTPS to the embedding endpoint", tags: { Name: name } },
+      { vpcId, description: "HTTPS to the embedding endpoint", tags: stackTags(name) },
       { parent: this },
     );
     for (const cidr of allowedCidrs) {

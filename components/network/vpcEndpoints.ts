@@ -1,6 +1,7 @@
 import * as ec2 from "@pulumi/aws/ec2";
 import * as vpc from "@pulumi/aws/vpc";
 import * as pulumi from "@pulumi/pulumi";
+import { stackTags } from "../tags";
 
 export interface VpcEndpointsArgs {
   region: string;
@@ -31,7 +32,7 @@ export class VpcEndpoints extends pulumi.ComponentResource {
           securityGroupIds: [group.id],
           // The public names of the services resolve to the endpoint, so instances need no configuration.
           privateDnsEnabled: true,
-          tags: { Name: `${name}-${service}` },
+          tags: stackTags(name, `${name}-${service}`),
         },
         { parent: this },
       );
@@ -44,7 +45,7 @@ export class VpcEndpoints extends pulumi.ComponentResource {
         vpcEndpointType: "Gateway",
         serviceName: `com.amazonaws.${args.region}.s3`,
         routeTableIds: args.routeTableIds,
-        tags: { Name: `${name}-s3` },
+        tags: stackTags(name, `${name}-s3`),
       },
       { parent: this },
     );
@@ -57,7 +58,7 @@ export class VpcEndpoints extends pulumi.ComponentResource {
       {
         vpcId: args.vpcId,
         description: "HTTPS from the embedding instances to AWS services",
-        tags: { Name: `${name}-endpoints` },
+        tags: stackTags(name, `${name}-endpoints`),
       },
       { parent: this },
     );

@@ -12,6 +12,8 @@ export interface ScheduleArgs {
   start?: string;
   /** IANA time zone of both, such as Europe/Berlin. */
   timezone: string;
+  /** ARN of the managed policy that limits the role. */
+  permissionsBoundary?: string;
 }
 
 /**
@@ -49,6 +51,7 @@ export class Schedule extends pulumi.ComponentResource {
             },
           ],
         }),
+        permissionsBoundary: args.permissionsBoundary,
       },
       { parent: this },
     );

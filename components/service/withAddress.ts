@@ -21,7 +21,8 @@ export async function createWithAddress(context: ServiceContext): Promise<Servic
   if (settings.stopSchedule !== undefined) {
     const siblingArn = Object.values(keys)[0]!.secretArn;
     const { stopSchedule: stop, startSchedule: start, scheduleTimezone: timezone } = settings;
-    new Schedule(name, { instanceId, siblingArn, stop, start, timezone }, { parent });
+    const { permissionsBoundary } = settings;
+    new Schedule(name, { instanceId, siblingArn, stop, start, timezone, permissionsBoundary }, { parent });
   }
   const { url, caCertificate, certificate } = endpoint;
   return { url, caCertificate, certificate, instanceId };

@@ -194,6 +194,12 @@ export interface SettingsArgs {
    */
   verificationTimeoutSeconds?: number;
   /**
+   * ARN of the IAM managed policy that is the permissions boundary of the stack's roles. The deployer's policies require it (docs/guides/deployer.md). Empty creates the roles without a boundary, which these policies do not allow.
+   * Allowed: the ARN of a managed policy such as arn:aws:iam::123456789012:policy/qwen3-embedding-boundary.
+   * Default: not set.
+   */
+  permissionsBoundary?: string;
+  /**
    * When to stop a single instance: the six fields of a cron expression in EventBridge Scheduler, for example 0 20 ? * MON-FRI *. A stopped instance keeps its volume and its address. Empty never stops it.
    * Allowed: the six fields of an EventBridge cron expression such as "0 20 ? * MON-FRI *".
    * Default: not set.

@@ -3,6 +3,9 @@ export const ZONE = /^[a-z]{2,}(-[a-z]+)+-\d[a-z]$/;
 
 export const S3_PREFIX = /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/[\w./-]+$/;
 
+/** ARN of a managed policy of an account, in any partition. */
+export const POLICY_ARN = /^arn:aws[a-z-]*:iam::\d{12}:policy\/[\w+=,.@/-]{1,512}$/;
+
 const HUGGING_FACE = /^hf:\/\/[\w.-]+\/[\w.-]+@[0-9a-f]{40}$/;
 
 export function isModelSource(text: string): boolean {

@@ -4,7 +4,7 @@ import { KEYS } from "../bundle/contract";
 import { DEFAULT_MODEL_SOURCE, MODEL } from "../bundle/model";
 import { PURCHASE_OPTIONS } from "../compute/purchaseOption";
 import { isCron, isTimezone } from "../operations/cron";
-import { isCidr, isDomain, isHttpUrl, isModelSource, S3_PREFIX, ZONE } from "./formats";
+import { isCidr, isDomain, isHttpUrl, isModelSource, POLICY_ARN, S3_PREFIX, ZONE } from "./formats";
 import {
   choice,
   flag,
@@ -306,6 +306,13 @@ export const SETTINGS = {
     min: 10,
     max: 4 * 3600,
     unit: "seconds",
+  }),
+  permissionsBoundary: optionalText({
+    description:
+      "ARN of the IAM managed policy that is the permissions boundary of the stack's roles. The deployer's policies require it (docs/guides/deployer.md). Empty creates the roles without a boundary, which these policies do not allow.",
+    group: GROUP.operations,
+    allowed: "the ARN of a managed policy such as arn:aws:iam::123456789012:policy/qwen3-embedding-boundary",
+    accepts: POLICY_ARN,
   }),
   stopSchedule: optionalText({
     description:

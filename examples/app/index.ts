@@ -20,6 +20,8 @@ export = async () => {
         { Effect: "Allow", Principal: { Service: "lambda.amazonaws.com" }, Action: "sts:AssumeRole" },
       ],
     }),
+    // An empty setting means none.
+    permissionsBoundary: config.get("permissionsBoundary") || undefined,
   });
   const permissions = new iam.RolePolicy(name, {
     role: role.id,

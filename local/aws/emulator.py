@@ -35,7 +35,7 @@ import operations
 import policies
 import signatures
 from moto.iam.exceptions import NotFoundException
-from moto.iam.models import IAMBackend, iam_backends
+from moto.iam.models import IAMBackend, ManagedPolicy, iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.s3.models import s3_backends
 from moto.sts.models import AssumedRole, sts_backends
@@ -140,8 +140,10 @@ class Emulator:
         }
         granted = role_policies(role)
         bucket_policy = policy_of_bucket(operation)
-        return policies.is_allowed(
-            [*granted, *([bucket_policy] if bucket_policy else [])], operation.action, operation.resource, context
+        documents = [*granted, *([bucket_policy] if bucket_policy else [])]
+        boundary = permissions_boundary(role)
+        return policies.is_allowed(documents, operation.action, operation.resource, context) and (
+            boundary is None or policies.is_allowed([boundary], operation.action, operation.resource, context)
         )
 
     def _agent_may_register(self, profile: str) -> bool:
@@ -201,7 +203,7 @@ class Emulator:
 
 def check_new_policy(operation: Operation, body: bytes) -> None:
     """Rejects a policy that cannot be evaluated when it is put, not only when it is first evaluated."""
-    if operation.name == "PutRolePolicy":
+    if operation.name in ("PutRolePolicy", "CreatePolicy"):
         policies.check(operation.parameters["PolicyDocument"])
     elif operation.name == "PutBucketPolicy":
         policies.check(body.decode())
@@ -255,7 +257,23 @@ def role_policies(role: str) -> list[str]:
         found = iam().get_role(role)
     except NotFoundException:
         return []
-    return [*found.policies.values(), *(policy.document for policy in found.managed_policies.values())]
+    return [*found.policies.values(), *map(default_document, found.managed_policies.values())]
+
+
+def permissions_boundary(role: str) -> str | None:
+    """The document of the role's permissions boundary, None without one. A boundary that does not exist allows nothing."""
+    try:
+        arn = iam().get_role(role).permissions_boundary_arn
+    except NotFoundException:
+        return None
+    if not arn:
+        return None
+    policy = iam().managed_policies.get(arn)
+    return default_document(policy) if policy else json.dumps({"Statement": []})
+
+
+def default_document(policy: ManagedPolicy) -> str:
+    return next(version.document for version in policy.versions if version.is_default)
 
 
 def policy_of_bucket(operation: Operation) -> str | None:

@@ -18,9 +18,10 @@ SECRETSMANAGER = {
 SSM = {"GetParameter", "SendCommand", "GetCommandInvocation"}
 STS = {"GetCallerIdentity"}
 IAM = {
-    "AddRoleToInstanceProfile", "AttachRolePolicy", "CreateInstanceProfile", "CreateRole", "DeleteInstanceProfile",
-    "DeleteRole", "DeleteRolePolicy", "DetachRolePolicy", "GetInstanceProfile", "GetRole", "GetRolePolicy",
-    "ListAttachedRolePolicies", "ListInstanceProfiles", "ListInstanceProfilesForRole", "ListRolePolicies", "ListRoles",
+    "AddRoleToInstanceProfile", "AttachRolePolicy", "CreateInstanceProfile", "CreatePolicy", "CreateRole",
+    "DeleteInstanceProfile", "DeletePolicy", "DeleteRole", "DeleteRolePermissionsBoundary", "DeleteRolePolicy",
+    "DetachRolePolicy", "GetInstanceProfile", "GetPolicy", "GetRole", "GetRolePolicy", "ListAttachedRolePolicies",
+    "ListInstanceProfiles", "ListInstanceProfilesForRole", "ListRolePolicies", "ListRoles", "PutRolePermissionsBoundary",
     "PutRolePolicy", "RemoveRoleFromInstanceProfile", "TagInstanceProfile", "TagRole", "UntagInstanceProfile",
     "UntagRole", "UpdateAssumeRolePolicy", "UpdateRole",
 }  # fmt: skip
@@ -139,8 +140,12 @@ def _query(service: str, region: str, environ: dict, body: bytes) -> Operation:
     name = parameters.get("Action", "")
     if name not in {"iam": IAM, "sts": STS}[service]:
         raise UnknownOperation(f"{service}:{name or environ['PATH_INFO']}")
+    if "PolicyArn" in parameters and "RoleName" not in parameters:
+        return Operation(service, name, parameters["PolicyArn"], parameters)
     profile = parameters.get("InstanceProfileName")
     entity = f"instance-profile/{profile}" if profile else f"role/{parameters.get('RoleName', '*')}"
+    if name == "CreatePolicy":
+        entity = f"policy/{parameters['PolicyName']}"
     return Operation(service, name, f"arn:aws:iam::{ACCOUNT}:{entity}", parameters)
 
 

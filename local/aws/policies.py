@@ -8,10 +8,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 ELEMENTS = {"Sid", "Effect", "Action", "Resource", "Principal", "Condition"}
 CONTEXT_KEYS = {"aws:securetransport", "aws:requestedregion", "s3:prefix", "secretsmanager:versionstage", "cloudwatch:namespace"}
+# Keys that end in the name of a tag.
+TAG_KEYS = ("aws:resourcetag/", "aws:requesttag/", "ssm:resourcetag/")
+
+# Condition keys in lower case. A key with several values, such as the types of several records, has a tuple.
+Context = Mapping[str, str | tuple[str, ...]]
 
 
 class UnknownPolicyElement(Exception):
@@ -27,34 +33,31 @@ def check(document: str) -> None:
         if statement.get("Principal", "*") not in ("*", {"AWS": "*"}):
             raise UnknownPolicyElement(f"Principal {json.dumps(statement['Principal'])}")
         for operator, keys in statement.get("Condition", {}).items():
-            if operator not in OPERATORS:
+            if _operator(operator).name not in OPERATORS:
                 raise UnknownPolicyElement(f"condition operator {operator}")
             for key in keys:
-                if key.lower() not in CONTEXT_KEYS:
+                if key.lower() not in CONTEXT_KEYS and not key.lower().startswith(TAG_KEYS):
                     raise UnknownPolicyElement(f"condition key {key}")
 
 
-def is_allowed(documents: Iterable[str], action: str, resource: str, context: Mapping[str, str]) -> bool:
+def is_allowed(documents: Iterable[str], action: str, resource: str, context: Context) -> bool:
     """Whether the policies allow the action: at least one statement allows it, and none denies it.
 
-    `action` is SERVICE:Name, `resource` an ARN or "*" for actions without one, `context` lower-case condition keys.
+    `action` is SERVICE:Name, `resource` an ARN or "*" for actions without one.
     """
     allowed = False
     for document in documents:
         check(document)
         for statement in _statements(document):
-            if _applies(statement, action, resource, context):
+            if applies(statement, action, resource, context):
                 if statement["Effect"] == "Deny":
                     return False
                 allowed = True
     return allowed
 
 
-def _statements(document: str) -> list[dict[str, Any]]:
-    return _as_list(json.loads(document)["Statement"])
-
-
-def _applies(statement: Mapping[str, Any], action: str, resource: str, context: Mapping[str, str]) -> bool:
+def applies(statement: Mapping[str, Any], action: str, resource: str, context: Context) -> bool:
+    """Whether the statement, which allows or denies, is about this action."""
     return (
         any(_like(action.lower(), pattern.lower()) for pattern in _as_list(statement["Action"]))
         and any(_like(resource, pattern) for pattern in _as_list(statement["Resource"]))
@@ -66,15 +69,46 @@ def _applies(statement: Mapping[str, Any], action: str, resource: str, context: 
     )
 
 
-def _holds(operator: str, value: str | None, wanted: list[Any]) -> bool:
-    matches, negated = OPERATORS[operator]
-    found = value is not None and any(matches(value, _text(each)) for each in wanted)
-    return not found if negated else found
+def _statements(document: str) -> list[dict[str, Any]]:
+    return _as_list(json.loads(document)["Statement"])
+
+
+@dataclass(frozen=True)
+class _Operator:
+    name: str
+    # Holds if the key is missing.
+    if_exists: bool
+    # Holds if each of the key's values matches, and if there is none.
+    all_values: bool
+
+
+def _operator(text: str) -> _Operator:
+    name = text.removeprefix("ForAllValues:").removesuffix("IfExists")
+    return _Operator(name, text.endswith("IfExists"), text.startswith("ForAllValues:"))
+
+
+def _holds(text: str, value: str | tuple[str, ...] | None, wanted: list[Any]) -> bool:
+    operator = _operator(text)
+    if operator.name == "Null":
+        return _text(value is None) in [_text(each) for each in wanted]
+    if value is None and (operator.if_exists or operator.all_values):
+        return True
+    matches, negated = OPERATORS[operator.name]
+    values = value if isinstance(value, tuple) else () if value is None else (value,)
+    found = [any(matches(each, _text(pattern)) for pattern in wanted) for each in values]
+    holds = all(found) if operator.all_values else any(found)
+    return not holds if negated else holds
 
 
 def _like(value: str, pattern: str) -> bool:
     expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
     return re.fullmatch(expression, value, re.DOTALL) is not None
+
+
+def _arn_like(value: str, pattern: str) -> bool:
+    """Each of an ARN's six parts matches by itself: a wildcard does not extend over a colon, except in the last part."""
+    parts, patterns = value.split(":", 5), pattern.split(":", 5)
+    return len(parts) == len(patterns) and all(map(_like, parts, patterns))
 
 
 def _equal(value: str, wanted: str) -> bool:
@@ -95,5 +129,8 @@ OPERATORS: dict[str, tuple[Callable[[str, str], bool], bool]] = {
     "StringNotEquals": (_equal, True),
     "StringLike": (_like, False),
     "StringNotLike": (_like, True),
+    "ArnLike": (_arn_like, False),
     "Bool": (_equal, False),
+    # Compares no values.
+    "Null": (_equal, False),
 }

@@ -5,9 +5,12 @@ import { join } from "node:path";
 import {
   AddRoleToInstanceProfileCommand,
   CreateInstanceProfileCommand,
+  CreatePolicyCommand,
   CreateRoleCommand,
   CreateUserCommand,
+  DeleteRolePermissionsBoundaryCommand,
   IAMClient,
+  PutRolePermissionsBoundaryCommand,
   PutRolePolicyCommand,
 } from "@aws-sdk/client-iam";
 import {
@@ -210,6 +213,25 @@ describe("the session of an instance profile", () => {
       IfNoneMatch: ETag,
     });
     await expect(s3.send(unchanged)).rejects.toMatchObject({ $metadata: { httpStatusCode: 304 } });
+  });
+
+  it("has no permission that the permissions boundary of the role lacks, and none that only the boundary has", async () => {
+    const iam = new IAMClient(as());
+    const secrets = secretsAs(await session());
+    const limit = async (name: string, Resource: string) => {
+      const PolicyDocument = policy({ Effect: "Allow", Action: ["secretsmanager:GetSecretValue"], Resource });
+      const { Policy } = await iam.send(new CreatePolicyCommand({ PolicyName: name, PolicyDocument }));
+      const PermissionsBoundary = Policy!.Arn!;
+      await iam.send(new PutRolePermissionsBoundaryCommand({ RoleName: PROFILE, PermissionsBoundary }));
+    };
+    const denied = { name: "AccessDeniedException" };
+    await limit("own-only", own);
+    expect(await readValue(secrets, own)).toBe("key of this stack");
+    await limit("other-only", other);
+    await expect(readValue(secrets, own)).rejects.toMatchObject(denied);
+    await expect(readValue(secrets, other)).rejects.toMatchObject(denied);
+    await iam.send(new DeleteRolePermissionsBoundaryCommand({ RoleName: PROFILE }));
+    expect(await readValue(secrets, own)).toBe("key of this stack");
   });
 
   it("is only given to the host's metadata service", async () => {

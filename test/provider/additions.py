@@ -40,6 +40,7 @@ def apply() -> None:
     send_hooks_to_nobody()
     keep_a_template_apart_from_its_tags()
     tell_who_a_budget_writes_to()
+    send_budgets_as_json()
     have_what_accounts_have()
 
 
@@ -255,6 +256,17 @@ def tell_who_a_budget_writes_to() -> None:
 
     BudgetsResponse.describe_subscribers_for_notification = describe_subscribers_for_notification
     BudgetsResponse.list_tags_for_resource = lambda self: json.dumps({"ResourceTags": []})
+
+
+def send_budgets_as_json() -> None:
+    """moto declares the JSON of Budgets as text/html."""
+    original = BudgetsResponse.setup_class
+
+    def setup_class(self: BudgetsResponse, *arguments: Any, **named: Any) -> None:
+        original(self, *arguments, **named)
+        self.response_headers["Content-Type"] = "application/x-amz-json-1.1"
+
+    BudgetsResponse.setup_class = setup_class
 
 
 def have_what_accounts_have() -> None:

@@ -1,7 +1,7 @@
 """moto with everything that the AWS provider needs for this stack.
 
-`emulator.py PORT_FILE [POLICY_FILE]`: listens on a free port of 127.0.0.1 and writes the port to PORT_FILE. The
-deployer may perform what POLICY_FILE grants, or everything without that file. State is kept in memory.
+`emulator.py PORT_FILE [POLICY_FILE…]`: listens on a free port of 127.0.0.1 and writes the port to PORT_FILE. The
+deployer may perform what the policies grant, or everything without policies. State is kept in memory.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def main() -> None:
     prepare()
     authorisation.apply()
     if len(sys.argv) > 2:
-        authorisation.set_policy(Path(sys.argv[2]).read_text())
-    application = with_questions(one_at_a_time(DomainDispatcherApplication(create_backend_app)))
+        authorisation.set_policies(Path(file).read_text() for file in sys.argv[2:])
+    application = one_at_a_time(with_questions(DomainDispatcherApplication(create_backend_app)))
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     partial = Path(f"{sys.argv[1]}.partial")

@@ -16,7 +16,7 @@ export interface ProviderEmulator {
   stop: () => Promise<void>;
 }
 
-/** A hosted zone, and an existing VPC. */
+/** A hosted zone, an existing VPC, and a permissions boundary. */
 export interface Given {
   region: string;
   vpcId: string;
@@ -26,27 +26,29 @@ export interface Given {
   routeTableId: string;
   /** Of the Route 53 zone. */
   domain: string;
+  /** ARN of the policy that the administrator created from docs/reference/permissions-boundary.json. */
+  permissionsBoundary: string;
 }
 
 export interface Used {
   /** Actions by IAM's names. */
   used: string[];
-  /** By statement: an action that no other statement of the policy grants. */
+  /** By statement: an action that no other statement grants. */
   needed: Record<string, string>;
-  /** Action and resource of requests that the policy does not grant. */
+  /** Action and resource of requests that the policies do not grant, and the statement if it denies them explicitly. */
   refused: string[];
 }
 
-/** Credentials that have the permissions of the policy, as in authorisation.py. */
+/** Credentials that have the permissions of the policies, as in authorisation.py. */
 export const DEPLOYER = { accessKeyId: "AKIALOCALDEPLOYER0000", secretAccessKey: "local" };
 
-/** @param policy file with the deployer's permissions; everything is allowed by default */
-export async function startProviderEmulator(policy?: string): Promise<ProviderEmulator> {
+/** @param policies files with the deployer's permissions; everything is allowed without any */
+export async function startProviderEmulator(policies: string[] = []): Promise<ProviderEmulator> {
   const python = await emulatorPython();
   const state = mkdtempSync(join(tmpdir(), "qwen3-moto-"));
   const port = join(state, "port");
   const log = join(state, "log");
-  const pid = startDetached(python, [join(__dirname, "emulator.py"), port, ...(policy ? [policy] : [])], log);
+  const pid = startDetached(python, [join(__dirname, "emulator.py"), port, ...policies], log);
   const stop = async () => {
     await endProcess(pid);
     rmSync(state, { recursive: true, force: true });

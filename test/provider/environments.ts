@@ -5,17 +5,27 @@ import type { Environment } from "./record";
 export interface ProviderEnvironment extends Environment {
   /** Only planned by the AWS provider, because the emulator does not support it. */
   planOnly?: boolean;
+  /** Whether the deployer also needs the policy for fleets. */
+  fleet?: boolean;
 }
 
 /** By name. `given` is what the account has before. */
 export function environments(given: Given): Record<string, ProviderEnvironment> {
   const zones = Object.keys(given.subnets).sort().slice(0, 2);
-  const fleet = { domain: `embeddings.${given.domain}`, instancesMin: 2, instancesMax: 3, protect: false };
+  const { permissionsBoundary } = given;
+  const fleet = {
+    permissionsBoundary,
+    domain: `embeddings.${given.domain}`,
+    instancesMin: 2,
+    instancesMax: 3,
+    protect: false,
+  };
   return {
     dev: {
       stack: "dev",
       configuration: "Pulumi.dev.yaml",
       values: {
+        permissionsBoundary,
         stopSchedule: "0 20 ? * MON-FRI *",
         startSchedule: "0 7 ? * MON-FRI *",
         scheduleTimezone: "Europe/Berlin",
@@ -23,11 +33,12 @@ export function environments(given: Given): Record<string, ProviderEnvironment> 
         budgetEmails: ["ops@example.com"],
       },
     },
-    prod: { stack: "prod", configuration: "Pulumi.prod.yaml" },
-    local: { stack: "local", configuration: "Pulumi.local.yaml" },
-    fleet: { stack: "fleet", configuration: "Pulumi.prod.yaml", values: fleet },
+    prod: { stack: "prod", configuration: "Pulumi.prod.yaml", values: { permissionsBoundary } },
+    local: { stack: "local", configuration: "Pulumi.local.yaml", values: { permissionsBoundary } },
+    fleet: { stack: "fleet", configuration: "Pulumi.prod.yaml", values: fleet, fleet: true },
     internal: {
       stack: "internal",
+      fleet: true,
       configuration: "Pulumi.prod.yaml",
       values: {
         ...fleet,
@@ -43,13 +54,14 @@ export function environments(given: Given): Record<string, ProviderEnvironment> 
     spot: {
       stack: "spot",
       configuration: "Pulumi.dev.yaml",
-      values: { purchaseOption: "spot" },
+      values: { permissionsBoundary, purchaseOption: "spot" },
       planOnly: true,
     },
     reservation: {
       stack: "reservation",
       configuration: "Pulumi.dev.yaml",
       values: {
+        permissionsBoundary,
         purchaseOption: "reservation",
         capacityReservationId: "cr-0123456789abcdef0",
         availabilityZone: zones[0],

@@ -1,12 +1,18 @@
-"""What an account has before this stack is deployed: a hosted zone, and an existing VPC."""
+"""What an account has before this stack is deployed: a hosted zone, an existing VPC, and a permissions boundary."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from additions import ACCOUNT, REGION
 from moto.ec2.models import ec2_backends
+from moto.iam.models import iam_backends
 from moto.route53.models import route53_backends
 
 DOMAIN = "example.com"
+BOUNDARY_NAME = "qwen3-embedding-boundary"
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/{BOUNDARY_NAME}"
+BOUNDARY_FILE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "permissions-boundary.json"
 
 
 def prepare() -> None:
@@ -14,10 +20,13 @@ def prepare() -> None:
     route53_backends[ACCOUNT]["aws"].create_hosted_zone(
         DOMAIN, private_zone=False, caller_reference="before", vpcid=None, vpcregion=None, comment=None, delegation_set_id=None
     )
+    iam_backends[ACCOUNT]["aws"].create_policy(
+        description="", path="/", policy_document=BOUNDARY_FILE.read_text(), policy_name=BOUNDARY_NAME, tags=[]
+    )
 
 
 def given() -> dict[str, object]:
-    """`{"region", "vpcId", "cidrBlock", "subnets": {ZONE: ID}, "routeTableId", "domain"}`"""
+    """`{"region", "vpcId", "cidrBlock", "subnets": {ZONE: ID}, "routeTableId", "domain", "permissionsBoundary"}`"""
     ec2 = ec2_backends[ACCOUNT][REGION]
     vpc = ec2.get_default_vpc()
     subnets = {subnet.availability_zone: subnet.id for subnet in ec2.describe_subnets(filters={"vpc-id": [vpc.id]})}
@@ -29,4 +38,5 @@ def given() -> dict[str, object]:
         "subnets": subnets,
         "routeTableId": tables[0].id,
         "domain": DOMAIN,
+        "permissionsBoundary": BOUNDARY,
     }

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -6,6 +6,7 @@ import { publishModel } from "../../local/model";
 import { ROOT } from "../../scripts/lib/paths";
 import { added, type Given, type ProviderEmulator, startProviderEmulator, type Used } from "./emulator";
 import { environments, type ProviderEnvironment } from "./environments";
+import { DEPLOYER_POLICIES, type Policy } from "./policies";
 import { record } from "./record";
 import type { ProviderSchema } from "./schema";
 import { type Change, findTools, Terraform, type Tools } from "./terraform";
@@ -32,27 +33,32 @@ const PLANNED = NAMES.filter(([, { planOnly }]) => planOnly).map(([name]) => nam
 const outcomes: Record<string, Promise<Outcome>> = {};
 const configurations: Record<string, Configuration> = {};
 
-const POLICY = join(ROOT, "docs/reference/deployer-policy.json");
-
-interface Policy {
-  Statement: { Sid: string; Action: string[] }[];
-}
-
-const policy = JSON.parse(readFileSync(POLICY, "utf8")) as Policy;
-
 /** Additional permissions for weights in the deployer's bucket, as in docs/guides/deployer.md. */
-const READ_MODEL = {
-  Sid: "ReadModel",
-  Effect: "Allow",
-  Action: ["s3:GetObject", "s3:GetObjectTagging", "s3:ListBucket"],
-  Resource: ["arn:aws:s3:::qwen3-local-models", "arn:aws:s3:::qwen3-local-models/*"],
+const READ_MODEL: Policy = {
+  Statement: [
+    {
+      Sid: "ReadModel",
+      Effect: "Allow",
+      Action: ["s3:GetObject", "s3:GetObjectTagging", "s3:ListBucket"],
+      Resource: ["arn:aws:s3:::qwen3-local-models", "arn:aws:s3:::qwen3-local-models/*"],
+    },
+  ],
 };
 
-/** Statements for operations that this layer does not perform; docs/guides/deployer.md describes each. */
-const UNSEEN = ["ChangeInPlace", "ChangeNamedInPlace", "FirstUse", "Verify"];
-
-/** Maximum size of a policy that can be attached, in characters without white space. */
-const LARGEST_POLICY = 6144;
+/** Actions that no environment's life needs; docs/guides/deployer.md says what they are for. */
+const UNREQUESTED = [
+  ...["autoscaling:CancelInstanceRefresh", "autoscaling:DeleteTags", "autoscaling:StartInstanceRefresh"],
+  ...["ec2:CreateLaunchTemplateVersion", "ec2:DeleteLaunchTemplateVersions", "ec2:DeleteTags"],
+  ...["ec2:ModifyLaunchTemplate", "ec2:ModifySecurityGroupRules", "ec2:ModifyVolume"],
+  ...["ec2:ModifyVpcEndpoint", "ec2:StartInstances", "ec2:StopInstances"],
+  ...["elasticloadbalancing:ModifyListener", "elasticloadbalancing:ModifyTargetGroup"],
+  ...["elasticloadbalancing:RemoveTags"],
+  ...["elasticloadbalancing:SetSecurityGroups", "elasticloadbalancing:SetSubnets"],
+  ...["iam:CreateServiceLinkedRole", "iam:PutRolePermissionsBoundary", "iam:UpdateAssumeRolePolicy"],
+  ...["iam:UpdateRoleDescription", "scheduler:UpdateSchedule", "secretsmanager:ListSecretVersionIds"],
+  ...["secretsmanager:UpdateSecret", "secretsmanager:UpdateSecretVersionStage"],
+  ...["ssm:GetCommandInvocation", "ssm:SendCommand"],
+];
 
 beforeAll(async () => {
   const tools = findTools();
@@ -60,12 +66,12 @@ beforeAll(async () => {
     throw new Error(`this layer cannot run: ${tools}`);
   }
   const { schema, file } = await readSchema(tools);
-  const policyFile = join(folder, "policy.json");
-  writeFileSync(policyFile, JSON.stringify({ ...policy, Statement: [...policy.Statement, READ_MODEL] }));
+  const readModel = writePolicy("read-model", READ_MODEL);
   // The engine runs one environment at a time, because its settings are those of this process. The AWS provider waits
   // more than it computes, so the rest of each environment runs in parallel with the next.
-  for (const [name] of NAMES) {
-    const emulator = await startProviderEmulator(policyFile);
+  for (const [name, { fleet }] of NAMES) {
+    const { single, fleet: more } = DEPLOYER_POLICIES;
+    const emulator = await startProviderEmulator([single.file, ...(fleet ? [more.file] : []), readModel]);
     const environment = environments(emulator.given)[name]!;
     const recording = await record(environment, file, emulator.given);
     const configuration = translate(recording, schema);
@@ -120,46 +126,44 @@ describe.each(PLANNED)("AWS's own provider, with %s", (name) => {
   });
 });
 
-describe("the deployer's policy", () => {
-  const seen = policy.Statement.filter(({ Sid }) => !UNSEEN.includes(Sid));
+describe("the deployer's policies", () => {
+  const statements = Object.values(DEPLOYER_POLICIES)
+    .flatMap(({ policy }) => policy.Statement)
+    .filter(({ Effect }) => Effect === "Allow");
 
-  it("is a policy that IAM accepts", () => {
-    expect(JSON.stringify(policy).replace(/\s/g, "").length).toBeLessThanOrEqual(LARGEST_POLICY);
-  });
-
-  it("grants everything that the AWS provider requests, from the first plan to the destroy", async () => {
+  it("grant everything that the AWS provider requests, from the first plan to the destroy", async () => {
     const refused = await Promise.all(
       Object.values(outcomes).map(async (outcome) => (await outcome).used.refused),
     );
     expect(refused.flat()).toEqual([]);
   });
 
-  it("grants nothing that is not requested", async () => {
+  it("grant nothing that is not requested, except for later changes and for verification", async () => {
     const used = await Promise.all(Object.values(outcomes).map(async (outcome) => (await outcome).used.used));
-    const granted = seen.flatMap(({ Action }) => Action);
     const isUsed = (action: string) =>
       used
         .flat()
         .some((each) => (action.endsWith("*") ? each.startsWith(action.slice(0, -1)) : each === action));
-    expect(granted.filter((action) => !isUsed(action))).toEqual([]);
+    const unused = statements.flatMap(({ Action }) => Action).filter((action) => !isUsed(action));
+    expect([...new Set(unused)].sort()).toEqual([...UNREQUESTED].sort());
   });
 
-  it("has no unnecessary statement", async () => {
+  it("have no unnecessary statement", async () => {
     const needed = await Promise.all(
       Object.values(outcomes).map(async (outcome) => Object.keys((await outcome).used.needed)),
     );
-    const sids = needed.flat().filter((sid) => sid !== READ_MODEL.Sid);
-    expect([...new Set(sids)].sort()).toEqual(seen.map(({ Sid }) => Sid).sort());
+    const requested = statements.filter(({ Action }) => Action.some((each) => !UNREQUESTED.includes(each)));
+    const unnecessary = requested.map(({ Sid }) => Sid).filter((sid) => !needed.flat().includes(sid));
+    expect(unnecessary).toEqual([]);
   });
 
-  it("is enforced: without the statement for secrets, none is created", async () => {
+  it("are enforced: without the statement for secrets, none is created", async () => {
     const tools = findTools() as Tools;
     const work = join(folder, "refused");
     mkdirSync(work);
-    const lesser = join(work, "policy.json");
-    const Statement = policy.Statement.filter(({ Sid }) => Sid !== "MakeSecrets");
-    writeFileSync(lesser, JSON.stringify({ ...policy, Statement }));
-    const emulator = await startProviderEmulator(lesser);
+    const { policy } = DEPLOYER_POLICIES.single;
+    const Statement = policy.Statement.filter(({ Sid }) => Sid !== "ManageSecrets");
+    const emulator = await startProviderEmulator([writePolicy("without-secrets", { ...policy, Statement })]);
     try {
       const terraform = new Terraform(tools, work, emulator.url);
       await terraform.init(configurations.dev);
@@ -201,6 +205,12 @@ describe("docs/evidence/provider-layer-resources.md", () => {
     await expect(text).toMatchFileSnapshot(join(ROOT, "docs/evidence/provider-layer-resources.md"));
   });
 });
+
+function writePolicy(name: string, policy: Policy): string {
+  const file = join(folder, `${name}.json`);
+  writeFileSync(file, JSON.stringify(policy));
+  return file;
+}
 
 async function readSchema(tools: Tools): Promise<{ schema: ProviderSchema; file: string }> {
   const work = join(folder, "schema");

@@ -268,8 +268,32 @@ describe("a policy", () => {
     ]);
   });
 
+  it("requires the permissions boundary of the configuration", async () => {
+    await pulumi.runtime.setMocks(
+      { newResource: () => ({ id: "", state: {} }), call: () => ({}) },
+      "p",
+      "test",
+    );
+    const wanted = "arn:aws:iam::123456789012:policy/qwen3-embedding-boundary";
+    const judgeRole = (props: Record<string, unknown>) =>
+      judge({ policy: "permissions-boundary", type: "aws:iam/role:Role", props });
+    pulumi.runtime.setAllConfig({ "p:permissionsBoundary": wanted });
+    expect(judgeRole({ permissionsBoundary: wanted })).toEqual([]);
+    expect(judgeRole({})).toEqual([expect.stringMatching(/permissionsBoundary is not set; .*requires arn:/)]);
+    expect(judgeRole({ permissionsBoundary: "arn:aws:iam::aws:policy/AdministratorAccess" })).toEqual([
+      expect.stringMatching(/is arn:aws:iam::aws:policy\/AdministratorAccess; the setting requires/),
+    ]);
+    // The default, which leaves the setting unset.
+    pulumi.runtime.setAllConfig({ "p:permissionsBoundary": "" });
+    expect(judgeRole({})).toEqual([]);
+  });
+
   it("is violated in a test at least once", () => {
-    const broken = new Set([...BREACHES.map(({ policy }) => policy), "private-encrypted-buckets"]);
+    const broken = new Set([
+      ...BREACHES.map(({ policy }) => policy),
+      "permissions-boundary",
+      "private-encrypted-buckets",
+    ]);
     expect([...broken].sort()).toEqual(policies.map(({ name }) => name).sort());
   });
 });
@@ -279,6 +303,13 @@ describe("the stack's own resources", () => {
     ["one instance", {}],
     ["one instance on a schedule", { stopSchedule: "0 20 ? * MON-FRI *" }],
     ["a fleet", { domain: "embeddings.example.com", instancesMin: 2, instancesMax: 3 }],
+    [
+      "roles with a boundary",
+      {
+        stopSchedule: "0 20 ? * MON-FRI *",
+        permissionsBoundary: "arn:aws:iam::123456789012:policy/qwen3-embedding-boundary",
+      },
+    ],
   ])("violate no policy: %s", async (_, config) => {
     const { registered } = await runProgram({
       ...config,

@@ -116,6 +116,17 @@ describe("a stack with a schedule and a budget", () => {
     ]);
   });
 
+  it("has the permissions boundary of the setting on both of its roles", async () => {
+    const permissionsBoundary = "arn:aws:iam::123456789012:policy/qwen3-embedding-boundary";
+    const limited = await runProgram({ ...config, permissionsBoundary });
+    await sleep(500);
+    const roles = (all: Registered[]) => all.filter(({ type }) => type === "aws:iam/role:Role");
+    expect(roles(limited.registered).map(({ inputs }) => inputs.permissionsBoundary)).toEqual(
+      Array(2).fill(permissionsBoundary),
+    );
+    expect(roles(registered).map(({ inputs }) => inputs.permissionsBoundary)).toEqual([undefined, undefined]);
+  });
+
   it("sends email at 80 and 100 percent of the budget, and when the forecast exceeds it", () => {
     const [budget] = inputs("aws:budgets/budget:Budget");
     expect(budget).toMatchObject({ limitAmount: "500", limitUnit: "USD", timeUnit: "MONTHLY" });

@@ -97,6 +97,16 @@ describe("checkSettings", () => {
       { awsEndpointUrl: "localhost:4566" },
       /awsEndpointUrl is "localhost:4566"/,
     ],
+    [
+      "a permissions boundary by its name",
+      { permissionsBoundary: "qwen3-embedding-boundary" },
+      /permissionsBoundary is "qwen3-embedding-boundary"; allowed: the ARN of a managed policy/,
+    ],
+    [
+      "AWS's own policy as a permissions boundary",
+      { permissionsBoundary: "arn:aws:iam::aws:policy/AdministratorAccess" },
+      /permissionsBoundary is "arn:aws:iam::aws:policy\/AdministratorAccess"/,
+    ],
   ])("rejects %s, naming setting, value and what is allowed", (_, change, message) => {
     expect(() => checkSettings({ ...usable, ...change })).toThrow(message);
   });

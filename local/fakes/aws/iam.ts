@@ -4,19 +4,21 @@ import {
   CreateRoleCommand,
   DeleteInstanceProfileCommand,
   DeleteRoleCommand,
+  DeleteRolePermissionsBoundaryCommand,
   DeleteRolePolicyCommand,
   IAMClient,
+  PutRolePermissionsBoundaryCommand,
   PutRolePolicyCommand,
   RemoveRoleFromInstanceProfileCommand,
 } from "@aws-sdk/client-iam";
-import { autoname, type Props, type ResourceDefinition } from "../framework";
+import { autoname, changes, InputError, type Props, type ResourceDefinition } from "../framework";
 import { connection } from "./account";
 
 const client = () => new IAMClient(connection());
 
 const role: ResourceDefinition = {
-  inputs: ["name", "description", "assumeRolePolicy", "tags"],
-  // AWS changes the other properties in place; this stack never changes them.
+  inputs: ["name", "description", "assumeRolePolicy", "permissionsBoundary", "tags"],
+  // AWS changes the other properties in place; of these, this stack changes only the boundary.
   replaceOn: ["name"],
   check: (inputs, context) => autoname(inputs, "name", context),
   create: async (inputs) => {
@@ -26,9 +28,23 @@ const role: ResourceDefinition = {
         RoleName: name,
         Description: inputs.description as string,
         AssumeRolePolicyDocument: inputs.assumeRolePolicy as string,
+        PermissionsBoundary: inputs.permissionsBoundary as string | undefined,
       }),
     );
     return { id: name, outputs: { arn: Role?.Arn } };
+  },
+  update: async (id, olds, news) => {
+    const changed = changes(olds, news).filter((property) => role.inputs.includes(property));
+    if (changed.some((property) => property !== "permissionsBoundary")) {
+      throw new InputError(changed.join(", "), "the local fake cannot change it");
+    }
+    const PermissionsBoundary = news.permissionsBoundary as string | undefined;
+    if (PermissionsBoundary) {
+      await client().send(new PutRolePermissionsBoundaryCommand({ RoleName: id, PermissionsBoundary }));
+    } else {
+      await client().send(new DeleteRolePermissionsBoundaryCommand({ RoleName: id }));
+    }
+    return {};
   },
   delete: async (id) => void (await client().send(new DeleteRoleCommand({ RoleName: id }))),
 };
