@@ -26,12 +26,13 @@ const CARD_TOLERANCE = 0.02;
 export function embeddingChecks(client: EndpointClient, target: Target): Check[] {
   const { model, dimensions } = target;
   const text = QUERIES[0] as string;
-  const workerLog = "check the workers: journalctl -u 'qwen3-embed@*' on the instance";
+  const workerLog =
+    "check the workers: journalctl --namespace=qwen3-requests -u 'qwen3-embed@*' on the instance";
 
   return [
     {
       name: "the right key is served",
-      next: `check the key agent and the workers: journalctl -u qwen3-keys -u 'qwen3-embed@*' on the instance`,
+      next: `check the key agent and the workers: journalctl --namespace='*' -u qwen3-keys -u 'qwen3-embed@*' on the instance`,
       async run() {
         const reply = await client.embed({ model, input: text });
         const vector = only(reply.vectors);
