@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -65,6 +65,12 @@ class Secrets:
 
 
 def main() -> None:
+    found = checks()
+    print(json.dumps({"checks": found}))
+    sys.exit(0 if all(check["ok"] for check in found) else 1)
+
+
+def checks() -> list[dict[str, object]]:
     try:
         secrets = load(Aws())
         needles = {
@@ -73,22 +79,14 @@ def main() -> None:
         }
     except (BotoCoreError, ClientError, ValueError, KeyError) as error:
         # Only the error's type, because its text may contain a secret.
-        report([{"name": "the keys to search for", "ok": False, "evidence": f"cannot be read: {type(error).__name__}"}])
-    report(
-        [
-            *search("process arguments", process_files("cmdline"), needles),
-            *search("process environments", process_files("environ"), needles),
-            *search("the journals", journals(secrets.since), needles),
-            *search("the units' properties", output(UNITS), needles),
-            *search("files, packages and weights apart", files(), needles),
-        ]
-    )
-
-
-def report(checks: list[dict[str, object]]) -> NoReturn:
-    """Print the document and exit."""
-    print(json.dumps({"checks": checks}))
-    sys.exit(0 if all(check["ok"] for check in checks) else 1)
+        return [{"name": "the keys to search for", "ok": False, "evidence": f"cannot be read: {type(error).__name__}"}]
+    return [
+        *search("process arguments", process_files("cmdline"), needles),
+        *search("process environments", process_files("environ"), needles),
+        *search("the journals", journals(secrets.since), needles),
+        *search("the units' properties", output(UNITS), needles),
+        *search("files, packages and weights apart", files(), needles),
+    ]
 
 
 def load(aws: Aws) -> Secrets:

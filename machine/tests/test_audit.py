@@ -84,11 +84,15 @@ def test_finds_a_private_key_and_no_certificate_of_it(pem: str, tmp_path: Path) 
 
 def test_uses_the_secret_number(pem: str) -> None:
     shown = openssl("pkey", "-noout", "-text", given=pem)
-    [block] = [part for part in shown.replace("\n    ", "").split("\n") if part.startswith(("priv:", "privateExponent:"))]
+    [block] = [
+        part for part in shown.replace("\n    ", "").split("\n") if part.startswith(("priv:", "privateExponent:"))
+    ]
     assert secret_number(pem_body(pem)).hex().lstrip("0") == block.split(":", 1)[1].replace(":", "").strip().lstrip("0")
 
 
-@pytest.mark.parametrize("given", ["", "no PEM", "-----BEGIN X-----\nAAAA\n-----END X-----", "-----BEGIN X-----\nMIIB\n"])
+@pytest.mark.parametrize(
+    "given", ["", "no PEM", "-----BEGIN X-----\nAAAA\n-----END X-----", "-----BEGIN X-----\nMIIB\n"]
+)
 def test_rejects_what_is_no_private_key_without_printing_it(given: str) -> None:
     with pytest.raises(ValueError, match=r"^(not a|no secret)"):
         list(private_key_needles(given))
@@ -104,7 +108,12 @@ def test_reads_journals_since_the_oldest_secret(monkeypatch: pytest.MonkeyPatch)
     assert secrets.keys == [key("previous"), key("current")]
     assert (secrets.private_key, secrets.since) == ("p", 10_000)
     commands: list[list[str]] = []
-    monkeypatch.setattr(audit, "output", lambda arguments: commands.append(arguments) or iter([("journalctl", [])]))
+
+    def output(arguments: list[str]) -> Iterator[audit.Place]:
+        commands.append(arguments)
+        yield arguments[0], []
+
+    monkeypatch.setattr(audit, "output", output)
     list(audit.journals(secrets.since))
     assert "--since=@6400" in commands[0]
     assert all("--namespace=*" in command for command in commands)

@@ -289,7 +289,10 @@ def test_the_log_has_no_other_path_or_method(worker: HttpWorker, capfd: pytest.C
 
 
 def test_the_log_of_a_fault_has_lines_of_code_and_no_values(
-    worker: HttpWorker, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    worker: HttpWorker,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def embed(*_: object) -> None:
         async with asyncio.TaskGroup() as group:
