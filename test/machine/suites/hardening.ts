@@ -33,7 +33,7 @@ export function hardening(machine: () => BootedMachine): void {
     requireEnforcement(box, context);
     expect(await sendTo(box, WORKER, METADATA, ACCOUNTS.workerUser)).toBe("EPERM");
     expect(await sendTo(box, WORKER, METADATA)).toBe("EPERM");
-    expect(await sendTo(box, WORKER, "10.213.0.1")).toBe("EPERM");
+    expect(await sendTo(box, WORKER, `${box.environment.env.QWEN3_LOCAL_SUBNET}.1`)).toBe("EPERM");
     expect(await sendTo(box, WORKER, "127.0.0.1", ACCOUNTS.workerUser)).toBe("sent");
     expect(await sendTo(box, "nginx.service", METADATA, ACCOUNTS.gatewayUser)).toBe("EPERM");
     expect(await sendTo(box, "nginx.service", METADATA)).toBe("EPERM");
@@ -57,15 +57,13 @@ export function hardening(machine: () => BootedMachine): void {
           systemctl daemon-reload && systemctl restart ${WORKER}`,
         180_000,
       );
-      expect(await openDevice(box, WORKER, DEVICE)).not.toBe("EPERM");
-      expect(await openDevice(box, "qwen3-embed@1.service", DEVICE)).toBe("EPERM");
+      // ENODEV: the kernel has no such device, but systemd does not keep it from the worker.
+      expect(["opened", "ENODEV"]).toContain(await openDevice(box, WORKER, DEVICE));
+      await box.run(`rm -r ${folder} && systemctl daemon-reload`);
+      expect(await openDevice(box, WORKER, DEVICE)).toBe("EPERM");
     } finally {
-      await box.run(
-        `rm -rf ${DEVICE} ${folder}; systemctl daemon-reload; systemctl restart ${WORKER}`,
-        180_000,
-      );
+      await box.run(`rm -rf ${DEVICE} ${folder}; systemctl daemon-reload`);
     }
-    expect(await openDevice(box, WORKER, DEVICE)).not.toBe("opened");
   });
 
   it("listens only on port 443, apart from loopback", async () => {
@@ -74,7 +72,8 @@ export function hardening(machine: () => BootedMachine): void {
       .trim()
       .split("\n")
       .map((line) => line.split(/\s+/))
-      .filter(([, , , , local]) => !/^(127\.|\[::1\])/.test(local!));
+      // The fake of the metadata service is a process of the host.
+      .filter(([, , , , local]) => !/^(127\.|\[::1\])/.test(local!) && local !== `${METADATA}:80`);
     expect(sockets.map(([protocol, , , , local]) => `${protocol} ${local}`)).toEqual(["tcp 0.0.0.0:443"]);
     expect(sockets[0]!.join(" ")).toContain('"nginx"');
   });
@@ -122,11 +121,16 @@ try:
 except OSError as error:
     print(errno.errorcode[error.errno])
 `;
-  // A unit of its own, because a process from outside the container may not enter one of its groups.
-  const enter = `${groupOf(unit)}; echo $$ > "$group/cgroup.procs"; exec setpriv --reuid=${user} --regid=${user} --clear-groups /usr/bin/python3 -c '${python}'`;
+  // In a unit of its own, because a process from outside the container may not enter one of its groups; on its standard
+  // input, because systemd expands variables and backslashes in arguments.
+  const enter = `set -e
+${groupOf(unit)}
+echo $$ > "$group/cgroup.procs"
+exec setpriv --reuid=${user} --regid=${user} --clear-groups /usr/bin/python3 -c '${python}'
+`;
   const encoded = Buffer.from(enter).toString("base64");
   const printed = await box.run(
-    `systemd-run --quiet --wait --pipe --collect sh -c "$(echo ${encoded} | base64 -d)"`,
+    `echo ${encoded} | base64 -d | systemd-run --quiet --wait --pipe --collect sh`,
   );
   return printed.trim();
 }
