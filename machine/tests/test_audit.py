@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,7 +99,7 @@ def test_rejects_what_is_no_private_key_without_printing_it(given: str) -> None:
         list(private_key_needles(given))
 
 
-def test_reads_journals_since_the_oldest_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oldest_secret_is_the_start_of_the_search() -> None:
     aws = FakeAws()
     aws.put("arn:default", key("old"), at=900)
     aws.put("arn:default", key("previous"), at=10_000)
@@ -107,6 +108,14 @@ def test_reads_journals_since_the_oldest_secret(monkeypatch: pytest.MonkeyPatch)
     secrets = audit.load(aws)  # type: ignore[arg-type]
     assert secrets.keys == [key("previous"), key("current")]
     assert (secrets.private_key, secrets.since) == ("p", 10_000)
+
+
+def test_reads_journals_since_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, written in (("id.a/system.journal", 9000), ("id.b/system@1.journal", 6300), ("id/system.journal", 9000)):
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("x")
+        os.utime(file, (written, written))
     commands: list[list[str]] = []
 
     def output(arguments: list[str]) -> Iterator[audit.Place]:
@@ -114,9 +123,18 @@ def test_reads_journals_since_the_oldest_secret(monkeypatch: pytest.MonkeyPatch)
         yield arguments[0], []
 
     monkeypatch.setattr(audit, "output", output)
-    list(audit.journals(secrets.since))
+    monkeypatch.setattr(audit, "JOURNALS", (str(tmp_path), "/none"))
+    # An hour earlier, by which the clock may be wrong.
+    places = [name for name, _ in audit.journals(10_000)]
     assert "--since=@6400" in commands[0]
-    assert all("--namespace=*" in command for command in commands)
+    assert places == ["journalctl", "journalctl", str(tmp_path / "id.a/system.journal")]
+
+
+def test_fails_if_units_have_no_journals(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(audit, "JOURNALS", (str(tmp_path),))
+    monkeypatch.setattr(audit, "JOURNAL", ["echo"])
+    [row] = audit.search("the journals", audit.journals(0), {"key": audit.pattern(key_needles(KEY))})
+    assert (row["ok"], row["evidence"]) == (False, f"could not be searched: no journal of a unit in {tmp_path}")
 
 
 def test_fails_if_the_journals_are_empty_or_cannot_be_read() -> None:

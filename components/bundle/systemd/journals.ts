@@ -18,7 +18,7 @@ export const JOURNALS = {
   /** The messages of the units, and nginx's error log. */
   units: { namespace: "qwen3", maxUse: "256M", burst: 10_000 },
   /** The workers, and nginx's line of each request with a valid key. */
-  requests: { namespace: "qwen3-requests", maxUse: "8G", burst: 0 },
+  requests: { namespace: "qwen3-requests", maxUse: "2G", burst: 0 },
   /** nginx's line of each other request. */
   unauthenticated: { namespace: "qwen3-unauthenticated", maxUse: "512M", burst: 2000 },
 } satisfies Record<string, Journal>;
@@ -44,6 +44,8 @@ function journaldConf({ maxUse, burst }: Journal): string {
   return `[Journal]
 # On disk, so that a reboot, which may follow from the cause of a problem, does not remove its traces.
 Storage=persistent
+# qwen3-audit searches the files, which is faster than to read each entry.
+Compress=no
 SystemMaxUse=${maxUse}
 RuntimeMaxUse=64M
 RateLimitIntervalSec=${burst === 0 ? 0 : "30s"}
