@@ -12,8 +12,8 @@ const WORKER = "qwen3-embed@0.service";
 const EXPOSURE: Record<string, number> = {
   "nginx.service": 2.5,
   "qwen3-embed@0.service": 1.7,
-  "qwen3-keys.service": 3,
-  "qwen3-model.service": 3,
+  "qwen3-keys.service": 2.5,
+  "qwen3-model.service": 2.5,
 };
 
 /** What each unit may not do, enforced by the kernel, and that it can still do what it must. */
