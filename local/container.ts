@@ -1,7 +1,8 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { PATHS } from "../components/bundle/contract";
 import { ROOT } from "../scripts/lib/paths";
+import { CONTAINER_COMMAND, ENFORCING } from "./enforcement";
 import { plugIn, unplug } from "./network";
 import { endProcess, isAlive, run, startDetached, waitUntil } from "./process";
 
@@ -35,6 +36,8 @@ interface Host {
   bridge: string;
   subnet: string;
   hostAddress: string;
+  /** Whether systemd on the instance can enforce IPAddressDeny= and DevicePolicy=. */
+  enforcing: boolean;
 }
 
 function host(): Host {
@@ -53,6 +56,7 @@ function host(): Host {
     bridge: read("QWEN3_LOCAL_BRIDGE"),
     subnet,
     hostAddress: `${subnet}.1`,
+    enforcing: process.env.QWEN3_LOCAL_ENFORCING === "yes",
   };
 }
 
@@ -70,21 +74,7 @@ export async function launchInstance(spec: InstanceSpec): Promise<void> {
   writeSeed(join(folder, "upper"), spec);
   await plugIn(namespace, place, spec.privateIp);
   const metadataPid = startMetadataService(place, spec, folder, namespace);
-  const supervisorPid = startDetached(
-    "unshare",
-    [
-      "--mount",
-      "--propagation",
-      "private",
-      "sh",
-      join(ROOT, "local", "container.sh"),
-      folder,
-      place.image,
-      `${place.store}:${PATHS.store}`,
-      namespace,
-    ],
-    join(folder, "console.log"),
-  );
+  const supervisorPid = startContainer(place, folder, namespace);
   const { userData: _, ...known } = spec;
   writeRecord({ ...known, namespace, folder, supervisorPid, metadataPid });
   await waitUntil(
@@ -98,6 +88,23 @@ export async function launchInstance(spec: InstanceSpec): Promise<void> {
     },
     60_000,
     `systemd of ${spec.instanceId}`,
+  );
+}
+
+function startContainer(place: Host, folder: string, namespace: string): number {
+  const [file, ...args] = CONTAINER_COMMAND;
+  const layers = `lowerdir=${place.image},upperdir=${join(folder, "upper")},workdir=${join(folder, "work")}`;
+  const nspawn = [
+    "--boot",
+    `--network-namespace-path=/run/netns/${namespace}`,
+    `--bind=${place.store}:${PATHS.store}`,
+    ...(place.enforcing ? ENFORCING.args : []),
+  ];
+  return startDetached(
+    file,
+    [...args, basename(folder), join(folder, "root"), layers, ...nspawn],
+    join(folder, "console.log"),
+    { ...process.env, ...(place.enforcing && ENFORCING.env) },
   );
 }
 

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { localEnvironmentFile, readLocalEnvironment, type Workspace } from "../scripts/lib/localEnvironment";
 import { CACHE, ROOT, stateFolder } from "../scripts/lib/paths";
 import { startEmulator } from "./aws/emulator";
+import { notEnforced } from "./enforcement";
 import { prepareEngine } from "./engine";
 import { buildImage } from "./image";
 import { publishModel } from "./model";
@@ -36,7 +37,7 @@ export interface Step {
  */
 export function preparation(name: string): Step[] {
   const state = stateFolder(name);
-  const known = { image: "", path: "", emulatorUrl: "" };
+  const known = { image: "", path: "", emulatorUrl: "", enforcing: false };
   let environment: Environment;
   return [
     {
@@ -53,6 +54,14 @@ export function preparation(name: string): Step[] {
       run: async (onProgress) => {
         known.image = await buildImage(onProgress);
         return known.image;
+      },
+    },
+    {
+      title: "The units' IPAddressDeny and DevicePolicy",
+      run: async () => {
+        const reason = await notEnforced(known.image);
+        known.enforcing = reason === undefined;
+        return known.enforcing ? "enforced" : `NOT ENFORCED in this environment: ${reason}`;
       },
     },
     {
@@ -97,7 +106,7 @@ const NOTHING = { stackName: "", workDir: "", env: {}, emulatorPid: 0, proxyPid:
 
 function assemble(
   environment: Environment,
-  known: { image: string; path: string; emulatorUrl: string; modelSha256: string },
+  known: { image: string; path: string; emulatorUrl: string; enforcing: boolean; modelSha256: string },
 ): Environment {
   const { name, state, network } = environment;
   const workspace = createWorkspace(state, name, {
@@ -123,6 +132,7 @@ function assemble(
       QWEN3_LOCAL_STORE: store,
       QWEN3_LOCAL_BRIDGE: network.bridge,
       QWEN3_LOCAL_SUBNET: network.subnet,
+      QWEN3_LOCAL_ENFORCING: known.enforcing ? "yes" : "no",
     },
   };
 }

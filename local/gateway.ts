@@ -12,8 +12,8 @@ import {
 } from "../components/bundle/contract";
 import { contractScript } from "../components/bundle/contractFiles";
 import type { FleetMembership } from "../components/bundle/instanceConfig";
-import { nginxConf } from "../components/bundle/nginx";
-import { LOG_SERVER } from "../components/bundle/nginx/http";
+import { CONNECTION_ERROR_LOG, ERROR_LOG, nginxConf } from "../components/bundle/nginx";
+import { REQUEST_LOGS } from "../components/bundle/nginx/http";
 import { ROOT } from "../scripts/lib/paths";
 import { buildImage } from "./image";
 
@@ -112,19 +112,20 @@ interface Moved {
 }
 
 function moveConfig(config: string, { image, folder, scripts, options }: Moved): string {
-  const temporary = ["proxy", "fastcgi", "uwsgi", "scgi"].map(
-    (name) => `${name}_temp_path ${folder}/${name};`,
-  );
   const replacements: [string, string][] = [
-    ["http {", `http {\n    ${temporary.join("\n    ")}`],
     [
       "include /etc/nginx/modules-enabled/*.conf;",
       `load_module ${image}/usr/lib/nginx/modules/ngx_http_js_module.so;`,
     ],
     [`user ${ACCOUNTS.gatewayUser};`, "user root;"],
-    ["pid /run/nginx.pid", `pid ${folder}/nginx.pid`],
-    [`error_log ${LOG_SERVER}`, `error_log ${folder}/error.log`],
-    [`access_log ${LOG_SERVER}`, `access_log ${folder}/access.log`],
+    ...[ERROR_LOG, CONNECTION_ERROR_LOG].map((line): [string, string] => [
+      line,
+      line.replace("stderr", `${folder}/error.log`),
+    ]),
+    ...Object.entries(REQUEST_LOGS).map(([name, server]): [string, string] => [
+      `access_log ${server}`,
+      `access_log ${folder}/${name}.log`,
+    ]),
     [`js_path ${PATHS.gatewayScripts}/`, `js_path ${scripts}/`],
     ["listen 443", `listen 127.0.0.1:${options.port}`],
     ...options.workerPorts.map((worker, index): [string, string] => [

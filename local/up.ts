@@ -1,4 +1,5 @@
 import type { OutputMap } from "@pulumi/pulumi/automation";
+import { JOURNALS } from "../components/bundle/systemd/journals";
 import { ROOT } from "../scripts/lib/paths";
 import { runProgram } from "../scripts/lib/program";
 import { inMachine, listInstances } from "./container";
@@ -50,7 +51,7 @@ function followInstances(): () => void {
       const after = seen.get(instanceId);
       const entries = await inMachine(
         instanceId,
-        `journalctl -o json -q --no-pager -u qwen3-bootstrap -u qwen3-model ${after ? `--after-cursor='${after}'` : ""}`,
+        `journalctl -o json -q --no-pager --namespace=+${JOURNALS.units.namespace} -u qwen3-bootstrap -u qwen3-model ${after ? `--after-cursor='${after}'` : ""}`,
       ).catch(() => "");
       for (const entry of entries.split("\n").filter((line) => line !== "")) {
         const { MESSAGE, __CURSOR } = JSON.parse(entry) as { MESSAGE: unknown; __CURSOR: string };

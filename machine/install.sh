@@ -25,6 +25,7 @@ files() {
 	install -D -m 644 -t "$QWEN3_GATEWAY_SCRIPTS" "$bundle/nginx/auth.js" "$bundle/nginx/contract.js"
 	ln -sf "$bundle/bin/qwen3-audit" "$bundle/bin/qwen3-check" "$bundle/bin/qwen3-tune" "$QWEN3_PROGRAMS/"
 	cp -R "$bundle/units/." /etc/systemd/system/
+	install -m 644 -t /etc/systemd "$bundle"/journald/*
 	# An upgraded library must not restart every worker at once.
 	install -D -m 644 "$bundle/needrestart.conf" /etc/needrestart/conf.d/qwen3.conf
 	/usr/bin/python3 -m compileall -q "$QWEN3_LIBRARY"

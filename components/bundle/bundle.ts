@@ -5,7 +5,9 @@ import { pack } from "tar-stream";
 import { contractScript, contractShell } from "./contractFiles";
 import type { BundleConfig } from "./instanceConfig";
 import { nginxConf } from "./nginx";
+import { journaldFiles } from "./systemd/journals";
 import { units } from "./systemd/units";
+import { tuneProperties } from "./systemd/workerUnit";
 
 const machineDir = join(__dirname, "..", "..", "machine");
 
@@ -55,6 +57,8 @@ function entries(config: BundleConfig): Entry[] {
     text("nginx/contract.js", contractScript()),
     text("nginx/nginx.conf", nginxConf(config)),
     text("contract.sh", contractShell()),
+    text("tune.properties", tuneProperties(config.accelerator)),
+    ...Object.entries(journaldFiles()).map(([name, content]) => text(`journald/${name}`, content)),
     ...tree("lib/qwen3", "qwen3"),
     ...(config.accelerator === "cpu" ? tree("lib-cpu", "cpu") : []),
     ...Object.entries(rendered.files).map(([name, content]) => text(`units/${name}`, content)),

@@ -4,6 +4,9 @@ It reads the keys with the instance's role, searches every place where they must
 {"checks": [{"name", "ok", "evidence"}]}. It names places, but never keys. It exits with 1 if it finds a key, or if a
 search fails. qwen3-check searches too.
 
+It finds a secret as it is and in base64, wherever it begins in the encoded text. Of the journals it reads what was
+written since the oldest of the secrets was created: what is older cannot contain one.
+
 It does not search its own memory, nor what was installed by digest before the first key was read: SGLang's packages
 and the model's weights.
 """
@@ -15,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from .aws import Aws
 from .contract import CACHE, HOME, STORE, TLS
+from .needles import key_needles, private_key_needles
 
 FOLDERS = (
     *("/etc", str(HOME), str(STORE), "/var/lib/cloud", "/var/lib/systemd", "/var/lib/nginx"),
@@ -29,7 +34,12 @@ FOLDERS = (
     *("/run", "/tmp", "/dev/shm", "/home", "/root"),
 )
 INSTALLED = tuple(str(STORE / name) for name in ("venvs", "uv", "models"))
-JOURNAL = ["journalctl", "--no-pager", "--output=cat", "--all"]
+JOURNALS = ("/var/log/journal", "/run/log/journal")
+JOURNAL = ["journalctl", "--quiet", "--no-pager", "--all", "--output=cat"]
+"""The system's journal. journald compresses long entries of it."""
+JOURNAL_FIELDS = "--output-fields=MESSAGE,_CMDLINE,COREDUMP_CMDLINE,COREDUMP_ENVIRON"
+CLOCK_SECONDS = 3600
+"""By which this instance's clock may have been behind Secrets Manager's."""
 UNITS = ["systemctl", "show", "--all", "qwen3-*.service", "nginx.service"]
 OVERLAP = 8192
 """In bytes, more than the longest key."""
@@ -44,6 +54,15 @@ Place = tuple[str, Iterable[bytes]]
 """A name, and the contents in pieces that overlap."""
 
 
+@dataclass(frozen=True)
+class Secrets:
+    keys: list[str]
+    private_key: str
+    """In PEM."""
+    since: float
+    """When the oldest of them was created, in seconds since the epoch."""
+
+
 def main() -> None:
     found = checks()
     print(json.dumps({"checks": found}))
@@ -52,39 +71,39 @@ def main() -> None:
 
 def checks() -> list[dict[str, object]]:
     try:
-        keys, private_key = load()
+        secrets = load(Aws())
+        needles = {
+            "key": pattern(needle for key in secrets.keys for needle in key_needles(key)),
+            "private key": pattern(private_key_needles(secrets.private_key)),
+        }
     except (BotoCoreError, ClientError, ValueError, KeyError) as error:
         # Only the error's type, because its text may contain a secret.
         return [{"name": "the keys to search for", "ok": False, "evidence": f"cannot be read: {type(error).__name__}"}]
-    needles = {"key": pattern(keys), "private key": pattern([private_key])}
     return [
         *search("process arguments", process_files("cmdline"), needles),
         *search("process environments", process_files("environ"), needles),
-        *search("the journal", output(JOURNAL), needles),
+        *search("the journals", journals(secrets.since), needles),
         *search("the units' properties", output(UNITS), needles),
         *search("files, packages and weights apart", files(), needles),
     ]
 
 
-def load() -> tuple[list[str], str]:
-    """Every labelled version of every client's key, and one line of the private key's body."""
-    aws = Aws()
+def load(aws: Aws) -> Secrets:
+    """Every labelled version of every client's key, and the current private key."""
     index = aws.index()
-    keys = [aws.value(arn, version.id) for arn in index.clients.values() for version in aws.versions(arn)]
+    versions = [(arn, version) for arn in index.clients.values() for version in aws.versions(arn)]
     current = next((version for version in aws.versions(index.tls) if "AWSCURRENT" in version.stages), None)
-    if not keys or current is None:
+    if not versions or current is None:
         raise ValueError("no version carries a label")
-    return keys, secret_line(json.loads(aws.value(index.tls, current.id))["privateKey"])
+    return Secrets(
+        keys=[aws.value(arn, version.id) for arn, version in versions],
+        private_key=json.loads(aws.value(index.tls, current.id))["privateKey"],
+        since=min(version.created.timestamp() for version in [current, *(version for _, version in versions)]),
+    )
 
 
-def secret_line(pem: str) -> str:
-    """The middle line of a PEM's body, because the first one of an RSA key is mostly public."""
-    body = [line for line in pem.splitlines() if line and not line.startswith("-")]
-    return body[len(body) // 2]
-
-
-def pattern(secrets: list[str]) -> re.Pattern[bytes]:
-    return re.compile(b"|".join(re.escape(secret.encode()) for secret in secrets))
+def pattern(needles: Iterable[bytes]) -> re.Pattern[bytes]:
+    return re.compile(b"|".join(re.escape(needle) for needle in sorted(set(needles))))
 
 
 def search(where: str, places: Iterator[Place], needles: dict[str, re.Pattern[bytes]]) -> list[dict[str, object]]:
@@ -129,6 +148,29 @@ def process_files(file: str) -> Iterator[Place]:
                 continue  # it has ended
 
 
+def journals(since: float) -> Iterator[Place]:
+    """What the journals have received since a time, in seconds since the epoch. Raises OSError if units have none."""
+    begin = since - CLOCK_SECONDS
+    yield from output([*JOURNAL, JOURNAL_FIELDS, f"--since=@{begin:.0f}"])
+    # The last entry shows that it can be read.
+    yield from output([*JOURNAL, "--lines=1"])
+    # Those of units are not compressed: their files are searched, which is faster than to read their entries.
+    found = [file for top in JOURNALS for file in Path(top).glob("*.*/*.journal*")]
+    if not found:
+        raise FileNotFoundError(f"no journal of a unit in {' or '.join(JOURNALS)}")
+    for file in found:
+        if changed(file) >= begin:
+            yield from contents(str(file))
+
+
+def changed(file: Path) -> float:
+    """When a file was last written to; 0 if journald has removed it."""
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:
+        return 0
+
+
 def output(arguments: list[str]) -> Iterator[Place]:
     """A command's output. Raises SubprocessError if the command fails, because its output then shows nothing."""
     with subprocess.Popen(arguments, stdout=subprocess.PIPE) as process:
@@ -141,17 +183,22 @@ def output(arguments: list[str]) -> Iterator[Place]:
 def files() -> Iterator[Place]:
     for top in FOLDERS:
         for folder, folders, names in os.walk(top):
-            folders[:] = [each for each in folders if os.path.join(folder, each) not in INSTALLED]
+            folders[:] = [each for each in folders if os.path.join(folder, each) not in (*INSTALLED, *JOURNALS)]
             for name in names:
                 path = os.path.join(folder, name)
                 # Links point to files that are searched at their own path; sockets and pipes have no contents.
                 if os.path.islink(path) or not os.path.isfile(path):
                     continue
-                try:
-                    with open(path, "rb", buffering=0) as file:
-                        yield path, overlapping(file)
-                except OSError:
-                    continue  # removed meanwhile
+                yield from contents(path)
+
+
+def contents(path: str) -> Iterator[Place]:
+    """A file, or nothing if it was removed meanwhile."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            yield path, overlapping(file)
+    except OSError:
+        return
 
 
 def overlapping(stream: BinaryStream) -> Iterator[bytes]:

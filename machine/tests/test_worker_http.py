@@ -1,5 +1,6 @@
 """The responses of a worker over HTTP, with an engine that computes nothing."""
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -260,6 +261,57 @@ def test_log(worker: HttpWorker, capfd: pytest.CaptureFixture[str]) -> None:
     assert {name: line[name] for name in expected} == expected
     assert line["path"] == "/v1/embeddings"
     assert KEY not in str(line)
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (f'{{"{KEY}":1}}', "other"),
+        (f'{{"{KEY}":1,"{KEY}":2}}', "other"),
+        ('{"model":1}', "model"),
+        (f'{{"model":"{SERVED_MODEL}","input":["a",""]}}', "input[1]"),
+        (f'{{"model":"{KEY}","input":"a"}}', "model"),
+    ],
+)
+def test_the_log_has_no_name_of_a_field_that_does_not_exist(
+    worker: HttpWorker, body: str, param: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert worker.call("POST", "/v1/embeddings", body.encode()).status in (400, 404)
+    text = capfd.readouterr().out
+    assert json.loads(text)["param"] == param
+    assert KEY not in text
+
+
+def test_the_log_has_no_other_path_or_method(worker: HttpWorker, capfd: pytest.CaptureFixture[str]) -> None:
+    worker.call(KEY.replace("_", ""), f"/{KEY}")
+    line = logged(capfd)
+    assert (line["method"], line["path"]) == ("other", "other")
+
+
+def test_the_log_of_a_fault_has_lines_of_code_and_no_values(
+    worker: HttpWorker,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def embed(*_: object) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fail())
+
+    async def fail() -> None:
+        try:
+            raise KeyError(KEY)
+        except KeyError as error:
+            raise ValueError(f"not {KEY}") from error
+
+    monkeypatch.setattr(worker.engine, "embed", embed)
+    assert worker.embed("a").status == 500
+    [record] = [each for each in caplog.records if each.name == "qwen3.worker.app"]
+    text = record.getMessage() + capfd.readouterr().out
+    assert KEY not in text
+    for shown in ("ExceptionGroup", "KeyError", "ValueError", "in fail", "raise KeyError(KEY)"):
+        assert shown in text
+    assert record.exc_info is None
 
 
 def test_overload(tmp_path: Path, model: Path) -> None:

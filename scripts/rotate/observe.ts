@@ -38,7 +38,7 @@ export async function untilReplied(
       if (Date.now() - begin > FOLLOWED_WITHIN_SECONDS * 1000) {
         throw new Error(
           `${known}, but after ${FOLLOWED_WITHIN_SECONDS} s the endpoint returns ${reply?.status ?? "nothing"} for it ` +
-            `instead of ${status}; see \`journalctl -u qwen3-keys\` on the instance, and docs/guides/key-rotation.md`,
+            `instead of ${status}; see \`journalctl --namespace=qwen3 -u qwen3-keys\` on the instance, and docs/guides/key-rotation.md`,
         );
       }
       await sleep(POLL_MS);

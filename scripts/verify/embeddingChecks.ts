@@ -24,7 +24,8 @@ const CARD_TOLERANCE = 0.02;
 export function embeddingChecks(client: EndpointClient, target: Target): Check[] {
   const { model, dimensions } = target;
   const text = QUERIES[0] as string;
-  const workerLog = "check the workers: journalctl -u 'qwen3-embed@*' on the instance";
+  const workerLog =
+    "check the workers: journalctl --namespace=qwen3-requests -u 'qwen3-embed@*' on the instance";
 
   return [
     {

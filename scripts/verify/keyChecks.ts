@@ -89,7 +89,7 @@ export function keyChecks(client: EndpointClient, target: Target): Check[] {
     {
       name: "the right key is served",
       about: "keys",
-      next: `check the key agent and the workers: journalctl -u qwen3-keys -u 'qwen3-embed@*' on the instance`,
+      next: `check the key agent and the workers: journalctl --namespace='*' -u qwen3-keys -u 'qwen3-embed@*' on the instance`,
       async run() {
         for (const reply of await sendGuarded("key")) {
           expect(reply.status === 200, `${reply.status}: ${excerpt(reply.text)}`);

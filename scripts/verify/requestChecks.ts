@@ -16,7 +16,7 @@ interface Invalid {
 
 /** What a request may be. A server that passes over what it does not know returns the vector of something else. */
 export function requestChecks(client: EndpointClient, { model, dimensions }: Target): Check[] {
-  const workerLog = "check the workers: journalctl -u 'qwen3-embed@*' on the instance";
+  const workerLog = "check the workers: journalctl --namespace='*' -u 'qwen3-embed@*' on the instance";
   const valid = { model, input: "hello" };
 
   return [

@@ -96,7 +96,7 @@ function readinessRow(health: { ready: boolean; seconds: number; state: string }
         evidence: `not within ${target.timeoutSeconds} s; last: ${health.state}`,
         next:
           `check how far the boot has progressed: aws ssm start-session --target ${target.instanceId ?? "INSTANCE"} --region ` +
-          `${target.aws.region}, then cloud-init status --long and journalctl -u 'qwen3-*'${
+          `${target.aws.region}, then cloud-init status --long and journalctl --namespace='*' -u 'qwen3-*'${
             target.autoScalingGroup
               ? `; the instances: aws autoscaling describe-scaling-activities --auto-scaling-group-name ${target.autoScalingGroup}`
               : ""

@@ -27,7 +27,7 @@ interface Served {
 
 /** Every text counts, all of it, and only for its own vector. */
 export function textChecks(client: EndpointClient, { model }: Target): Check[] {
-  const workerLog = "check the workers: journalctl -u 'qwen3-embed@*' on the instance";
+  const workerLog = "check the workers: journalctl --namespace='*' -u 'qwen3-embed@*' on the instance";
   /** The longest texts, if all were served. */
   let longest: Served | undefined;
 

@@ -6,7 +6,7 @@ import { type AddressInfo, connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { connect as connectTls } from "node:tls";
+import { connect as connectTls, type TLSSocket } from "node:tls";
 import { expect } from "vitest";
 import type { FleetMembership } from "../../components/bundle/instanceConfig";
 import { digestPath, gatewayKeys, prepareGateway, writeDigests } from "../../local/gateway";
@@ -25,6 +25,7 @@ export interface Reply {
 export class FakeWorker {
   readonly seen: IncomingMessage[] = [];
   behave: "answer" | "reset" | "hang" = "answer";
+  port = 0;
   #server: Server | undefined;
 
   async start(port = 0): Promise<number> {
@@ -44,7 +45,8 @@ export class FakeWorker {
     });
     this.#server = server;
     await new Promise<void>((done) => server.listen(port, "127.0.0.1", done));
-    return (server.address() as AddressInfo).port;
+    this.port = (server.address() as AddressInfo).port;
+    return this.port;
   }
 
   async stop(): Promise<void> {
@@ -72,9 +74,14 @@ export class Gateway {
     return gatewayKeys(this.folder);
   }
 
-  /** Lines of the access log so far. */
-  get log(): Record<string, unknown>[] {
-    return readFileSync(join(this.folder, "access.log"), "utf8")
+  /** What nginx has logged so far about requests with a valid key, about all others, and about itself. */
+  text(log: "authenticated" | "unauthenticated" | "error"): string {
+    return readFileSync(join(this.folder, `${log}.log`), "utf8");
+  }
+
+  /** Lines of an access log so far. */
+  lines(log: "authenticated" | "unauthenticated"): Record<string, unknown>[] {
+    return this.text(log)
       .split("\n")
       .filter(Boolean)
       .map((line) => JSON.parse(line));
@@ -106,12 +113,7 @@ export class Gateway {
       address = "127.0.0.1",
     } = {},
   ): Promise<Reply> {
-    // TLS over a separate socket, because only the socket can select the source address.
-    const socket = connectTls({
-      socket: connect({ host: "127.0.0.1", port: this.port, localAddress: address }),
-      rejectUnauthorized: false,
-      ALPNProtocols: ["http/1.1"],
-    });
+    const socket = this.connect(address);
     const lines = [`${line} HTTP/1.1`, "Host: gateway", "Connection: close", ...headers];
     socket.setTimeout(10_000, () => socket.destroy());
     if (key !== null) {
@@ -124,11 +126,24 @@ export class Gateway {
     socket.write(body);
     return readReply(socket);
   }
+
+  /** A TLS connection from an address of this computer. */
+  connect(address = "127.0.0.1", protocol: "http/1.1" | "h2" = "http/1.1"): TLSSocket {
+    // TLS over a separate socket, because only the socket can select the source address.
+    const socket = connect({ host: "127.0.0.1", port: this.port, localAddress: address });
+    return connectTls({ socket, rejectUnauthorized: false, ALPNProtocols: [protocol] });
+  }
 }
 
 export async function readReply(socket: Socket): Promise<Reply> {
   const chunks: Buffer[] = [];
-  socket.on("data", (chunk) => chunks.push(chunk));
+  socket.on("data", (chunk) => {
+    chunks.push(chunk);
+    if (isWhole(Buffer.concat(chunks).toString())) {
+      // nginx waits for the rest of a body that it does not read.
+      socket.destroy();
+    }
+  });
   await new Promise<void>((done) => {
     socket.on("close", () => done());
     socket.on("error", () => done());
@@ -139,6 +154,12 @@ export async function readReply(socket: Socket): Promise<Reply> {
     lines.map((line) => [line.split(":")[0]?.toLowerCase(), line.slice(line.indexOf(":") + 2)]),
   );
   return { status: Number(status.split(" ")[1]), headers, text: rest.join("\r\n\r\n") };
+}
+
+function isWhole(text: string): boolean {
+  const [head = "", body] = text.split(/\r\n\r\n(.*)/s);
+  const length = /^content-length: (\d+)$/im.exec(head)?.[1];
+  return body !== undefined && length !== undefined && Buffer.byteLength(body) >= Number(length);
 }
 
 async function untilListening(port: number): Promise<void> {

@@ -34,11 +34,11 @@ describe.skipIf(unsupported() !== undefined)("the gateway behind a load balancer
 
   it("logs the client's address", async () => {
     await gateway.send("GET /v1/models", from("10.1.1.1", "203.0.113.7"));
-    await expect.poll(() => gateway.log.at(-1)?.remote).toBe("203.0.113.7");
+    await expect.poll(() => gateway.lines("authenticated").at(-1)?.remote).toBe("203.0.113.7");
   });
 
   it("ignores the header of a request that does not come from the load balancer", async () => {
     await gateway.send("GET /v1/models", { ...from("203.0.113.8"), address: "127.0.0.200" });
-    await expect.poll(() => gateway.log.at(-1)?.remote).toBe("127.0.0.200");
+    await expect.poll(() => gateway.lines("authenticated").at(-1)?.remote).toBe("127.0.0.200");
   });
 });

@@ -18,7 +18,9 @@ import { type BootedMachine, closeContainer, openContainer } from "./container";
 import { Load } from "./load";
 import { faults } from "./suites/faults";
 import { fuzz } from "./suites/fuzz";
+import { hardening } from "./suites/hardening";
 import { leaks } from "./suites/leaks";
+import { logs } from "./suites/logs";
 import { overload } from "./suites/overload";
 import { rotation } from "./suites/rotation";
 import { tune } from "./suites/tune";
@@ -170,6 +172,8 @@ print('read')"`,
       expect(await workerTests).toMatch(/^OK$/m);
     });
   });
+  describe("hardening", () => hardening(() => machine));
+  describe("logs", () => logs(() => machine));
   describe("rotation", () => rotation(() => machine));
   describe("fuzz", () => fuzz(() => machine));
   describe("overload", () => overload(() => machine));

@@ -22,7 +22,14 @@ describe("nginxConf", () => {
   });
 
   it("passes on only requests for the three routes, two of which require a key", () => {
-    const routes = locations(config).filter(({ body }) => body.includes("proxy_pass"));
+    const passing = locations(config).filter(({ body }) => body.includes("proxy_pass"));
+    expect(passing.map(({ name }) => name)).toEqual([
+      "= /pass/v1/embeddings",
+      "= /pass/v1/models",
+      "= /pass/health",
+    ]);
+    expect(passing.every(({ body }) => body.includes("internal;"))).toBe(true);
+    const routes = locations(config).filter(({ body }) => body.includes("rewrite ^ /pass/"));
     expect(routes.map(({ name }) => name)).toEqual(["= /v1/embeddings", "= /v1/models", "= /health"]);
     expect(routes.map(({ body }) => body.includes("/refuse/unauthorized"))).toEqual([true, true, false]);
   });
@@ -35,6 +42,27 @@ describe("nginxConf", () => {
       "proxy_set_header X-Request-Id $request_id;",
     ]);
     expect(config.match(/log_format[^;]*/)?.[0]).not.toMatch(/authorization|\$request\b|\$args|\$http_/i);
+  });
+
+  it("logs requests to the journals, and of its own messages only those about itself, to one place", () => {
+    expect(config.match(/^ *(access|error)_log .*$/gm)?.map((line) => line.trim())).toEqual([
+      "error_log stderr warn;",
+      "error_log stderr emerg;",
+      "access_log syslog:server=unix:/run/systemd/journal.qwen3-requests/dev-log,tag=qwen3_gateway,nohostname qwen3 if=$qwen3_client;",
+      "access_log syslog:server=unix:/run/systemd/journal.qwen3-unauthenticated/dev-log,tag=qwen3_gateway,nohostname qwen3 if=$qwen3_unauthenticated_logged;",
+    ]);
+  });
+
+  it("redirects a status that nginx sets before it counts requests to a path, where they are counted", () => {
+    const pages = [...config.matchAll(/^ {8}error_page (.+) (\S+);$/gm)].map(([, codes, to]) => [codes, to]);
+    // The others are for requests that were counted.
+    expect(pages.filter(([, to]) => to!.startsWith("@"))).toEqual([
+      ["429", "@too_many"],
+      ["500 502 503 504 =503", "@unavailable"],
+    ]);
+    for (const { body } of locations(config).filter(({ name }) => name.startsWith("= /refuse/"))) {
+      expect(body).toMatch(/^ +internal;\n +try_files \/none @\w+;\n$/);
+    }
   });
 
   it("lists each worker by its port", () => {

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { journaldFiles } from "../../components/bundle/systemd/journals";
 import { units } from "../../components/bundle/systemd/units";
+import { tuneProperties } from "../../components/bundle/systemd/workerUnit";
 
 const hub = "hf://Qwen/Qwen3-Embedding-4B@5cf2132abc99cad020ac570b19d031efec650f2b";
 const cuda = units({ accelerator: "cuda", workers: 8, modelSource: hub });
@@ -70,7 +72,39 @@ describe("units", () => {
 
   it("denies a worker the role's credentials", () => {
     expect(cuda.files[WORKER]).toContain("IPAddressDeny=any\nIPAddressAllow=localhost\n");
-    expect(cuda.files["nginx.service.d/qwen3.conf"]).toContain("IPAddressDeny=169.254.169.254");
+    expect(cuda.files["nginx.service.d/qwen3.conf"]).toContain("IPAddressDeny=link-local fd00:ec2::254\n");
+  });
+
+  it("gives every unit a journal of its own, which is not forwarded", () => {
+    const journals = Object.entries(journaldFiles());
+    expect(journals.map(([name]) => name)).toEqual([
+      "journald@qwen3.conf",
+      "journald@qwen3-requests.conf",
+      "journald@qwen3-unauthenticated.conf",
+    ]);
+    expect(journaldFiles()).toMatchSnapshot();
+    for (const [name, text] of Object.entries(member.files)) {
+      const [, namespace] = /^LogNamespace=(.+)$/m.exec(text) ?? [];
+      expect(Object.keys(journaldFiles()), name).toContain(`journald@${namespace}.conf`);
+    }
+    // Those that nginx writes to by itself.
+    expect(cuda.files["nginx.service.d/qwen3.conf"]).toMatch(
+      /^Wants=.* systemd-journald@qwen3-requests\.socket systemd-journald@qwen3-unauthenticated\.socket$/m,
+    );
+  });
+
+  it.each(["cuda", "cpu"] as const)("runs qwen3-tune as it runs worker 0, with %s", (accelerator) => {
+    const worker = units({ accelerator, workers: 1, modelSource: hub }).files[WORKER]!;
+    const properties = tuneProperties(accelerator).trim().split("\n");
+    // Not in the worker: what stops and starts worker 0. Not in qwen3-tune: how a service that serves is run.
+    const own =
+      /^(ExecStart|ExecStop|Type|NotifyAccess|Restart|TimeoutSt|RuntimeMax|Watchdog|Kill|OOM|LogName|WantedBy)/;
+    const lines = (given: string[]) => given.filter((line) => /^\w+=/.test(line) && !own.test(line));
+    const [, service] = worker.split("[Service]");
+    expect(lines(properties)).toEqual(lines(service!.split("\n").map((line) => line.replaceAll("%i", "0"))));
+    expect(properties).toEqual(
+      expect.arrayContaining(["CapabilityBoundingSet=", "IPAddressDeny=any", "User=aiuser"]),
+    );
   });
 
   it("only adds the fleet's units to an instance of a fleet", () => {

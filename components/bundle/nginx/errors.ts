@@ -9,8 +9,7 @@ export function errorLocations(maxBodyBytes: number): string {
   const { notFound, methodNotAllowed, tooLarge, tooManyRequests, unavailable } = ERRORS;
   const message = tooLarge.message.replace("{bytes}", String(maxBodyBytes));
   return [
-    // A location with a path, because a request that could not be read has no path, and a named location needs one.
-    location("= /refuse/bad_request", BAD_REQUEST),
+    location("@bad_request", BAD_REQUEST),
     location("@plain_http", PLAIN_HTTP),
     location(
       "@unauthorized",
@@ -44,7 +43,7 @@ function location(name: string, error: ApiError, body = errorBody(error)): strin
   const lines = Object.entries(headers).map(
     ([header, value]) => `            add_header ${header} ${value} always;`,
   );
-  return `        location ${name} {${name.startsWith("=") ? "\n            internal;" : ""}
+  return `        location ${name} {
 ${lines.join("\n")}
             return ${error.status} '${body}';
         }`;

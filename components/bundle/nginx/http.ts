@@ -1,11 +1,20 @@
 import { ERRORS, PATHS, ROUTES } from "../contract";
+import { JOURNALS, syslogSocket } from "../systemd/journals";
 import { errorBody } from "./errors";
 
 /** Unauthenticated requests per second from one address, and their burst. Authenticated requests do not count. */
 const UNAUTHENTICATED_PER_SECOND = 20;
 export const UNAUTHENTICATED_BURST = 100;
 
-export const LOG_SERVER = "syslog:server=unix:/dev/log,tag=qwen3_gateway,nohostname";
+/** Where nginx logs requests: those with a valid key, and all others. */
+export const REQUEST_LOGS = {
+  authenticated: logServer(syslogSocket(JOURNALS.requests)),
+  unauthenticated: logServer(syslogSocket(JOURNALS.unauthenticated)),
+};
+
+function logServer(socket: string): string {
+  return `syslog:server=unix:${socket},tag=qwen3_gateway,nohostname`;
+}
 
 const { missingKey, invalidKey } = ERRORS;
 
@@ -27,9 +36,12 @@ export const AUTH = `    js_path ${PATHS.gatewayScripts}/;
         missing '${errorBody(missingKey)}';
         default '${errorBody(invalidKey)}';
     }
-    # The path as it was sent, without the query: internal redirects change $uri.
+    # The route, from the path as it was sent: internal redirects change $uri. Clients have sent keys in other paths.
     map $request_uri $qwen3_path {
-        "~^(?<qwen3_sent>[^?]{0,200})" $qwen3_sent;
+${Object.values(ROUTES)
+  .map(({ path }) => `        "~^${path}(\\?|$)" ${path};`)
+  .join("\n")}
+        default other;
     }
     map $qwen3_path $qwen3_allow {
         ${ROUTES.embeddings.path} ${ROUTES.embeddings.method};
@@ -78,24 +90,34 @@ export function limits(): string {
 `;
 }
 
-export const ACCESS_LOG = `    # One line of JSON per request, to the journal, never with a header, a query or a body. Of unauthenticated
-    # requests beyond their limit, and of unreadable requests, one in a hundred is logged, with a weight of 100: a flood
-    # is counted but does not fill the disk.
+/** Refusals that cost the sender little. Unauthenticated ones are sampled. */
+const SAMPLED = "400|405|408|413|414|429";
+
+export const ACCESS_LOG = `    # One line of JSON per request, to the journal: nothing that the client has sent, only what it was matched with. Of
+    # unauthenticated requests beyond their limit, and of malformed requests, one in a hundred is logged, with a weight of
+    # 100: a flood is counted but does not fill the disk.
     split_clients $request_id $qwen3_hundredth {
         1% 1;
         *  "";
     }
-    map $qwen3_client:$status $qwen3_logged {
-        "~^:(400|413|414|429)$" $qwen3_hundredth;
-        default                 1;
+    map $qwen3_client:$status $qwen3_unauthenticated_logged {
+        "~^:(${SAMPLED})$" $qwen3_hundredth;
+        "~^:"   1;
+        default "";
     }
     map $qwen3_client:$status $qwen3_weight {
-        "~^:(400|413|414|429)$" 100;
-        default                 1;
+        "~^:(${SAMPLED})$" 100;
+        default 1;
+    }
+    # $request_method is GET after an internal redirect.
+    map $request $qwen3_method {
+        "~^(?<qwen3_verb>GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|CONNECT) " $qwen3_verb;
+        default other;
     }
     log_format qwen3 escape=json '{"time":"$time_iso8601","request_id":"$request_id","client":"$qwen3_client",'
-        '"remote":"$remote_addr","method":"$request_method","path":"$qwen3_path","status":$status,"weight":$qwen3_weight,'
+        '"remote":"$remote_addr","method":"$qwen3_method","path":"$qwen3_path","status":$status,"weight":$qwen3_weight,'
         '"bytes_in":$request_length,"bytes_out":$bytes_sent,"seconds":$request_time,'
         '"worker":"$upstream_addr","worker_seconds":"$upstream_response_time"}';
-    access_log ${LOG_SERVER} qwen3 if=$qwen3_logged;
+    access_log ${REQUEST_LOGS.authenticated} qwen3 if=$qwen3_client;
+    access_log ${REQUEST_LOGS.unauthenticated} qwen3 if=$qwen3_unauthenticated_logged;
 `;

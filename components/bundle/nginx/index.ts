@@ -1,6 +1,6 @@
 import { ACCOUNTS, FIRST_WORKER_PORT, PATHS, UPSTREAM_IDLE_SECONDS } from "../contract";
 import { type BundleConfig, LOAD_BALANCER_IDLE_SECONDS } from "../instanceConfig";
-import { ACCESS_LOG, AUTH, LOG_SERVER, limits, realAddress } from "./http";
+import { ACCESS_LOG, AUTH, limits, realAddress } from "./http";
 import { server } from "./server";
 
 export type GatewayConfig = Pick<BundleConfig, "workers" | "maxBodyBytes" | "fleet">;
@@ -15,8 +15,8 @@ include /etc/nginx/modules-enabled/*.conf;
 
 user ${ACCOUNTS.gatewayUser};
 worker_processes auto;
-pid /run/nginx.pid;
-error_log ${LOG_SERVER} warn;
+pid ${PID_FILE};
+${ERROR_LOG}
 
 events {
     worker_connections 8192;
@@ -25,6 +25,7 @@ events {
 http {
     server_tokens off;
     default_type application/json;
+${CONNECTION_ERROR_LOG}
 
 ${AUTH}
 ${config.fleet ? realAddress(config.fleet.trustedProxies) : ""}${limits()}
@@ -36,11 +37,31 @@ ${server(config)}}
 `;
 }
 
+/**
+ * Messages about nginx itself, to the unit's journal. A log that is not a file, such as syslog, would not replace the one
+ * that nginx is built with, and each line would be written to both.
+ */
+export const ERROR_LOG = "error_log stderr warn;";
+
+/**
+ * Messages about connections and requests, below nginx's highest level, are not logged: they contain the request line
+ * with its query, Host and Referer, and a client can cause thousands in a second. The access log has the status, the
+ * worker and the times of each request.
+ */
+export const CONNECTION_ERROR_LOG = "    error_log stderr emerg;";
+
+/** nginx's own process ID, in a folder that its unit may write to. */
+export const PID_FILE = `${PATHS.gatewayRuntime}/nginx.pid`;
+
+/** nginx creates them at its start, but nothing is written to them. */
+const TEMPORARY_FOLDERS = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+
 function connections(config: GatewayConfig): string {
   return `    # nginx reads the whole body into memory before it passes it on: a slow client occupies no worker, no text is on disk.
-    client_max_body_size ${config.maxBodyBytes};
+    # The routes limit its size: nginx checks the size before it counts requests, and would count none that is too large.
+    client_max_body_size 0;
     client_body_buffer_size ${config.maxBodyBytes};
-    client_body_temp_path ${PATHS.gatewayRuntime}/body;
+${TEMPORARY_FOLDERS.map((name) => `    ${name}_temp_path ${PATHS.gatewayRuntime}/${name};`).join("\n")}
     client_header_timeout 10s;
     client_body_timeout 10s;
     send_timeout 30s;

@@ -29,45 +29,48 @@ export function server({ workers, maxBodyBytes }: Pick<GatewayConfig, "workers" 
         add_header X-Request-Id $request_id always;
         add_header X-Content-Type-Options nosniff always;
 
-        error_page 400 414 494 495 496 505 =400 /refuse/bad_request;
-        error_page 401 @unauthorized;
-        error_page 404 @not_found;
-        error_page 405 @method_not_allowed;
-        error_page 413 @too_large;
+        # nginx refuses some requests before it has counted them: an internal redirect to a path counts them, one to a
+        # named location does not.
+        recursive_error_pages on;
+        error_page 400 414 421 494 495 496 501 505 =400 /refuse/bad_request;
+        error_page 404 /refuse/not_found;
+        error_page 405 /refuse/method_not_allowed;
+        error_page 413 /refuse/too_large;
         error_page 429 @too_many;
-        error_page 497 @plain_http;
+        error_page 497 =400 /refuse/plain_http;
         error_page 500 502 503 504 =503 @unavailable;
 
         location / {
             rewrite ^ /refuse/not_found? last;
         }
 
-${routes()}
+${routes(maxBodyBytes)}
 
         # Error responses, with no file to try: \`return\` would come before limit_req has counted.
-${refusal("not_found", 404)}
-${refusal("method_not_allowed", 405)}
-${refusal("unauthorized", 401)}
+${REFUSALS.map(refusal).join("\n")}
 
 ${errorLocations(maxBodyBytes)}
     }
 `;
 }
 
-function routes(): string {
+function routes(maxBodyBytes: number): string {
   const { embeddings, models, health } = ROUTES;
   return [
     // 32,000 tokens, or a full batch, behind others in the queue.
-    route(embeddings, { needsKey: true, seconds: LONGEST_ANSWER_SECONDS }),
-    route(models, { needsKey: true, seconds: 5 }),
-    route(health, { needsKey: false, seconds: 5 }),
+    route(embeddings, { needsKey: true, seconds: LONGEST_ANSWER_SECONDS, maxBodyBytes }),
+    route(models, { needsKey: true, seconds: 5, maxBodyBytes }),
+    route(health, { needsKey: false, seconds: 5, maxBodyBytes }),
   ].join("\n\n");
 }
 
-/** Passes one method of one path to the workers. nginx normalises paths, so the original form is compared as well. */
+/**
+ * Passes one method of one path to the workers, without the query, in two locations: nginx checks the size of the body
+ * when it enters the second. nginx normalises paths, so the original form is compared as well.
+ */
 function route(
   { method, path }: { method: string; path: string },
-  { needsKey, seconds }: { needsKey: boolean; seconds: number },
+  { needsKey, seconds, maxBodyBytes }: { needsKey: boolean; seconds: number; maxBodyBytes: number },
 ): string {
   return `        location = ${path} {
             if ($request_uri !~ "^${path}(\\?|$)") {
@@ -76,22 +79,37 @@ function route(
             if ($request_method != ${method}) {
                 rewrite ^ /refuse/method_not_allowed? last;
             }
-${needsKey ? REQUIRE_KEY : ""}            proxy_read_timeout ${seconds}s;
-            proxy_pass http://workers;
+${needsKey ? REQUIRE_KEY : ""}            rewrite ^ /pass${path}? last;
+        }
+        location = /pass${path} {
+            internal;
+            client_max_body_size ${maxBodyBytes};
+            proxy_read_timeout ${seconds}s;
+            proxy_pass http://workers${path};
         }`;
 }
 
 const REQUIRE_KEY = `            if ($qwen3_access = unavailable) {
-                return 503;
+                rewrite ^ /refuse/unavailable? last;
             }
             if ($qwen3_client = "") {
                 rewrite ^ /refuse/unauthorized? last;
             }
 `;
 
-function refusal(name: string, status: number): string {
+const REFUSALS = [
+  "bad_request",
+  "plain_http",
+  "unauthorized",
+  "not_found",
+  "method_not_allowed",
+  "too_large",
+  "unavailable",
+];
+
+function refusal(name: string): string {
   return `        location = /refuse/${name} {
             internal;
-            try_files /none =${status};
+            try_files /none @${name};
         }`;
 }

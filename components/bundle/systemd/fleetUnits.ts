@@ -2,6 +2,7 @@ import type { Settings } from "../../settings/table";
 import { PATHS } from "../contract";
 import { type FleetMembership, METRICS_NAMESPACE, READY_HOOK, UTILIZATION_METRIC } from "../instanceConfig";
 import { DEVICES, HARDENING } from "./hardening";
+import { JOURNALS } from "./journals";
 import type { Units } from "./units";
 
 /** The units that only an instance of a fleet has. */
@@ -18,6 +19,7 @@ export function fleetUnits(fleet: FleetMembership, accelerator: Settings["accele
 /** Both call AWS with the instance's role, as a user that owns nothing. */
 const COMMON = `EnvironmentFile=${PATHS.environment}
 Environment=PYTHONPATH=${PATHS.library} PYTHONUNBUFFERED=1
+LogNamespace=${JOURNALS.units.namespace}
 DynamicUser=yes
 CapabilityBoundingSet=
 ProtectProc=invisible

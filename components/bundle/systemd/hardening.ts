@@ -1,3 +1,9 @@
+/**
+ * The role's credentials, and with them every key, come from the metadata service, at link-local addresses and an IPv6
+ * address. Nothing that handles clients' requests may reach it.
+ */
+export const METADATA_SERVICE = "link-local fd00:ec2::254";
+
 /** Removes privileges that no service needs. */
 export const HARDENING = `NoNewPrivileges=yes
 PrivateTmp=yes

@@ -46,7 +46,7 @@ def checks(wait: float) -> list[Check]:
         Check(
             "the disks have free space",
             "service",
-            "find what fills it: du --one-file-system / | sort -n, journalctl --disk-usage",
+            "find what fills it: du --one-file-system / | sort -n, journalctl --namespace='*' --disk-usage",
             space,
         ),
         Check(

@@ -18,6 +18,7 @@ from .admission import Admission, Reservation
 from .auth import Authenticator
 from .errors import ApiError, api_error
 from .exchange import ClientDisconnected, Exchange, Receive, Scope, Send
+from .redact import known_param, trace
 from .request import EmbeddingRequest, read_request
 from .response import PIECE, Vectors, pieces, shorten
 from .tokens import Tokenizer, Tokens
@@ -59,6 +60,7 @@ class App:
             (HEALTH, self._health),
         ]
         self._routes = {route.path.encode(): (route.method, handler) for route, handler in handlers}
+        self._methods = {route.method for route, _ in handlers}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         begin = time.monotonic()
@@ -72,9 +74,8 @@ class App:
             await self._respond(exchange, error.status, error.body(), error.headers)
         except ClientDisconnected:
             exchange.status = 499
-        except Exception:
-            # The traceback shows lines of code, not what was sent.
-            log.exception("request %s failed", exchange.request_id)
+        except Exception as error:
+            log.error("request %s failed\n%s", exchange.request_id, trace(error))
             failure = ApiError(500, "The server had an error while processing the request.", "server_error")
             await self._respond(exchange, failure.status, failure.body())
         finally:
@@ -168,10 +169,10 @@ class App:
         line = {
             "request_id": exchange.request_id,
             "client": exchange.client,
-            "method": exchange.scope["method"][:16],
-            "path": path.decode() if path in self._routes else None,
+            "method": exchange.scope["method"] if exchange.scope["method"] in self._methods else "other",
+            "path": path.decode() if path in self._routes else "other",
             "status": exchange.status,
-            "param": exchange.param,
+            "param": known_param(exchange.param),
             "items": exchange.items,
             "tokens": exchange.tokens,
             "ms": round(1000 * seconds, 1),

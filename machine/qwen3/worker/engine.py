@@ -9,6 +9,7 @@ import gc
 import os
 import signal
 import struct
+import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any
@@ -68,8 +69,14 @@ def cpu_arguments(settings: Settings) -> dict[str, Any]:
     }
 
 
-def prepare_environment() -> None:
-    """Must run before SGLang is imported. Its child processes inherit the variables."""
+def prepare_environment(rendezvous: str) -> None:
+    """Must run before SGLang is imported. Its child processes inherit the variables.
+
+    rendezvous: an empty folder of this engine
+    """
+    # Otherwise torch.distributed, of which the scheduler is the only process, listens on every address of the instance,
+    # for anyone, whatever address it is given.
+    os.environ["SGLANG_DISTRIBUTED_INIT_METHOD_OVERRIDE"] = f"file://{rendezvous}/store"
     # The weights are on disk and verified; nothing may be downloaded.
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TRANSFORMERS_OFFLINE"] = "1"
@@ -109,7 +116,9 @@ class Engine:
 
         changes: of SGLang's arguments; like the costs, for qwen3.tune
         """
-        prepare_environment()
+        # Removed with this object.
+        self._rendezvous = tempfile.TemporaryDirectory(prefix="qwen3-")
+        prepare_environment(self._rendezvous.name)
         self._sglang = sglang_engine()(**{**arguments(settings), **changes})
         self._manager = self._sglang.tokenizer_manager
         self._pass_cost = pass_cost

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { FIRST_WORKER_PORT } from "../../../components/bundle/contract";
+import { JOURNALS } from "../../../components/bundle/systemd/journals";
 import { leaderPid, rebootInstance } from "../../../local/container";
 import type { BootedMachine } from "../container";
 import { Load, type Outcome } from "../load";
@@ -131,7 +132,7 @@ export function faults(machine: () => BootedMachine): void {
 
   it("distributes the requests over both workers", async () => {
     const answered = await machine().run(
-      `journalctl -t qwen3_gateway -o cat | grep '"path":"/v1/embeddings","status":200' | grep -o '"worker":"127.0.0.1:[0-9]*"' | sort | uniq -c`,
+      `journalctl --namespace=${JOURNALS.requests.namespace} -t qwen3_gateway -o cat | grep '"path":"/v1/embeddings","status":200' | grep -o '"worker":"127.0.0.1:[0-9]*"' | sort | uniq -c`,
     );
     const [first, second] = [...answered.matchAll(/^ *(\d+) /gm)].map(([, count]) => Number(count));
     expect(answered).toContain(`:${FIRST_WORKER_PORT}"`);

@@ -38,7 +38,10 @@ async function search(box: BootedMachine, needles: string[]) {
   for (const [file, where] of [...files(box), ...processes()]) {
     look(where, readText(file));
   }
-  look("the instance's journal", await box.run("journalctl --no-pager --all --output=cat", 120_000));
+  look(
+    "the instance's journals",
+    await box.run("journalctl --namespace='*' --no-pager --all --output=cat", 120_000),
+  );
   look("the units' properties", await box.run("systemctl show --all 'qwen3-*' nginx"));
   look("what commands printed", box.printed.join("\n"));
   return { found, places, megabytes };

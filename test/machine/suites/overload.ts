@@ -122,7 +122,7 @@ export function overload(machine: () => BootedMachine): void {
     expect(ratio).toBeLessThan(1.1);
     // Requests beyond the address's limit get 429. The log has a hundredth of them, each with its weight.
     const logged = await box.run(
-      "journalctl -t qwen3_gateway -o cat --since -2min | grep '\"client\":\"\"' | grep -o '\"weight\":[0-9]*' | cut -d: -f2 | awk '{n++; w+=$1} END {print n, w}'",
+      "journalctl --namespace=qwen3-unauthenticated -t qwen3_gateway -o cat --since -2min | grep -o '\"weight\":[0-9]*' | cut -d: -f2 | awk '{n++; w+=$1} END {print n, w}'",
     );
     const [lines, weight] = logged.trim().split(" ").map(Number) as [number, number];
     const total = Object.values(flood.counts()).reduce((sum, count) => sum + count, 0);

@@ -192,9 +192,9 @@ export function rotation(machine: () => BootedMachine): void {
         "for i in $(seq 60); do systemctl show -P StatusText qwen3-keys | grep -q 'not everything can be read' && exit; sleep 1; done; exit 1",
         70_000,
       );
-      expect(await box.run("journalctl -u qwen3-keys --priority warning --since -2min -o cat")).toMatch(
-        /the last (one|keys) stays? in use/,
-      );
+      expect(
+        await box.run("journalctl --namespace=qwen3 -u qwen3-keys --priority warning --since -2min -o cat"),
+      ).toMatch(/the last (one|keys) stays? in use/);
     } finally {
       for (const pid of down) {
         process.kill(pid, "SIGCONT");
@@ -242,9 +242,9 @@ export function rotation(machine: () => BootedMachine): void {
       await box.putKey(late);
       await sleep(8000);
       expect(await box.status(late)).toBe(401);
-      expect(await box.run("journalctl -u qwen3-keys --priority warning --since -30s -o cat")).toMatch(
-        /digests: .*No space left on device.*; what could not be written stays as it was/,
-      );
+      expect(
+        await box.run("journalctl --namespace=qwen3 -u qwen3-keys --priority warning --since -30s -o cat"),
+      ).toMatch(/digests: .*No space left on device.*; what could not be written stays as it was/);
     } finally {
       await box.run("rm /tmp/filling; sleep 0.5; rm /run/full; mount -o remount,size=20% /run");
     }

@@ -3,6 +3,30 @@ import type { BootedMachine } from "../container";
 import { LONG } from "../effort";
 import { Load } from "../load";
 import { report } from "../report";
+import { exposure, properties } from "./hardening";
+
+/** Properties of a unit that restrict its processes. */
+const RESTRICTIONS = [
+  ...["User", "UMask", "LimitNOFILE", "CapabilityBoundingSet", "AmbientCapabilities", "NoNewPrivileges"],
+  ...["PrivateTmp", "PrivateDevices", "DevicePolicy", "DeviceAllow", "IPAddressDeny", "IPAddressAllow"],
+  ...[
+    "ProtectSystem",
+    "ProtectHome",
+    "ProtectHostname",
+    "ProtectClock",
+    "ProtectProc",
+    "ProtectControlGroups",
+  ],
+  ...["ProtectKernelTunables", "ProtectKernelModules", "ProtectKernelLogs", "RestrictNamespaces"],
+  ...["RestrictRealtime", "RestrictSUIDSGID", "RestrictAddressFamilies", "LockPersonality"],
+  ...[
+    "SystemCallArchitectures",
+    "SystemCallFilter",
+    "SystemCallErrorNumber",
+    "CacheDirectory",
+    "ReadWritePaths",
+  ],
+];
 
 /** `npm run tune` on the instance: its command, the engines that it starts one after the other, and its output. */
 export function tune(machine: () => BootedMachine): void {
@@ -37,6 +61,12 @@ export function tune(machine: () => BootedMachine): void {
       "setsid sh -c 'echo $$ > /tmp/tuning; exec qwen3-tune --seconds 30' > /dev/null 2>&1 < /dev/null & sleep 0",
     );
     await box.run("until pgrep -f '[q]wen3[.]tune --one' > /dev/null; do sleep 1; done", 180_000);
+    expect(await properties(box, "qwen3-tune.service", RESTRICTIONS)).toEqual(
+      await properties(box, "qwen3-embed@0.service", RESTRICTIONS),
+    );
+    expect(await exposure(box, "qwen3-tune.service")).toBeLessThanOrEqual(
+      await exposure(box, "qwen3-embed@0.service"),
+    );
     await box.run("kill -KILL $(cat /tmp/tuning); sleep 1; systemctl is-active qwen3-tune.service");
     await box.run("systemctl stop qwen3-tune.service");
     expect(await box.run("pgrep -f '[q]wen3[.]tune' || echo none")).toBe("none\n");
