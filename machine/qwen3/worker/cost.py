@@ -1,0 +1,35 @@
+"""Memory of a request in bytes, for admission: at each stage the most that what was sent can need."""
+
+import sys
+
+from ..settings import Settings
+from .request import EmbeddingRequest
+from .texts import normalized_bytes
+
+READING = 12
+"""Memory of a request while it is read, in multiples of its body: the body, and its texts as Python's strings."""
+TOKEN = 4
+"""A token ID in an array of int32."""
+ITEM = 256
+"""An item's objects apart from what they contain."""
+
+
+def of_body(length: int) -> int:
+    """While a body of this length arrives and is read."""
+    return READING * length
+
+
+def of_request(request: EmbeddingRequest, settings: Settings) -> int:
+    """While it is tokenized: its texts, and as many tokens as they have bytes, or the context has."""
+    if request.texts is None:
+        return of_tokens(sum(map(len, request.token_ids or ())), request.count, request.dimensions, settings)
+    prompt = normalized_bytes(request.instruction or "") + 32
+    tokens = sum(min(prompt + size, settings.context_length) for size in request.sizes)
+    # Python keeps the UTF-8 of a string that the tokenizer has read.
+    texts = sum(map(sys.getsizeof, request.texts)) + sum(request.sizes)
+    return texts + of_tokens(tokens, request.count, request.dimensions, settings)
+
+
+def of_tokens(tokens: int, items: int, dimensions: int, settings: Settings) -> int:
+    """While it is computed and its response is sent: its tokens and its vectors, which may be shortened."""
+    return TOKEN * tokens + (ITEM + 4 * (settings.dimensions + dimensions)) * items
