@@ -7,43 +7,45 @@ import { CACHE, ROOT } from "../scripts/lib/paths";
 export type FakeProvider = "aws" | "command" | "random" | "tls";
 
 /**
- * Writes the fakes of these providers into an empty folder for PATH, where the engine finds them.
+ * Writes the fakes of these providers into an otherwise empty folder for PATH, where the engine finds them.
  *
- * They are bundled into one file: the engine starts each provider anew for every refresh and update, and a bundle
+ * Each is bundled into one file: the engine starts every provider anew for each refresh and each update, and a bundle
  * loads in a third of the time.
  */
 export async function writeFakeProviders(folder: string, names: readonly FakeProvider[]): Promise<void> {
-  const program = await bundle();
+  const programs = await bundle(names);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const node = join(ROOT, "node_modules", ".bin", "node");
-  for (const name of names) {
+  for (const [name, program] of programs) {
     const script = join(folder, `pulumi-resource-${name}`);
-    writeFileSync(
-      script,
-      `#!/bin/sh\nexport NODE_COMPILE_CACHE="${join(CACHE, "fakes", "compiled")}"\nexec "${node}" --enable-source-maps "${program}" ${name} "$@"\n`,
-    );
+    writeFileSync(script, `#!/bin/sh\nexec "${node}" "${program}" "$@"\n`);
     chmodSync(script, 0o755);
   }
 }
 
-/** Bundles the fakes into one file in the cache, named by its content. */
-async function bundle(): Promise<string> {
+/** The file of each fake in the cache, named by its content. */
+async function bundle(names: readonly FakeProvider[]): Promise<[FakeProvider, string][]> {
   const { outputFiles } = await build({
-    entryPoints: [join(ROOT, "local", "fakes", "main.ts")],
+    entryPoints: names.map((name) => join(ROOT, "local", "fakes", "serve", `${name}.ts`)),
+    outdir: "bundles",
     bundle: true,
     write: false,
     platform: "node",
     target: "node24",
-    sourcemap: "inline",
-    sourcesContent: false,
     logLevel: "error",
-    // The bundle is in another folder than its sources.
+    // The bundle is not where its sources are.
     define: { "process.env.QWEN3_ROOT": JSON.stringify(ROOT) },
   });
-  const { contents } = outputFiles[0]!;
+  return names.map((name) => {
+    const { contents } = outputFiles.find(({ path }) => path.endsWith(`/${name}.js`))!;
+    return [name, store(name, contents)];
+  });
+}
+
+function store(name: string, contents: Uint8Array): string {
   const id = createHash("sha256").update(contents).digest("hex").slice(0, 16);
-  const file = join(CACHE, "fakes", `${id}.js`);
+  const file = join(CACHE, "fakes", `${name}-${id}.js`);
   if (!existsSync(file)) {
     mkdirSync(join(CACHE, "fakes"), { recursive: true });
     const partial = `${file}.partial-${process.pid}`;

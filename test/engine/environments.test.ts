@@ -136,7 +136,8 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
     await set(fleet, "maxInputs", "512");
     expect((await up(fleet)).steps.sort()).toEqual(
       [
-        ...["update LaunchTemplate", "update Group"],
+        // The component records its settings, so that a preview shows which one changed.
+        ...["update EmbeddingService", "update LaunchTemplate", "update Group"],
         ...["create-replacement Command", "replace Command", "delete-replaced Command"],
       ].sort(),
     );

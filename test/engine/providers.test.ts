@@ -131,45 +131,42 @@ describe("random", () => {
 
     await stack.refresh();
     expect((await up(stack)).changes).toEqual({ same: 4 });
-    await stack.destroy();
   });
 });
 
 describe("tls", () => {
   const address = { current: "127.0.0.1", early: 1 };
 
-  function program(algorithm: string): Program {
-    return async () => {
-      const caKey = new tls.PrivateKey("ca", { algorithm, ecdsaCurve: "P256" });
-      const ca = new tls.SelfSignedCert("ca", {
-        privateKeyPem: caKey.privateKeyPem,
-        subject: { commonName: "Test CA", organization: "providers, “test”" },
-        isCaCertificate: true,
-        setSubjectKeyId: true,
-        validityPeriodHours: 48,
-        allowedUses: ["cert_signing", "crl_signing"],
-      });
-      const key = new tls.PrivateKey("server", { algorithm, ecdsaCurve: "P256" });
-      const request = new tls.CertRequest("server", {
-        privateKeyPem: key.privateKeyPem,
-        subject: { commonName: "server" },
-        ipAddresses: [address.current, "::1"],
-        dnsNames: ["server.test"],
-      });
-      const certificate = new tls.LocallySignedCert("server", {
-        certRequestPem: request.certRequestPem,
-        caPrivateKeyPem: caKey.privateKeyPem,
-        caCertPem: ca.certPem,
-        validityPeriodHours: 24,
-        earlyRenewalHours: address.early,
-        allowedUses: ["digital_signature", "server_auth"],
-      });
-      return {
-        ca: ca.certPem,
-        key: key.privateKeyPem,
-        certificate: certificate.certPem,
-        ready: certificate.readyForRenewal,
-      };
+  /** A private authority and a certificate that it signed. */
+  function chain(algorithm: string) {
+    const caKey = new tls.PrivateKey(`ca-${algorithm}`, { algorithm, ecdsaCurve: "P256" });
+    const ca = new tls.SelfSignedCert(`ca-${algorithm}`, {
+      privateKeyPem: caKey.privateKeyPem,
+      subject: { commonName: "Test CA", organization: "providers, “test”" },
+      isCaCertificate: true,
+      setSubjectKeyId: true,
+      validityPeriodHours: 48,
+      allowedUses: ["cert_signing", "crl_signing"],
+    });
+    const key = new tls.PrivateKey(`server-${algorithm}`, { algorithm, ecdsaCurve: "P256" });
+    const request = new tls.CertRequest(`server-${algorithm}`, {
+      privateKeyPem: key.privateKeyPem,
+      subject: { commonName: "server" },
+      ipAddresses: [address.current, "::1"],
+      dnsNames: ["server.test"],
+    });
+    const certificate = new tls.LocallySignedCert(`server-${algorithm}`, {
+      certRequestPem: request.certRequestPem,
+      caPrivateKeyPem: caKey.privateKeyPem,
+      caCertPem: ca.certPem,
+      validityPeriodHours: 24,
+      earlyRenewalHours: address.early,
+      allowedUses: ["digital_signature", "server_auth"],
+    });
+    return {
+      [`ca-${algorithm}`]: ca.certPem,
+      [`key-${algorithm}`]: key.privateKeyPem,
+      [`certificate-${algorithm}`]: certificate.certPem,
     };
   }
 
@@ -186,43 +183,45 @@ describe("tls", () => {
     });
   }
 
-  test.each(["ECDSA", "RSA", "ED25519"])("signs a chain for an address with %s", async (algorithm) => {
-    Object.assign(address, { current: "127.0.0.1", early: 1 });
-    const { stack } = await openStack(`tls-${algorithm.toLowerCase()}`, program(algorithm));
+  test("signs chains for an address with ECDSA, RSA and ED25519", async () => {
+    const algorithms = ["ECDSA", "RSA", "ED25519"];
+    const { stack } = await openStack("chains", async () => Object.assign({}, ...algorithms.map(chain)));
     const { outputs } = await up(stack);
-    const { ca, key, certificate } = outputs;
-    expect([ca?.secret, key?.secret, certificate?.secret]).toEqual([false, true, false]);
-    expect(await greet(ca?.value, certificate?.value, key?.value)).toBe("hello");
-    expect(onDisk()).not.toContain("PRIVATE KEY");
-
-    const parsed = new X509Certificate(certificate?.value);
-    const authority = new X509Certificate(ca?.value);
-    expect(parsed.checkIssued(authority) && parsed.verify(authority.publicKey)).toBe(true);
-    expect(authority.ca).toBe(true);
-    expect(parsed.subjectAltName).toBe("DNS:server.test, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1");
-    expect(Date.parse(parsed.validTo) - Date.parse(parsed.validFrom)).toBe(24 * 3_600_000);
-    expect((await stack.preview()).changeSummary).toEqual({ same: 6 });
-
-    if (algorithm === "ECDSA") {
-      address.early = 2;
-      const early = await up(stack);
-      expect(early.changes).toEqual({ same: 5, update: 1 });
-      expect(early.outputs.certificate?.value).toBe(certificate?.value);
-
-      address.current = "127.0.0.2";
-      const moved = await up(stack);
-      expect(moved.changes).toEqual({ same: 4, replace: 2 });
-      const answer = greet(
-        moved.outputs.ca?.value,
-        moved.outputs.certificate?.value,
-        moved.outputs.key?.value,
+    for (const algorithm of algorithms) {
+      const [ca, key, certificate] = ["ca", "key", "certificate"].map(
+        (name) => outputs[`${name}-${algorithm}`],
       );
-      await expect(answer).rejects.toThrow(/IP: 127.0.0.1 is not in the cert's list/);
-
-      address.early = 24;
-      expect((await up(stack)).changes).toEqual({ same: 5, replace: 1 });
+      expect([ca?.secret, key?.secret, certificate?.secret]).toEqual([false, true, false]);
+      expect(await greet(ca?.value, certificate?.value, key?.value)).toBe("hello");
+      const parsed = new X509Certificate(certificate?.value);
+      const authority = new X509Certificate(ca?.value);
+      expect(parsed.checkIssued(authority) && parsed.verify(authority.publicKey)).toBe(true);
+      expect(authority.ca).toBe(true);
+      expect(parsed.subjectAltName).toBe("DNS:server.test, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1");
+      expect(Date.parse(parsed.validTo) - Date.parse(parsed.validFrom)).toBe(24 * 3_600_000);
     }
-    await stack.destroy();
+    expect(onDisk()).not.toContain("PRIVATE KEY");
+    expect((await stack.preview()).changeSummary).toEqual({ same: 16 });
+  });
+
+  test("renews a certificate that is due, and replaces it for another address", async () => {
+    Object.assign(address, { current: "127.0.0.1", early: 1 });
+    const { stack } = await openStack("renewal", async () => chain("ECDSA"));
+    const first = await up(stack);
+    address.early = 2;
+    const early = await up(stack);
+    expect(early.changes).toEqual({ same: 5, update: 1 });
+    expect(early.outputs["certificate-ECDSA"]?.value).toBe(first.outputs["certificate-ECDSA"]?.value);
+
+    address.current = "127.0.0.2";
+    const moved = await up(stack);
+    expect(moved.changes).toEqual({ same: 4, replace: 2 });
+    const [ca, key, certificate] = ["ca", "key", "certificate"].map((name) => moved.outputs[`${name}-ECDSA`]);
+    const response = greet(ca?.value, certificate?.value, key?.value);
+    await expect(response).rejects.toThrow(/IP: 127.0.0.1 is not in the cert's list/);
+
+    address.early = 24;
+    expect((await up(stack)).changes).toEqual({ same: 5, replace: 1 });
   });
 });
 
@@ -281,35 +280,41 @@ describe("command", () => {
     current.program = command({ create: "echo fine", update: "echo worse >&2; exit 4" });
     await expect(up(stack)).rejects.toThrow(/exit status 4/);
     await expect(up(stack)).rejects.toThrow(/exit status 4/);
-    await stack.destroy();
   });
 
-  test.each([
-    ["none", false, false],
-    ["stdout", true, false],
-    ["stderr", false, true],
-    ["stdoutAndStderr", true, true],
-  ] as const)("logs %s", async (logging, out, error) => {
-    const args: local.CommandArgs = {
-      create: "echo sentinel-$A; echo sentinel-$B >&2",
-      environment: { A: "out", B: "err" },
-      logging,
-    };
-    const hidden = { additionalSecretOutputs: ["stdout", "stderr"] };
-    const { stack } = await openStack(`logging-${logging.toLowerCase()}`, command(args, hidden));
+  test("logs what `logging` says, beside the command that wrote it", async () => {
+    const levels = ["none", "stdout", "stderr", "stdoutAndStderr"] as const;
+    const { stack } = await openStack("logging", async () =>
+      Object.fromEntries(
+        levels.map((logging) => {
+          const args: local.CommandArgs = {
+            create: "echo sentinel-out-$NAME; echo sentinel-err-$NAME >&2",
+            environment: { NAME: logging },
+            logging,
+          };
+          const hidden = { additionalSecretOutputs: ["stdout", "stderr"] };
+          return [logging, new local.Command(logging, args, hidden).stdout];
+        }),
+      ),
+    );
     const { outputs, messages, output, diagnostics } = await up(stack);
-    expect(outputs.stdout).toEqual({ value: "sentinel-out", secret: true });
-    expect([messages.includes("sentinel-out"), messages.includes("sentinel-err")]).toEqual([out, error]);
-    expect(
-      diagnostics
-        .filter((item) => item?.message.includes("sentinel"))
-        .every((item) => item?.urn?.endsWith("::command")),
-    ).toBe(true);
-    if (logging === "none") {
-      expect(output).not.toContain("sentinel");
-      expect(onDisk()).not.toContain("sentinel-out");
+    const logged = (level: string) =>
+      ["out", "err"].map((name) => new RegExp(`sentinel-${name}-${level}\\b`).test(messages));
+    expect(levels.map(logged)).toEqual([
+      [false, false],
+      [true, false],
+      [false, true],
+      [true, true],
+    ]);
+    for (const level of levels) {
+      expect(outputs[level]).toEqual({ value: `sentinel-out-${level}`, secret: true });
+      const own = diagnostics.filter((item) =>
+        new RegExp(`sentinel-\\w+-${level}\\b`).test(item?.message ?? ""),
+      );
+      expect(own.every((item) => item?.urn?.endsWith(`::${level}`))).toBe(true);
     }
-    await stack.destroy();
+    expect(output).not.toContain("sentinel-out-none");
+    expect(onDisk()).not.toContain("sentinel-out-none");
   });
 
   test("hides the output if any input was secret", async () => {
@@ -322,7 +327,6 @@ describe("command", () => {
     expect(outputs.stdout).toEqual({ value: "hush-hush", secret: true });
     expect(output + onDisk()).not.toContain("hush-hush");
     expect((await up(stack)).changes).toEqual({ same: 2 });
-    await stack.destroy();
   });
 });
 
@@ -331,17 +335,17 @@ describe("what a fake does not support", () => {
     [
       "property",
       async () => ({ command: new local.Command("c", { create: "true", assetPaths: ["*"] }) }),
-      /the local fake of command has no property assetPaths of command:local:Command \(local\/fakes\)/,
+      /the local fake for command has no property assetPaths of command:local:Command \(local\/fakes\)/,
     ],
     [
       "type",
       async () => ({ pet: new random.RandomPet("pet") }),
-      /the local fake of random has no random:index\/randomPet:RandomPet \(local\/fakes\)/,
+      /the local fake for random has no random:index\/randomPet:RandomPet \(local\/fakes\)/,
     ],
     [
       "invoke",
       async () => ({ key: await tls.getPublicKey({ privateKeyPem: "-" }) }),
-      /the local fake of tls has no tls:index\/getPublicKey:getPublicKey \(local\/fakes\)/,
+      /the local fake for tls has no tls:index\/getPublicKey:getPublicKey \(local\/fakes\)/,
     ],
     [
       "value",

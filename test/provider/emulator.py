@@ -34,6 +34,19 @@ class Handler(WSGIRequestHandler):
         pass
 
 
+LOCK = threading.Lock()
+
+
+def one_at_a_time(application: Callable) -> Callable:
+    """moto keeps its state in dictionaries without locks, and terraform sends ten requests at a time."""
+
+    def locked(environ: dict, start_response: Callable) -> Iterable[bytes]:
+        with LOCK:
+            return list(application(environ, start_response))
+
+    return locked
+
+
 def with_questions(application: Callable) -> Callable:
     """Responds to /_census, /_given and /_used itself."""
     answers = {"/_census": census, "/_given": given, "/_used": authorisation.used}
@@ -55,7 +68,7 @@ def main() -> None:
     authorisation.apply()
     if len(sys.argv) > 2:
         authorisation.set_policy(Path(sys.argv[2]).read_text())
-    application = with_questions(DomainDispatcherApplication(create_backend_app))
+    application = with_questions(one_at_a_time(DomainDispatcherApplication(create_backend_app)))
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     partial = Path(f"{sys.argv[1]}.partial")

@@ -18,6 +18,7 @@ export interface ProviderEmulator {
 
 /** A hosted zone, and an existing VPC. */
 export interface Given {
+  region: string;
   vpcId: string;
   cidrBlock: string;
   /** IDs by zone. */

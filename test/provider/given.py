@@ -17,12 +17,13 @@ def prepare() -> None:
 
 
 def given() -> dict[str, object]:
-    """`{"vpcId", "cidrBlock", "subnets": {ZONE: ID}, "routeTableId", "domain"}`"""
+    """`{"region", "vpcId", "cidrBlock", "subnets": {ZONE: ID}, "routeTableId", "domain"}`"""
     ec2 = ec2_backends[ACCOUNT][REGION]
     vpc = ec2.get_default_vpc()
     subnets = {subnet.availability_zone: subnet.id for subnet in ec2.describe_subnets(filters={"vpc-id": [vpc.id]})}
     tables = ec2.describe_route_tables(filters={"vpc-id": [vpc.id]})
     return {
+        "region": REGION,
         "vpcId": vpc.id,
         "cidrBlock": vpc.cidr_block,
         "subnets": subnets,

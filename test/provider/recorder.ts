@@ -43,6 +43,9 @@ const definition: ProviderDefinition = {
 };
 
 function recordResource(token: string, urn: string, name: string, inputs: Props, properties: string[]) {
+  if (JSON.stringify(inputs).includes("undefined")) {
+    throw new Error(`${urn} has an input that contains "undefined": a result of a look-up is missing`);
+  }
   const { type, outputs, id, references } =
     provider === "aws" ? awsOutputs(token, urn, name) : variables(urn, properties, inputs);
   record({ kind: "resource", urn, token, name, type, inputs, references });
@@ -71,6 +74,7 @@ function variables(urn: string, properties: string[], inputs: Props) {
 
 /** Results that determine what the program creates. All others are tokens. */
 const ANSWERS: Record<string, (args: Props) => Props> = {
+  "aws:index/getRegion:getRegion": () => ({ region: given.region }),
   "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": () => ({
     locations: Object.keys(given.subnets).slice(0, 2),
   }),

@@ -1,0 +1,4 @@
+import { aws } from "../aws/index";
+import { serve } from "../framework";
+
+void serve(aws);

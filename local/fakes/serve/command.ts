@@ -1,0 +1,4 @@
+import { command } from "../command";
+import { serve } from "../framework";
+
+void serve(command);

@@ -1,0 +1,4 @@
+import { serve } from "../framework";
+import { random } from "../random";
+
+void serve(random);

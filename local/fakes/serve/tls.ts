@@ -1,0 +1,4 @@
+import { serve } from "../framework";
+import { tls } from "../tls";
+
+void serve(tls);
