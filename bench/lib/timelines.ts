@@ -15,7 +15,11 @@ const STEPS = [1, 2, 5, 10, 20, 30, 60];
  *
  * @param seconds when each value was measured
  */
-export function drawTimelines(title: string, seconds: readonly number[], timelines: readonly Timeline[]): string {
+export function drawTimelines(
+  title: string,
+  seconds: readonly number[],
+  timelines: readonly Timeline[],
+): string {
   const width = PANEL.left + timelines.length * (PANEL.width + PANEL.gap);
   const height = PANEL.top + PANEL.height + 70;
   const panels = timelines.map((each, i) => panel(each, seconds, PANEL.left + i * (PANEL.width + PANEL.gap)));

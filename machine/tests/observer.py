@@ -64,16 +64,18 @@ class Observer:
 
 
 class Observed:
-    """Outside, in the test: what a worker's process used since `begin`."""
+    """Outside, in the test: what a worker's process uses more than at `begin`, and its peaks since `reset_peaks`."""
 
     def __init__(self, pid: int, path: Path) -> None:
         self._process = Path(f"/proc/{pid}")
         self._path = path
 
     def begin(self) -> None:
-        # Resets the peak.
-        (self._process / "clear_refs").write_text("5")
+        """What the process uses now is not counted."""
         self._rss = self.memory("VmRSS")
+
+    def reset_peaks(self) -> None:
+        (self._process / "clear_refs").write_text("5")
         self._from = time.monotonic()
 
     def memory(self, name: str) -> int:
@@ -83,7 +85,7 @@ class Observed:
 
     @property
     def grown(self) -> int:
-        """Bytes by which the memory has been more than at the beginning."""
+        """Bytes by which the memory has been more than at the beginning, at most."""
         return self.memory("VmHWM") - self._rss
 
     @property

@@ -44,7 +44,20 @@ def outcome(body: bytes, whole: int) -> Outcome:
 
 
 NUMBERS = ["0", "-1", "-0", "5", "01", "1e2", "1.0", "1.5", "99999999999", "9" * 400, "9" * 5000, "1_0", "0x1"]
-STRINGS = ['""', '"a"', '"]"', '"[1,2]"', '"é"', '"\\u0061"', '"\\ud800"', '"\\ud83d\\ude00"', '"\\n,\\""', '"\t"', '"\\x"', '"😀"']
+STRINGS = [
+    '""',
+    '"a"',
+    '"]"',
+    '"[1,2]"',
+    '"é"',
+    '"\\u0061"',
+    '"\\ud800"',
+    '"\\ud83d\\ude00"',
+    '"\\n,\\""',
+    '"\t"',
+    '"\\x"',
+    '"😀"',
+]
 OTHERS = ["null", "true", "false", "NaN", "-Infinity", "{}", '{"a":1}', '{"a":1,"a":2}', "[]", "[[]]", "[[[1]]]"]
 SPACES = st.sampled_from(["", "", "", " ", "\n\t\r "])
 SCALARS = st.sampled_from(NUMBERS + STRINGS + OTHERS)
@@ -64,7 +77,9 @@ LISTS = st.one_of(
     json_list(json_list(SCALARS)),
 )
 UNORDERED = ("not JSON", "not valid JSON", "not UTF-8", "given twice", "surrogate", "more than")
-NAMES = st.sampled_from(["input", "\\u0069nput", "model", "user", "instruction", "dimensions", "encoding_format", "rid"])
+NAMES = st.sampled_from(
+    ["input", "\\u0069nput", "model", "user", "instruction", "dimensions", "encoding_format", "rid"]
+)
 
 
 @st.composite
@@ -124,7 +139,9 @@ def test_long_bodies(body: bytes, param: str | None, message: str) -> None:
     assert message in caught.value.message
 
 
-@pytest.mark.parametrize(("value", "count"), [('"b"', MOST + 1), ("[1,2]", MOST + 1), ('["b"]', 1), ("{}", 1), ("null", 1)])
+@pytest.mark.parametrize(
+    ("value", "count"), [('"b"', MOST + 1), ("[1,2]", MOST + 1), ('["b"]', 1), ("{}", 1), ("null", 1)]
+)
 def test_no_more_is_read_than_is_allowed(value: str, count: int) -> None:
     body = f'{{"input": [{",".join([value] * 100_000)}]}}'.encode()
     items = read_fields(body, MOST, 1 << 20)["input"]

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import quantiles
 
 import pytest
 from attacks import ATTACKS, MEBIBYTE, Attacker, second_client
@@ -15,10 +16,11 @@ CONSTANT = 192 * MEBIBYTE
 """Memory of a worker that is not reserved, as in docs/reference/faults.md."""
 FACTOR = 1.1
 WAIT_SECONDS = 1.0
-"""By which the second client may wait longer than alone."""
+"""By which the second client may wait longer than alone, in three of four requests: other processes run here too."""
 HELD_SECONDS = 0.1
 """Processor time for which the event loop may be held."""
-SECONDS = 4.0
+SECONDS = 1.5
+"""For which each attack lasts, until its last response."""
 LENGTH = 5000
 """Characters of the second client's text: too many to be tokenized in the event loop."""
 
@@ -28,7 +30,10 @@ class ObservedWorker(Client):
         command = [sys.executable, str(Path(__file__).with_name("observed_worker.py")), str(folder), str(model)]
         path = ":".join(map(str, (Path(__file__).parents[1], Path(__file__).parent)))
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
         )
         assert self._process.stdout
         self._log = self._process.stdout
@@ -39,31 +44,43 @@ class ObservedWorker(Client):
         self._process.communicate(timeout=60)
 
 
-@pytest.fixture
-def attacked(tmp_path: Path, model: Path) -> Iterator[ObservedWorker]:
-    worker = ObservedWorker(tmp_path, model)
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Iterator[ObservedWorker]:
+    """One worker for all attacks: what one leaves behind, the next would find."""
+    worker = ObservedWorker(tmp_path_factory.mktemp("attacked"), model)
+    # Ends the first use of everything: threads, arrays, connections.
+    second_client(worker, 0.5, LENGTH)
+    worker.observed.begin()
     yield worker
     worker.end()
 
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_bounds(attacked: ObservedWorker, name: str) -> None:
-    attack = ATTACKS[name]
-    alone = second_client(attacked, 1, LENGTH)
+    attack, observed = ATTACKS[name], attacked.observed
+    alone = second_client(attacked, 0.2, LENGTH)
     attacker = Attacker(attacked, attack)
-    attacked.observed.begin()
+    observed.reset_peaks()
     with attacker.running():
         beside = second_client(attacked, SECONDS, LENGTH)
-    grown = attacked.observed.grown
-    reserved, held = attacked.observed.peaks()
-    time.sleep(2)
-    kept = attacked.observed.kept
+    grown, (reserved, held) = observed.grown, observed.peaks()
+    kept = memory_kept(observed)
+    waits = quantiles(beside, n=4)[2] if len(beside) > 1 else beside[0]
     print(
-        f"{name}: grown {grown / MEBIBYTE:.0f} MiB, reserved {reserved / MEBIBYTE:.0f} MiB, kept {kept / MEBIBYTE:.0f} MiB, "
-        f"second client {max(beside):.2f} s ({max(alone):.2f} s alone), loop held {1000 * held:.0f} ms, {dict(attacker.statuses)}"
+        f"{name}: grown {grown / MEBIBYTE:.0f} MiB, reserved {reserved / MEBIBYTE:.0f} MiB,",
+        f"kept {kept / MEBIBYTE:.0f} MiB, second client {waits:.2f} s, at most {max(beside):.2f} s",
+        f"({max(alone):.2f} s alone), loop held {1000 * held:.0f} ms, {dict(attacker.statuses)}",
     )
     assert set(attacker.statuses) <= attack.statuses
     assert grown <= FACTOR * reserved + CONSTANT
     assert kept <= CONSTANT
-    assert max(beside) <= max(alone) + WAIT_SECONDS
+    assert waits <= max(alone) + WAIT_SECONDS
     assert held <= HELD_SECONDS
+
+
+def memory_kept(observed: Observed) -> int:
+    """Once it is within the bound, or after some seconds: the worker returns memory a second after a request."""
+    end = time.monotonic() + 5
+    while (kept := observed.kept) > CONSTANT and time.monotonic() < end:
+        time.sleep(0.1)
+    return kept

@@ -1,12 +1,16 @@
 """Threads that clients share."""
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
-from qwen3.worker.admission import Admission
+from qwen3.worker.admission import Admission, Reservation
+from qwen3.worker.errors import ApiError
+from qwen3.worker.exchange import Exchange, Received, Sent
 from qwen3.worker.threads import FairThreads
 
 
@@ -57,3 +61,44 @@ def test_errors_are_raised() -> None:
 
     with pytest.raises(ValueError, match="invalid literal"):
         asyncio.run(run())
+
+
+class Large:
+    """Stands for a body or a text: what must not outlive its request."""
+
+
+def test_an_error_keeps_nothing_of_its_call() -> None:
+    """Without garbage collection, which may come much later: a future in its own error's traceback would keep it."""
+    references: list[weakref.ref[Large]] = []
+
+    def refuse(_large: Large) -> None:
+        raise ApiError(400, "refused")
+
+    async def work(threads: FairThreads, reservation: Reservation) -> None:
+        large = Large()
+        references.append(weakref.ref(large))
+        await threads.run(reservation, refuse, large)
+
+    async def receive() -> Received:
+        await asyncio.Event().wait()
+        return {}
+
+    async def send(_sent: Sent) -> None:
+        pass
+
+    async def run() -> None:
+        exchange = Exchange({"method": "POST", "raw_path": b"/", "headers": []}, receive, send)
+        threads = FairThreads(1)
+        with Admission(8, 0).admit("a", 0) as reservation:
+            with pytest.raises(ApiError):
+                await exchange.while_connected(work(threads, reservation))
+            # Until the thread and the loop have let go of it.
+            await threads.run(reservation, int)
+            await asyncio.sleep(0)
+
+    gc.disable()
+    try:
+        asyncio.run(run())
+        assert references[0]() is None
+    finally:
+        gc.enable()

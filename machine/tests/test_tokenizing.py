@@ -23,7 +23,22 @@ from qwen3.worker.tokens import Tokenizer
 LIMIT = 1000
 VOCABULARY = 1500
 END = "<|endoftext|>"
-PARTS = ["word ", "  ", "\n", "Query: ", "=====", "1", "é", "e\u0301", "漢字", "😀", "\U0001d160", "ünïcödé", "\u0301\u0323", "\t\n "]
+PARTS = [
+    "word ",
+    "  ",
+    "\n",
+    "Query: ",
+    "=====",
+    "1",
+    "é",
+    "e\u0301",
+    "漢字",
+    "😀",
+    "\U0001d160",
+    "ünïcödé",
+    "\u0301\u0323",
+    "\t\n ",
+]
 TEXTS = st.lists(st.sampled_from(PARTS) | st.text(max_size=5), min_size=1, max_size=40).map("".join).filter(bool)
 
 
@@ -34,7 +49,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Tokenize
     given = Library.from_file(str(model / "tokenizer.json"))
     library = Library(models.BPE())
     library.normalizer, library.pre_tokenizer = given.normalizer, given.pre_tokenizer
-    trainer = trainers.BpeTrainer(
+    trainer = trainers.BpeTrainer(  # type: ignore[no-untyped-call]
         vocab_size=VOCABULARY,
         special_tokens=[END],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
@@ -84,7 +99,7 @@ def test_slices_keep_order() -> None:
 
 @given(TEXTS, st.integers(12, 100))
 def test_chunks_are_the_text(text: str, most: int) -> None:
-    found = []
+    found: list[str] = []
     with mock.patch.object(parts, "SLICE_BYTES", most):
         while (begin := len("".join(found))) < len(text):
             part, size = chunk(text, begin)
@@ -109,7 +124,9 @@ def test_parts_have_hardly_more_tokens_than_the_text(tokenizer: Tokenizer, text:
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=6), TEXTS | st.none())
-def test_an_instruction_is_as_if_it_were_in_each_text(tokenizer: Tokenizer, texts: list[str], instruction: str | None) -> None:
+def test_an_instruction_is_as_if_it_were_in_each_text(
+    tokenizer: Tokenizer, texts: list[str], instruction: str | None
+) -> None:
     whole = texts if instruction is None else [f"Instruct: {instruction}\nQuery:{text}" for text in texts]
     for repeated in (0, 1 << 30):
         with mock.patch.object(tokenizing, "REPEATED_BYTES", repeated):

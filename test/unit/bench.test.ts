@@ -265,10 +265,14 @@ test("timelines begin at zero and end at the last value", () => {
   const values = [100, 120, 110];
   const svg = drawTimelines("Memory", [10, 20, 30], [{ label: "MB", lines: [{ name: "x", values }] }]);
   const points = [...svg.match(/points="([^"]+)"/)![1]!.matchAll(/([\d.]+),([\d.]+)/g)];
-  expect(points.map((point) => Number(point[1]))).toEqual([64 + 380 / 3, 64 + 760 / 3, 64 + 380].map((x) => +x.toFixed(1)));
+  expect(points.map((point) => Number(point[1]))).toEqual(
+    [64 + 380 / 3, 64 + 760 / 3, 64 + 380].map((x) => +x.toFixed(1)),
+  );
   // 120 of 200, in a panel of 190 that begins at 74.
   expect(Number(points[1]![2])).toBeCloseTo(74 + 190 * 0.4, 0);
-  expect(drawTimelines("", [], [{ label: "", lines: [{ name: "", values: [] }] }])).not.toMatch(/NaN|Infinity|undefined/);
+  expect(drawTimelines("", [], [{ label: "", lines: [{ name: "", values: [] }] }])).not.toMatch(
+    /NaN|Infinity|undefined/,
+  );
 });
 
 test("the chart is complete without any response, and names are escaped", () => {

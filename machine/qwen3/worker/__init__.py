@@ -6,6 +6,7 @@ exchange    one HTTP request and its response
 auth        the client of a request's key
 admission   how much a worker holds at a time
 cost        the memory of a request
+memory      returned to the system
 fair_queue  the order of clients' work
 threads     work outside the event loop
 request     the fields of a request, checked

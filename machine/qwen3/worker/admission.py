@@ -18,11 +18,14 @@ class Reservation:
     _admission: "Admission"
     client: str
     size: int = 0
+    peak: int = 0
+    """Maximum of `size` so far."""
 
     def resize(self, size: int) -> None:
         """Raises ApiError if there is no room for more."""
         self._admission.hold(self.client, 0, size - self.size)
         self.size = size
+        self.peak = max(self.peak, size)
 
     @contextmanager
     def extra(self, size: int) -> Iterator[None]:
@@ -55,7 +58,7 @@ class Admission:
     def admit(self, client: str, size: int) -> Iterator[Reservation]:
         """Holds a place while the block runs. Raises ApiError, 429 or 503, if there is none."""
         self.hold(client, 1, size)
-        reservation = Reservation(self, client, size)
+        reservation = Reservation(self, client, size, size)
         try:
             yield reservation
         finally:

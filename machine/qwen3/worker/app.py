@@ -21,6 +21,7 @@ from .cost import of_body, of_request, of_tokens
 from .errors import ApiError, api_error
 from .exchange import ClientDisconnected, Exchange, Receive, Scope, Send
 from .items import Tokens
+from .memory import FreeMemory
 from .request import read_request
 from .response import PIECE, Vectors, pieces, shorten
 from .threads import FairThreads
@@ -54,6 +55,7 @@ class App:
         self._tokenizing = Tokenizing(tokenizer)
         self._auth = Authenticator(settings.keys)
         self._admission = Admission(settings.max_queued_requests, HELD_BYTES)
+        self._free_memory = FreeMemory()
         self._models = models(settings)
         # Two, so that short bodies do not wait for long ones.
         self._reader, self._long_reader = FairThreads(1), FairThreads(1)
@@ -107,7 +109,7 @@ class App:
         exchange.client = client = self._auth.client_of(exchange.scope["headers"])
         exchange.check_content_type()
         length = exchange.body_length(self._settings.max_body_bytes)
-        with self._admission.admit(client, of_body(length)) as reservation:
+        with self._admission.admit(client, of_body(length)) as reservation, self._free_memory.after(reservation):
             body = await exchange.read_body(self._settings.max_body_bytes)
             work = self._embed(exchange, body, reservation)
             # Each is released as soon as the next exists: body, texts, tokens, vectors.
@@ -118,9 +120,7 @@ class App:
             else:
                 await self._stream(exchange, response)
 
-    async def _embed(
-        self, exchange: Exchange, body: bytes, reservation: Reservation
-    ) -> tuple[int, Iterator[bytes]]:
+    async def _embed(self, exchange: Exchange, body: bytes, reservation: Reservation) -> tuple[int, Iterator[bytes]]:
         """The number of items, and the response's body in pieces."""
         if len(body) <= INLINE_BYTES:
             request = read_request(body, self._settings)

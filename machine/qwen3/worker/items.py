@@ -23,10 +23,10 @@ Tokens = NDArray[np.int32]
 
 
 def read_items(text: str, most: int, limit: int) -> object:
-    """The value of well-formed JSON, as `json.loads` returns it, but with token IDs in arrays, and not always all of it:
+    """The value of well-formed JSON, as `json.loads` returns it, but with token IDs in arrays, and not always complete:
 
-    - a list of texts, or of lists of token IDs, ends with item `most` + 1, or with the first item of another type, which
-      is None,
+    - a list of texts, or of lists of token IDs, ends with item `most` + 1, or with the first item of another type,
+      which is None,
     - a list of numbers has None instead of what is not a whole number,
     - a value that is refused whatever it contains is None.
 

@@ -79,9 +79,7 @@ def read_instruction(fields: dict[str, object]) -> str | None:
     return checked_text(instruction, "instruction")
 
 
-def read_input(
-    fields: dict[str, object], most: int, limit: int
-) -> tuple[list[str] | None, list[Tokens] | None, bool]:
+def read_input(fields: dict[str, object], most: int, limit: int) -> tuple[list[str] | None, list[Tokens] | None, bool]:
     """Texts or token IDs, one of them None, and whether `input` was a single item."""
     items: Sequence[object]
     match fields.get("input"):

@@ -1,4 +1,4 @@
-"""How much tokenizing texts costs, and the parts in which it is done: bytes of UTF-8 after the tokenizer's normalization.
+"""What tokenizing texts costs, and the parts in which it is done: bytes of UTF-8 after the tokenizer's normalization.
 
 The published tokenizer normalizes to NFC, which can make a text longer, and makes at most one token of each byte.
 """

@@ -37,3 +37,7 @@ class FairThreads:
         except asyncio.CancelledError:
             await asyncio.wait([running])
             raise
+        finally:
+            # An error's traceback contains this frame: with the future in it, arguments would remain until the next
+            # garbage collection.
+            del running

@@ -24,7 +24,7 @@ LONG_BYTES = 160
 CUT_TOKENS = 64
 """For each cut, the parts of a text have together at most so many more tokens than the text."""
 REPEATED_BYTES = 1 << 14
-"""If instructions have fewer bytes in all texts of a request together, tokenizing one of them only once saves nothing."""
+"""If the instructions of all texts together have fewer bytes, tokenizing one of them only once saves nothing."""
 
 
 @dataclass(frozen=True)

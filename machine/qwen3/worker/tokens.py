@@ -52,7 +52,7 @@ class Tokenizer:
         return len(encoding)
 
     def separable(self, begin: str, rest: str) -> Tokens:
-        """The tokens of `begin` if the tokens of both together are those of the one and of the other. Otherwise none."""
+        """The tokens of `begin` if both together have the tokens of the one and then of the other. Otherwise none."""
         [encoding] = self._tokenizer.encode_batch_fast([begin], add_special_tokens=False)
         separate, together = self._tokenizer.encode_batch_fast([rest, begin + rest])
         return as_tokens(encoding.ids) if encoding.ids + separate.ids == together.ids else NO_TOKENS

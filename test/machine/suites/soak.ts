@@ -180,13 +180,21 @@ class Mixed {
     await Promise.all(this.#loops);
   }
 
-  async #send(box: BootedMachine, { name, client, authorization, pauseMs, body, statuses }: Traffic): Promise<void> {
+  async #send(
+    box: BootedMachine,
+    { name, client, authorization, pauseMs, body, statuses }: Traffic,
+  ): Promise<void> {
     const connection = box.client(await box.readKey("AWSCURRENT", client));
     for (let count = 0; !this.#ended; count += 1) {
       const begin = Date.now();
       const request = { model: box.output("model"), ...body(count) };
       const status = await connection
-        .send({ method: "POST", path: "/v1/embeddings", authorization: authorization ?? "key", body: request })
+        .send({
+          method: "POST",
+          path: "/v1/embeddings",
+          authorization: authorization ?? "key",
+          body: request,
+        })
         .then(
           (reply) => reply.status,
           (error: Error) => error.message,
