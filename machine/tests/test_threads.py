@@ -54,6 +54,28 @@ def test_a_cancelled_call_keeps_its_thread_until_it_ends() -> None:
     asyncio.run(run())
 
 
+def test_the_error_of_a_cancelled_call_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    going = threading.Event()
+
+    def refuse() -> None:
+        going.wait(10)
+        raise ApiError(400, "refused")
+
+    async def run() -> None:
+        with Admission(8, 0).admit("a", 0) as reservation:
+            call = asyncio.create_task(FairThreads(1).run(reservation, refuse))
+            await asyncio.sleep(0.05)
+            call.cancel()
+            await asyncio.sleep(0)
+            going.set()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+
+    asyncio.run(run())
+    gc.collect()
+    assert caplog.records == []
+
+
 def test_errors_are_raised() -> None:
     async def run() -> None:
         with Admission(8, 0).admit("a", 0) as reservation:

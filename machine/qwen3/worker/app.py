@@ -20,6 +20,7 @@ from .body import WHOLE_BYTES
 from .cost import of_body, of_request, of_tokens
 from .errors import ApiError, api_error
 from .exchange import ClientDisconnected, Exchange, Receive, Scope, Send
+from .fair_queue import FairQueue
 from .items import Tokens
 from .memory import FreeMemory
 from .request import read_request
@@ -55,6 +56,7 @@ class App:
         self._tokenizing = Tokenizing(tokenizer)
         self._auth = Authenticator(settings.keys)
         self._admission = Admission(settings.max_queued_requests, HELD_BYTES)
+        self._writer = FairQueue(1)
         self._free_memory = FreeMemory()
         self._models = models(settings)
         # Two, so that short bodies do not wait for long ones.
@@ -115,8 +117,10 @@ class App:
             # Each is released as soon as the next exists: body, texts, tokens, vectors.
             del body
             count, response = await exchange.while_connected(work)
-            if count <= PIECE:
+            if count == 1:
                 await self._respond(exchange, 200, b"".join(response))
+            elif count <= PIECE:
+                await self._respond(exchange, 200, await self._write(exchange, b"".join, response))
             else:
                 await self._stream(exchange, response)
 
@@ -151,13 +155,23 @@ class App:
             # nginx stops earlier for a client that stalls.
             async with asyncio.timeout(LONGEST_ANSWER_SECONDS):
                 await exchange.send({"type": "http.response.start", "status": 200, "headers": self._headers(200, NONE)})
-                for piece in body:
+                while piece := await self._write(exchange, lambda rest: next(rest, b""), body):
                     await exchange.send({"type": "http.response.body", "body": piece, "more_body": True})
-                    # Other requests continue between pieces.
-                    await asyncio.sleep(0)
                 await exchange.send({"type": "http.response.body", "body": b""})
         except TimeoutError:
             raise ClientDisconnected from None
+
+    async def _write(
+        self, exchange: Exchange, write: Callable[[Iterator[bytes]], bytes], body: Iterator[bytes]
+    ) -> bytes:
+        """The result of `write`, which takes a millisecond, when it is this request's turn.
+
+        One pass of the event loop writes for one request: those that are computed together would hold it for long.
+        """
+        async with self._writer.enter(str(exchange.client), exchange, 1):
+            written = write(body)
+            await asyncio.sleep(0)
+            return written
 
     def _headers(self, status: int, more: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
         headers = {"Content-Type": "application/json", **more}

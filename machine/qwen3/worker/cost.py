@@ -4,6 +4,7 @@ import sys
 
 from ..settings import Settings
 from .request import EmbeddingRequest
+from .response import PIECE
 from .texts import normalized_bytes
 
 READING = 12
@@ -12,6 +13,10 @@ TOKEN = 4
 """A token ID in an array of int32."""
 ITEM = 256
 """An item's objects apart from what they contain."""
+DIMENSION = 4
+"""A dimension of a vector in an array of float32."""
+WRITTEN_DIMENSION = 16
+"""A dimension of a vector as a JSON number: up to 15 characters, and a comma."""
 
 
 def of_body(length: int) -> int:
@@ -31,5 +36,6 @@ def of_request(request: EmbeddingRequest, settings: Settings) -> int:
 
 
 def of_tokens(tokens: int, items: int, dimensions: int, settings: Settings) -> int:
-    """While it is computed and its response is sent: its tokens and its vectors, which may be shortened."""
-    return TOKEN * tokens + (ITEM + 4 * (settings.dimensions + dimensions)) * items
+    """While it is computed and its response is sent: its tokens, its vectors, also shortened, and a piece of JSON."""
+    vectors = (ITEM + DIMENSION * (settings.dimensions + dimensions)) * items
+    return TOKEN * tokens + vectors + WRITTEN_DIMENSION * dimensions * min(items, PIECE)

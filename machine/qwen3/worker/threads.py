@@ -36,6 +36,8 @@ class FairThreads:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
             await asyncio.wait([running])
+            # Otherwise asyncio would log its error, which nobody receives.
+            running.exception()
             raise
         finally:
             # An error's traceback contains this frame: with the future in it, arguments would remain until the next
