@@ -6,8 +6,8 @@ usage: makeRandomModel.py FOLDER [tiny|4B]
 does not depend on the weights' values, and all 36 layers are alike.
 
 Its vectors are meaningless. What is real: the architecture, last-token pooling on an end-of-text token that the
-tokenizer appends, the tokenizer's steps, the dimensions and the context length. Different texts get different vectors, because what a token
-attends to has more weight than the token itself.
+tokenizer appends, the tokenizer's steps, the dimensions and the context length. Different texts get different vectors,
+because what a token attends to has more weight than the token itself.
 """
 
 import hashlib
@@ -56,7 +56,7 @@ def checksum(path: Path) -> str:
 
 
 def write_tokenizer(folder: Path) -> int:
-    """The published tokenizer's steps with a vocabulary of one token per byte of NFC. Returns the end-of-text token's ID."""
+    """The published tokenizer's steps, with one token per byte of NFC. Returns the end-of-text token's ID."""
     tokens = {token: index for index, token in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
     end = tokens[END] = len(tokens)
     tokenizer = Tokenizer(models.BPE(vocab=tokens, merges=[]))
