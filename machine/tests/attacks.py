@@ -47,6 +47,8 @@ class Attack:
     """That the client may get. 429 because one client may hold only a share."""
     reads: bool = True
     """Whether the client reads its responses."""
+    seconds: float = 1.0
+    """For which it lasts."""
 
 
 ATTACKS: dict[str, Attack] = {
@@ -66,8 +68,8 @@ ATTACKS: dict[str, Attack] = {
     "8 MiB of escapes": Attack(lambda: body("x" * 3).replace(b"xxx", b"\\n" * (BODY // 2 - 100)), 8),
     "8 MiB of marks to sort": Attack(lambda: body("a" + "\u0301\u0323" * (2 * MEBIBYTE - 100)), 8),
     "64 KiB of []": Attack(lambda: filled(INPUT, "[]", "]}", 1 << 16), 64),
-    "4 KiB of []": Attack(lambda: filled(INPUT, "[]", "]}", 1 << 12), 64),
-    "large requests": Attack(lambda: body(["word " * 2000] * 200), 40, {200, 429}),
+    "4 KiB of []": Attack(lambda: filled(INPUT, "[]", "]}", 1 << 12), 48),
+    "large requests": Attack(lambda: body(["word " * 2000] * 100), 64, {200, 429}, seconds=4),
     "texts as long as the context": Attack(lambda: body(["w" * 32_000] * 50), 32, {200, 429}),
     "responses that are not read": Attack(
         lambda: body(["a"] * 17, dimensions=2559, encoding_format="float"), 180, set(), reads=False
