@@ -6,8 +6,8 @@ usage: makeRandomModel.py FOLDER [tiny|4B]
 does not depend on the weights' values, and all 36 layers are alike.
 
 Its vectors are meaningless. What is real: the architecture, last-token pooling on an end-of-text token that the
-tokenizer appends, the dimensions and the context length. Different texts get different vectors, because what a token
-attends to has more weight than the token itself.
+tokenizer appends, the tokenizer's steps, the dimensions and the context length. Different texts get different vectors,
+because what a token attends to has more weight than the token itself.
 """
 
 import hashlib
@@ -18,10 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 END = "<|endoftext|>"
 HIDDEN, HEAD_SIZE, CONTEXT = 2560, 128, 40960
+WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+"""The published tokenizer's expression for the parts of a text that it tokenizes one by one."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,13 @@ def checksum(path: Path) -> str:
 
 
 def write_tokenizer(folder: Path) -> int:
-    """One token per byte, and the end-of-text token appended as in the published tokenizer. Returns that token's ID."""
+    """The published tokenizer's steps, with one token per byte of NFC. Returns the end-of-text token's ID."""
     tokens = {token: index for index, token in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
     end = tokens[END] = len(tokens)
     tokenizer = Tokenizer(models.BPE(vocab=tokens, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.normalizer = normalizers.NFC()
+    words = pre_tokenizers.Split(Regex(WORDS), "isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, pre_tokenizers.ByteLevel(False, use_regex=False)])
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens([END])
     tokenizer.post_processor = processors.TemplateProcessing(single=f"$A {END}", special_tokens=[(END, end)])

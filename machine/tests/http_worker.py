@@ -16,11 +16,12 @@ from worker_client import KEY, Client, KeyFolder, Reply
 
 from qwen3.contract import DIMENSIONS, MODEL_ID, SERVED_MODEL
 from qwen3.settings import read_settings
-from qwen3.worker.app import App
+from qwen3.worker.app import App, Embedder
 from qwen3.worker.exchange import Receive, Scope, Send
+from qwen3.worker.items import Tokens
 from qwen3.worker.response import Vectors
 from qwen3.worker.server import Server, configuration
-from qwen3.worker.tokens import Tokenizer, Tokens
+from qwen3.worker.tokens import Tokenizer
 
 VOCABULARY = 257
 """Dimensions of the random model that local/makeRandomModel.py writes."""
@@ -51,11 +52,13 @@ def vector(item: Tokens) -> Vectors:
 class HttpWorker(Client):
     """Serves in a thread until `end`."""
 
-    def __init__(self, folder: Path, model: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, model: Path, engine: Embedder | None = None, **settings: str) -> None:
+        """engine: a FakeEngine by default, which is `engine` then"""
         listener = socket.create_server(("127.0.0.1", 0))
         super().__init__(listener.getsockname()[1])
         self.keys = KeyFolder(folder / "keys")
         self.engine = FakeEngine()
+        self._embedder = engine or self.engine
         environment = {
             "QWEN3_SERVED_MODEL": SERVED_MODEL,
             "QWEN3_MODEL_ID": MODEL_ID,
@@ -75,7 +78,7 @@ class HttpWorker(Client):
 
     async def _serve(self) -> None:
         tokenizer = Tokenizer(self.settings.model_path, VOCABULARY, self.settings.context_length)
-        self.app = App(self.settings, self.engine, tokenizer)
+        self.app = App(self.settings, self._embedder, tokenizer)
         self._server = Server(configuration(self._recorded, self.port))
         self._ready.set()
         await self._server.serve([self._listener])

@@ -33,4 +33,11 @@ def test_memory() -> None:
         with pytest.raises(ApiError):
             reservation.resize(751)
         assert status(admission, "b", 251) == 503
+        reservation.resize(500)
+        with reservation.extra(250):
+            assert status(admission, "b", 251) == 503
+        assert status(admission, "b", 251) == 200
+        with pytest.raises(ApiError), reservation.extra(251):
+            pass
+        assert reservation.size == 500
     assert admission._all.size == 0

@@ -1,6 +1,5 @@
-"""Passes and slices of a batch, and a tokenizer with more tokens than the model."""
+"""Passes of a batch, and a tokenizer with more tokens than the model."""
 
-import asyncio
 import json
 from pathlib import Path
 
@@ -8,8 +7,7 @@ import numpy as np
 import pytest
 
 from qwen3.worker.engine import ITEM_COST, PASS_COST, passes
-from qwen3.worker.request import EmbeddingRequest
-from qwen3.worker.tokens import SLICE_CHARACTERS, Tokenizer, slices
+from qwen3.worker.tokens import Tokenizer
 
 VOCABULARY = 257
 
@@ -21,11 +19,6 @@ def test_passes_keep_order_and_cost() -> None:
     for rows, cost in parts:
         assert cost == sum(max(len(item), ITEM_COST) for item in items[rows])
         assert cost <= PASS_COST or rows.stop - rows.start == 1
-
-
-def test_slices_keep_order() -> None:
-    texts = ["a" * SLICE_CHARACTERS, "b", "c" * (SLICE_CHARACTERS - 1), "d"]
-    assert [[text[0] for text in part] for part in slices(texts)] == [["a"], ["b", "c"], ["d"]]
 
 
 class Files:
@@ -46,7 +39,7 @@ def files(tmp_path: Path, model: Path) -> Files:
 
 
 def ids(tokenizer: Tokenizer, text: str) -> list[int]:
-    [item] = asyncio.run(tokenizer.tokens(EmbeddingRequest([text], None, True, 2560, False)))
+    [item] = tokenizer.encode([text], str)
     return [int(token) for token in item]
 
 

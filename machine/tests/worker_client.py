@@ -14,6 +14,8 @@ from qwen3.contract import DIGESTS, LOADED, SERVED_MODEL
 from qwen3.digests import Entry, digest
 
 KEY = "qwe3_" + "a" * 48
+OTHER_KEY = "qwe3_" + "o" * 48
+"""Of the second client, in the tests that have one."""
 
 
 class Reply:
@@ -68,15 +70,27 @@ class Client:
         headers: dict[str, str] | None = None,
         key: str | None = KEY,
     ) -> Reply:
+        connection = self.sent(method, path, body, headers, key)
+        try:
+            return Reply(connection.getresponse())
+        finally:
+            connection.close()
+
+    def sent(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        key: str | None = KEY,
+    ) -> http.client.HTTPConnection:
+        """The connection of a request whose response has not been read."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         sent = {"Content-Type": "application/json"} if body is not None else {}
         if key is not None:
             sent["Authorization"] = f"Bearer {key}"
         connection.request(method, path, body, sent | (headers or {}))
-        try:
-            return Reply(connection.getresponse())
-        finally:
-            connection.close()
+        return connection
 
     def embed(self, input: Any, key: str = KEY, **fields: Any) -> Reply:
         body = json.dumps({"model": SERVED_MODEL, "input": input, **fields}).encode()

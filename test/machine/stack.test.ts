@@ -15,6 +15,7 @@ import { example } from "./application/example";
 import { type ApplicationFolder, applicationFolder } from "./application/folder";
 import { notebook } from "./application/notebook";
 import { type BootedMachine, closeContainer, openContainer } from "./container";
+import { LONG } from "./effort";
 import { Load } from "./load";
 import { faults } from "./suites/faults";
 import { fuzz } from "./suites/fuzz";
@@ -23,6 +24,7 @@ import { leaks } from "./suites/leaks";
 import { logs } from "./suites/logs";
 import { overload } from "./suites/overload";
 import { rotation } from "./suites/rotation";
+import { soak } from "./suites/soak";
 import { tune } from "./suites/tune";
 
 let machine: BootedMachine;
@@ -178,6 +180,7 @@ print('read')"`,
   describe("fuzz", () => fuzz(() => machine));
   describe("overload", () => overload(() => machine));
   describe("tune", () => tune(() => machine));
+  describe.runIf(LONG)("soak", () => soak(() => machine));
   describe("faults", () => faults(() => machine));
 
   describe("leaks", () => leaks(() => machine));

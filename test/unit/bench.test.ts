@@ -12,6 +12,7 @@ import { promptTokens, Sender, type Shape } from "../../bench/lib/sender";
 import { arrivals, generator, Latencies, quantile, spread } from "../../bench/lib/statistics";
 import { compare, summarize } from "../../bench/lib/summary";
 import { Texts, wordsFor } from "../../bench/lib/texts";
+import { drawTimelines } from "../../bench/lib/timelines";
 import { runCommand as benchCommand } from "../../bench/run/command";
 import { type Certificates, makeCertificates } from "./fakes/certificates";
 import { FakeEndpoint, MODEL } from "./fakes/endpoint";
@@ -258,6 +259,20 @@ test("growth is the exponent of the cost: 1 is linear, 0 is constant", () => {
   expect(slope(curve(() => 5))).toBeCloseTo(0);
   expect(slope(curve((x) => x * x))).toBeCloseTo(2);
   expect(drawCurves([curve((x) => x), curve(() => 2)])).not.toMatch(/NaN|Infinity|undefined/);
+});
+
+test("timelines begin at zero and end at the last value", () => {
+  const values = [100, 120, 110];
+  const svg = drawTimelines("Memory", [10, 20, 30], [{ label: "MB", lines: [{ name: "x", values }] }]);
+  const points = [...svg.match(/points="([^"]+)"/)![1]!.matchAll(/([\d.]+),([\d.]+)/g)];
+  expect(points.map((point) => Number(point[1]))).toEqual(
+    [64 + 380 / 3, 64 + 760 / 3, 64 + 380].map((x) => +x.toFixed(1)),
+  );
+  // 120 of 200, in a panel of 190 that begins at 74.
+  expect(Number(points[1]![2])).toBeCloseTo(74 + 190 * 0.4, 0);
+  expect(drawTimelines("", [], [{ label: "", lines: [{ name: "", values: [] }] }])).not.toMatch(
+    /NaN|Infinity|undefined/,
+  );
 });
 
 test("the chart is complete without any response, and names are escaped", () => {

@@ -11,18 +11,30 @@ SHARE = 0.75
 """Maximum share of a worker that one client may hold. The rest is always available to the others."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Reservation:
     """A request's place, and the memory reserved for it in bytes."""
 
     _admission: "Admission"
-    _client: str
-    _size: int = 0
+    client: str
+    size: int = 0
+    peak: int = 0
+    """Maximum of `size` so far."""
 
     def resize(self, size: int) -> None:
         """Raises ApiError if there is no room for more."""
-        self._admission.hold(self._client, 0, size - self._size)
-        self._size = size
+        self._admission.hold(self.client, 0, size - self.size)
+        self.size = size
+        self.peak = max(self.peak, size)
+
+    @contextmanager
+    def extra(self, size: int) -> Iterator[None]:
+        """Reserves more memory while the block runs. Raises ApiError if there is no room."""
+        self.resize(self.size + size)
+        try:
+            yield
+        finally:
+            self.resize(self.size - size)
 
 
 @dataclass
@@ -46,11 +58,11 @@ class Admission:
     def admit(self, client: str, size: int) -> Iterator[Reservation]:
         """Holds a place while the block runs. Raises ApiError, 429 or 503, if there is none."""
         self.hold(client, 1, size)
-        reservation = Reservation(self, client, size)
+        reservation = Reservation(self, client, size, size)
         try:
             yield reservation
         finally:
-            self._add(client, -1, -reservation._size)
+            self._add(client, -1, -reservation.size)
 
     def hold(self, client: str, requests: int, size: int) -> None:
         """Counts more requests and bytes. Raises ApiError, 429 or 503, if there is no room."""

@@ -16,21 +16,26 @@ from ..contract import EMBEDDINGS, HEALTH, LONGEST_ANSWER_SECONDS, METHOD_NOT_AL
 from ..settings import Settings
 from .admission import Admission, Reservation
 from .auth import Authenticator
+from .body import WHOLE_BYTES
+from .cost import of_body, of_request, of_tokens
 from .errors import ApiError, api_error
 from .exchange import ClientDisconnected, Exchange, Receive, Scope, Send
+from .fair_queue import FairQueue
+from .items import Tokens
+from .memory import FreeMemory
 from .redact import known_param, trace
-from .request import EmbeddingRequest, read_request
+from .request import read_request
 from .response import PIECE, Vectors, pieces, shorten
-from .tokens import Tokenizer, Tokens
+from .threads import FairThreads
+from .tokenizing import Tokenizing
+from .tokens import Tokenizer
 
 log = logging.getLogger(__name__)
 
 HELD_BYTES = 1 << 30
 """Memory for requests in progress."""
-PARSED = 12
-"""Memory of a request while it is read, in multiples of its body: token IDs are the worst case, measured at ten."""
-LARGE_BYTES = 1 << 18
-"""Longer bodies are parsed one at a time, with other work in between: 8 MiB take half a second."""
+INLINE_BYTES = 4096
+"""Longer bodies are read in a thread, one at a time: not the JSON but the worst that it may be would hold the loop."""
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 NONE: Mapping[str, str] = {}
@@ -49,11 +54,14 @@ class App:
         self.draining = False
         self._settings = settings
         self._engine = engine
-        self._tokenizer = tokenizer
+        self._tokenizing = Tokenizing(tokenizer)
         self._auth = Authenticator(settings.keys)
         self._admission = Admission(settings.max_queued_requests, HELD_BYTES)
+        self._writer = FairQueue(1)
+        self._free_memory = FreeMemory()
         self._models = models(settings)
-        self._parsing = asyncio.Lock()
+        # Two, so that short bodies do not wait for long ones.
+        self._reader, self._long_reader = FairThreads(1), FairThreads(1)
         handlers: list[tuple[Route, Callable[[Exchange], Awaitable[None]]]] = [
             (EMBEDDINGS, self._embeddings),
             (MODELS, self._list_models),
@@ -104,35 +112,36 @@ class App:
         exchange.client = client = self._auth.client_of(exchange.scope["headers"])
         exchange.check_content_type()
         length = exchange.body_length(self._settings.max_body_bytes)
-        with self._admission.admit(client, PARSED * length) as reservation:
+        with self._admission.admit(client, of_body(length)) as reservation, self._free_memory.after(reservation):
             body = await exchange.read_body(self._settings.max_body_bytes)
-            request = await self._parse(body)
+            work = self._embed(exchange, body, reservation)
+            # Each is released as soon as the next exists: body, texts, tokens, vectors.
             del body
-            count, work = request.count, self._embed(exchange, request, reservation)
-            # Releases the texts as soon as they are tokenized.
-            del request
-            response = await exchange.while_connected(work)
-            if count <= PIECE:
+            count, response = await exchange.while_connected(work)
+            if count == 1:
                 await self._respond(exchange, 200, b"".join(response))
+            elif count <= PIECE:
+                await self._respond(exchange, 200, await self._write(exchange, b"".join, response))
             else:
                 await self._stream(exchange, response)
 
-    async def _parse(self, body: bytes) -> EmbeddingRequest:
-        if len(body) < LARGE_BYTES:
-            return read_request(body, self._settings)
-        async with self._parsing:
-            await asyncio.sleep(0)
-            return read_request(body, self._settings)
-
-    async def _embed(self, exchange: Exchange, request: EmbeddingRequest, reservation: Reservation) -> Iterator[bytes]:
-        exchange.items = request.count
-        items = await self._tokenizer.tokens(request)
+    async def _embed(self, exchange: Exchange, body: bytes, reservation: Reservation) -> tuple[int, Iterator[bytes]]:
+        """The number of items, and the response's body in pieces."""
+        if len(body) <= INLINE_BYTES:
+            request = read_request(body, self._settings)
+        else:
+            reader = self._reader if len(body) <= WHOLE_BYTES else self._long_reader
+            request = await reader.run(reservation, read_request, body, self._settings)
+        del body
+        exchange.items = count = request.count
+        reservation.resize(of_request(request, self._settings))
+        items = await self._tokenizing.tokens(request, reservation)
         exchange.tokens = tokens = sum(map(len, items))
         dimensions, as_base64 = request.dimensions, request.base64
         del request
-        reservation.resize(4 * tokens + 4 * (self._settings.dimensions + dimensions) * len(items))
-        vectors = await self._engine.embed(str(exchange.client), items, exchange)
-        return pieces(shorten(vectors, dimensions), as_base64, self._settings.served_model, tokens)
+        reservation.resize(of_tokens(tokens, count, dimensions, self._settings))
+        vectors = await self._engine.embed(reservation.client, items, exchange)
+        return count, pieces(shorten(vectors, dimensions), as_base64, self._settings.served_model, tokens)
 
     async def _respond(self, exchange: Exchange, status: int, body: bytes, headers: Mapping[str, str] = NONE) -> None:
         exchange.status = status
@@ -147,13 +156,23 @@ class App:
             # nginx stops earlier for a client that stalls.
             async with asyncio.timeout(LONGEST_ANSWER_SECONDS):
                 await exchange.send({"type": "http.response.start", "status": 200, "headers": self._headers(200, NONE)})
-                for piece in body:
+                while piece := await self._write(exchange, lambda rest: next(rest, b""), body):
                     await exchange.send({"type": "http.response.body", "body": piece, "more_body": True})
-                    # Other requests continue between pieces.
-                    await asyncio.sleep(0)
                 await exchange.send({"type": "http.response.body", "body": b""})
         except TimeoutError:
             raise ClientDisconnected from None
+
+    async def _write(
+        self, exchange: Exchange, write: Callable[[Iterator[bytes]], bytes], body: Iterator[bytes]
+    ) -> bytes:
+        """The result of `write`, which takes a millisecond, when it is this request's turn.
+
+        One pass of the event loop writes for one request: those that are computed together would hold it for long.
+        """
+        async with self._writer.enter(str(exchange.client), exchange, 1):
+            written = write(body)
+            await asyncio.sleep(0)
+            return written
 
     def _headers(self, status: int, more: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
         headers = {"Content-Type": "application/json", **more}

@@ -19,8 +19,8 @@ import numpy as np
 from ..contract import CONTEXT_MARGIN
 from ..settings import Settings
 from .fair_queue import FairQueue
+from .items import Tokens
 from .response import Vectors
-from .tokens import Tokens
 
 PASS_COST = 4096
 """Tokens of one pass: a large batch enters the engine in parts, with other work in between."""
@@ -80,9 +80,6 @@ def prepare_environment(rendezvous: str) -> None:
     # The weights are on disk and verified; nothing may be downloaded.
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TRANSFORMERS_OFFLINE"] = "1"
-    # Set explicitly, because otherwise the tokenizer uses no threads in a process that has forked.
-    os.environ["TOKENIZERS_PARALLELISM"] = "true"
-    os.environ.setdefault("RAYON_NUM_THREADS", str(min(8, os.cpu_count() or 1)))
 
 
 def sglang_engine() -> Any:

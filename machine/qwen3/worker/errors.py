@@ -34,6 +34,16 @@ def invalid(param: str | None, message: str) -> ApiError:
     return ApiError(400, message, param=param)
 
 
+def too_long(name: str, limit: int, count: int | None = None) -> ApiError:
+    """An item has more tokens than the context. `count` is None if they were counted only until that was certain."""
+    has = "has" if count is None else f"has {count} tokens,"
+    error = invalid(
+        name, f"{name} {has} more than the limit of {limit} tokens, including the appended end-of-text token."
+    )
+    error.code = "context_length_exceeded"
+    return error
+
+
 def overloaded(message: str) -> ApiError:
     """The worker is full with all clients' requests together. A retry may soon succeed."""
     return api_error(UNAVAILABLE, message, {"Retry-After": "1"})

@@ -110,6 +110,8 @@ class Exchange:
             working.cancel()
             disconnected.cancel()
             await asyncio.gather(working, disconnected, return_exceptions=True)
+            # As in FairThreads.call.
+            del working, disconnected
 
     async def _disconnected(self) -> None:
         while (await self.receive())["type"] != "http.disconnect":

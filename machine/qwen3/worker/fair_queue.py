@@ -1,4 +1,4 @@
-"""The order in which clients' work enters the engine."""
+"""The order in which clients' work enters the engine, a thread or the event loop."""
 
 import asyncio
 from collections import OrderedDict, deque

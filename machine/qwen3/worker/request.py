@@ -1,27 +1,32 @@
 """The JSON of POST /v1/embeddings, checked."""
 
-import json
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+
+import numpy as np
 
 from ..contract import FEWEST_DIMENSIONS
 from ..settings import Settings
-from .errors import ApiError, invalid
+from .body import printable, read_fields
+from .errors import ApiError, invalid, too_long
+from .items import Tokens, as_tokens
+from .texts import normalized_bytes
 
 FIELDS = ("model", "input", "encoding_format", "dimensions", "instruction", "user")
-LONGEST_NAME = 64
 LONGEST_INSTRUCTION = 4096
-"""In characters. The instruction is put in front of every text: without a limit, one request could fill the memory."""
+"""In characters. Every text is tokenized behind the instruction: without a limit, a small body could have any cost."""
 
 
 @dataclass(frozen=True)
 class EmbeddingRequest:
-    """A request whose fields have valid types and counts. Its tokens are not counted yet."""
+    """A request whose fields have valid types and counts. The tokens of its texts are not counted yet."""
 
     texts: list[str] | None
-    """Texts with the instruction in front. None if token IDs were sent."""
-    token_ids: list[list[int]] | None
+    """Without the instruction. None if token IDs were sent."""
+    sizes: list[int]
+    """Maximum number of bytes of each text in NFC."""
+    token_ids: list[Tokens] | None
+    instruction: str | None
     single: bool
     """Whether `input` was one item rather than a list of items."""
     dimensions: int
@@ -38,7 +43,7 @@ class EmbeddingRequest:
 
 def read_request(body: bytes, settings: Settings) -> EmbeddingRequest:
     """Raises ApiError that names the invalid field."""
-    fields = parse_object(body)
+    fields = read_fields(body, settings.max_inputs, settings.context_length)
     for name in fields:
         if name not in FIELDS:
             raise invalid(printable(name), f"Unknown field {printable(name)}; allowed: {', '.join(FIELDS)}.")
@@ -46,51 +51,12 @@ def read_request(body: bytes, settings: Settings) -> EmbeddingRequest:
     if not isinstance(fields.get("user"), str | None):
         raise invalid("user", "user must be a string.")
     instruction = read_instruction(fields)
-    texts, token_ids, single = read_input(fields, settings.max_inputs)
-    if instruction is not None:
-        if texts is None:
-            raise invalid("instruction", "instruction works with texts, not with token IDs: put it into the tokens.")
-        texts = [f"Instruct: {instruction}\nQuery:{text}" for text in texts]
-    return EmbeddingRequest(texts, token_ids, single, read_dimensions(fields, settings.dimensions), read_format(fields))
-
-
-def parse_object(body: bytes) -> dict[str, object]:
-    """JSON by RFC 8259, without what parsers read differently: duplicate keys, NaN, a byte order mark."""
-    try:
-        value = json.loads(body.decode(), object_pairs_hook=distinct, parse_constant=refuse_constant)
-    except ApiError:
-        raise
-    except UnicodeDecodeError:
-        raise invalid(None, "The body is not UTF-8.") from None
-    except RecursionError:
-        raise invalid(None, "The body is nested too deeply.") from None
-    except ValueError:
-        # Also a whole number with more digits than Python converts.
-        raise invalid(None, "The body is not valid JSON.") from None
-    if not isinstance(value, dict):
-        raise invalid(None, "The body must be a JSON object.")
-    return value
-
-
-def distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        [(name, _)] = Counter(name for name, _ in pairs).most_common(1)
-        raise invalid(printable(name), f"{printable(name)} is given twice.")
-    return fields
-
-
-def refuse_constant(name: str) -> NoReturn:
-    raise invalid(None, f"The body contains {name}, which is not JSON.")
-
-
-def printable(name: str) -> str:
-    """A field's name in a form that errors and the log may contain."""
-    return (
-        name
-        if len(name) <= LONGEST_NAME and name.isascii() and name.isprintable()
-        else "with an unprintable or overlong name"
-    )
+    texts, token_ids, single = read_input(fields, settings.max_inputs, settings.context_length)
+    if instruction is not None and texts is None:
+        raise invalid("instruction", "instruction works with texts, not with token IDs: put it into the tokens.")
+    dimensions, base64 = read_dimensions(fields, settings.dimensions), read_format(fields)
+    sizes = [normalized_bytes(text) for text in texts or ()]
+    return EmbeddingRequest(texts, sizes, token_ids, instruction, single, dimensions, base64)
 
 
 def check_model(fields: dict[str, object], settings: Settings) -> None:
@@ -113,18 +79,18 @@ def read_instruction(fields: dict[str, object]) -> str | None:
     return checked_text(instruction, "instruction")
 
 
-def read_input(fields: dict[str, object], most: int) -> tuple[list[str] | None, list[list[int]] | None, bool]:
+def read_input(fields: dict[str, object], most: int, limit: int) -> tuple[list[str] | None, list[Tokens] | None, bool]:
     """Texts or token IDs, one of them None, and whether `input` was a single item."""
-    items: list[object]
+    items: Sequence[object]
     match fields.get("input"):
         case str() as text:
             items, texts, single = [text], True, True
-        case [int(), *_] as token_ids:
+        case np.ndarray() | [int(), *_] as token_ids:
             items, texts, single = [token_ids], False, True
         case [str(), *_] as several:
-            items, texts, single = list(several), True, False
-        case [list(), *_] as several:
-            items, texts, single = list(several), False, False
+            items, texts, single = several, True, False
+        case [list() | np.ndarray(), *_] as several:
+            items, texts, single = several, False, False
         case []:
             raise invalid("input", "input must not be empty.")
         case list():
@@ -141,7 +107,7 @@ def read_input(fields: dict[str, object], most: int) -> tuple[list[str] | None, 
     names = ("input" if single else f"input[{index}]" for index in range(len(items)))
     if texts:
         return [checked_text(item, name) for item, name in zip(items, names, strict=True)], None, single
-    return None, [checked_token_ids(item, name) for item, name in zip(items, names, strict=True)], single
+    return None, [checked_token_ids(item, name, limit) for item, name in zip(items, names, strict=True)], single
 
 
 def checked_text(text: object, name: str) -> str:
@@ -157,16 +123,20 @@ def checked_text(text: object, name: str) -> str:
     return text
 
 
-def checked_token_ids(token_ids: object, name: str) -> list[int]:
-    if not isinstance(token_ids, list):
+def checked_token_ids(token_ids: object, name: str, limit: int) -> Tokens:
+    if not isinstance(token_ids, list | np.ndarray):
         raise invalid(name, f"{name} must be a list of token IDs, as the item before it is.")
-    if not token_ids:
+    if not len(token_ids):
         raise invalid(name, f"{name} must not be empty.")
+    if isinstance(token_ids, np.ndarray):
+        return token_ids
     # bool is an int to isinstance.
     wrong = next((position for position, token in enumerate(token_ids) if type(token) is not int), None)
     if wrong is not None:
         raise invalid(name, f"{name} contains something other than a whole number at position {wrong}.")
-    return token_ids
+    if len(token_ids) > limit:
+        raise too_long(name, limit, len(token_ids))
+    return as_tokens(token_ids)
 
 
 def read_dimensions(fields: dict[str, object], most: int) -> int:

@@ -17,8 +17,8 @@ from ..settings import Settings
 from .app import App
 from .engine import Engine
 from .exchange import Application
-from .request import EmbeddingRequest
-from .tokens import Tokenizer, Tokens
+from .items import Tokens
+from .tokens import Tokenizer
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def main(index: int, settings: Settings) -> None:
 
 
 async def serve(port: int, settings: Settings, engine: Engine, tokenizer: Tokenizer, begin: float) -> None:
-    [probe] = await tokenizer.tokens(EmbeddingRequest(["ready"], None, True, settings.dimensions, False))
+    [probe] = tokenizer.encode(["ready"], str)
     await engine.probe(probe)
     engine.watch(lambda reason: fail(engine, reason))
     app = App(settings, engine, tokenizer)

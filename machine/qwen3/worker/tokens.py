@@ -1,30 +1,21 @@
-"""Texts and token IDs as the model reads them: checked token IDs that end in its end-of-text token."""
+"""The model's tokenizer: token IDs as the model reads them, which end in its end-of-text token."""
 
-import asyncio
 import json
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import tokenizers
-from numpy.typing import NDArray
 
-from .errors import ApiError, invalid
-from .request import EmbeddingRequest
+from .errors import invalid, too_long
+from .items import Tokens, as_tokens
 
-INLINE_CHARACTERS = 4096
-"""For fewer characters, tokenizing costs less than a switch to a thread."""
-SLICE_CHARACTERS = 1 << 18
-"""Characters tokenized in one call, to limit the tokenizer's own records, about 100 bytes per token."""
-PREFIX_CHARACTERS = 1 << 20
-THREADS = 2
 FOREIGN_TOKENS = (
     "This model's tokenizer appends that token; without it they may be another tokenizer's, and their vector would be "
     "wrong without an error. Send text: in LangChain's OpenAIEmbeddings set check_embedding_ctx_length=False."
 )
-
-Tokens = NDArray[np.int32]
-"""One item's token IDs, shape [tokens]."""
+NO_TOKENS: Tokens = np.array([], dtype=np.int32)
 
 
 class Tokenizer:
@@ -39,40 +30,34 @@ class Tokenizer:
         """
         self._tokenizer, self.dropped = load(folder, vocabulary)
         self._vocabulary = vocabulary
-        self._limit = limit
+        self.limit = limit
         self._end = end_of_text(self._tokenizer, folder)
-        self._threads = asyncio.Semaphore(THREADS)
 
-    async def tokens(self, request: EmbeddingRequest) -> list[Tokens]:
-        """The tokens of every item, in order. Raises ApiError that names the invalid item."""
-        if request.texts is None:
-            return [self._checked(ids, request.name(i)) for i, ids in enumerate(request.token_ids or ())]
-        items: list[Tokens] = []
-        for texts in slices(request.texts):
-            items += await self._encode(texts, request, len(items))
-        return items
+    def encode(self, texts: list[str], name: Callable[[int], str], before: Tokens = NO_TOKENS) -> list[Tokens]:
+        """The tokens of each text. Raises ApiError for the first text that has too many.
 
-    async def _encode(self, texts: list[str], request: EmbeddingRequest, first: int) -> list[Tokens]:
-        if sum(map(len, texts)) <= INLINE_CHARACTERS:
-            return self._encode_now(texts, request, first)
-        async with self._threads:
-            return await asyncio.to_thread(self._encode_now, texts, request, first)
-
-    def _encode_now(self, texts: list[str], request: EmbeddingRequest, first: int) -> list[Tokens]:
-        if len(texts) == 1 and len(texts[0]) > PREFIX_CHARACTERS:
-            self._check_prefix(texts[0], request.name(first))
+        name: of the text with an index, for the error
+        before: tokens that are put in front of each text's
+        """
         encodings = self._tokenizer.encode_batch_fast(texts)
-        items = [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
-        for index, item in enumerate(items, first):
-            self._check_length(len(item), request.name(index))
-        return items
+        for index, encoding in enumerate(encodings):
+            if (count := len(before) + len(encoding)) > self.limit:
+                raise too_long(name(index), self.limit, count)
+        items = [as_tokens(encoding.ids) for encoding in encodings]
+        return [np.concatenate((before, item)) for item in items] if len(before) else items
 
-    def _check_prefix(self, text: str, name: str) -> None:
-        """Rejects a text that is far too long by its beginning, because tokenizing megabytes takes gigabytes."""
-        if len(self._tokenizer.encode(text[:PREFIX_CHARACTERS]).ids) > 2 * self._limit:
-            raise self._too_long(name)
+    def count(self, text: str) -> int:
+        """The number of tokens of a part of a text."""
+        [encoding] = self._tokenizer.encode_batch_fast([text], add_special_tokens=False)
+        return len(encoding)
 
-    def _checked(self, ids: list[int], name: str) -> Tokens:
+    def separable(self, begin: str, rest: str) -> Tokens:
+        """The tokens of `begin` if both together have the tokens of the one and then of the other. Otherwise none."""
+        [encoding] = self._tokenizer.encode_batch_fast([begin], add_special_tokens=False)
+        separate, together = self._tokenizer.encode_batch_fast([rest, begin + rest])
+        return as_tokens(encoding.ids) if encoding.ids + separate.ids == together.ids else NO_TOKENS
+
+    def checked(self, ids: Tokens, name: str) -> Tokens:
         """Token IDs as sent. They must end in the token that this model's tokenizer appends.
 
         Another tokenizer's IDs are mostly in the vocabulary too and would get the vector of some other text, but do not
@@ -80,22 +65,12 @@ class Tokenizer:
         """
         if ids[-1] != self._end:
             raise invalid(name, f"{name} contains token IDs without {self._end} at their end. {FOREIGN_TOKENS}")
-        if min(ids) < 0 or max(ids) >= self._vocabulary:
-            wrong = next(i for i, token in enumerate(ids) if not 0 <= token < self._vocabulary)
-            raise invalid(name, f"{name} contains a token ID outside 0 to {self._vocabulary - 1} at position {wrong}.")
-        self._check_length(len(ids), name)
-        return np.array(ids, dtype=np.int32)
-
-    def _check_length(self, count: int, name: str) -> None:
-        if count > self._limit:
-            raise self._too_long(name, count)
-
-    def _too_long(self, name: str, count: int | None = None) -> ApiError:
-        has = "has" if count is None else f"has {count} tokens,"
-        message = f"{name} {has} more than the limit of {self._limit} tokens, including the appended end-of-text token."
-        error = invalid(name, message)
-        error.code = "context_length_exceeded"
-        return error
+        # A negative ID is a large number without a sign.
+        outside = ids.view(np.uint32) >= self._vocabulary
+        if outside.any():
+            message = f"{name} contains a token ID outside 0 to {self._vocabulary - 1} at position {outside.argmax()}."
+            raise invalid(name, message)
+        return ids
 
 
 def load(folder: Path, vocabulary: int) -> tuple[tokenizers.Tokenizer, list[str]]:
@@ -104,6 +79,8 @@ def load(folder: Path, vocabulary: int) -> tuple[tokenizers.Tokenizer, list[str]
     Qwen3-Embedding's tokenizer has <think> and three more beyond the model's 151,665 rows. As plain text they are
     harmless; as IDs they would end SGLang's process.
     """
+    # Each call runs in its own thread, so that no client's texts wait for another's in a pool that all share.
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
     definition = json.loads((folder / "tokenizer.json").read_text())
     added = definition["added_tokens"]
     definition["added_tokens"] = [token for token in added if token["id"] < vocabulary]
@@ -125,16 +102,3 @@ def end_of_text(tokenizer: tokenizers.Tokenizer, folder: Path) -> int:
             f"{folder}/tokenizer.json appends no end-of-text token, which the model pools on: it is not this model's"
         )
     return ids[-1]
-
-
-def slices(texts: Sequence[str]) -> Iterator[list[str]]:
-    """Texts in order, in lists with a limited number of characters. A longer text is in a list of its own."""
-    batch: list[str] = []
-    characters = 0
-    for text in texts:
-        if batch and characters + len(text) > SLICE_CHARACTERS:
-            yield batch
-            batch, characters = [], 0
-        batch.append(text)
-        characters += len(text)
-    yield batch
