@@ -11,7 +11,7 @@ from qwen3.check import workers
 from qwen3.check.row import Failed
 from qwen3.check.workers import Workers
 from qwen3.worker.response import Vectors
-from qwen3.worker.tokens import Tokens
+from qwen3.worker.items import Tokens
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ export function routeChecks(client: EndpointClient, target: Target): Check[] {
     {
       name: "GET /health needs no key",
       about: "service",
-      next: "a load balancer or a monitor would see this endpoint as down: check nginx's error log",
+      next: "a load balancer or a monitor would see this endpoint as down: check nginx: journalctl --namespace=qwen3 -u nginx",
       async run() {
         const reply = await client.send({ method: "GET", path: "/health" });
         expect(reply.status === 200, `${reply.status}: ${excerpt(reply.text)}`);
