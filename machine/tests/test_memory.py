@@ -1,6 +1,7 @@
 """Memory that is free is returned to the system after large requests, and not after each small one."""
 
 import asyncio
+import threading
 from unittest import mock
 
 import pytest
@@ -33,6 +34,23 @@ def test_after_large_requests() -> None:
 
 def test_once_for_many_requests() -> None:
     assert trims([TRIM_BYTES] * 20) == 1
+
+
+def test_again_for_a_request_that_ends_meanwhile() -> None:
+    async def run() -> None:
+        free, admission, going = FreeMemory(), Admission(1, 2 * TRIM_BYTES), threading.Event()
+        free._trim = trim = mock.Mock(side_effect=lambda _: going.wait(10))
+        for _ in range(2):
+            with admission.admit("client", TRIM_BYTES) as reservation, free.after(reservation):
+                pass
+            await asyncio.sleep(0.1)
+        assert trim.call_count == 1
+        going.set()
+        await asyncio.sleep(0.1)
+        assert trim.call_count == 2
+
+    with mock.patch.object(memory, "TRIM_SECONDS", 0.01):
+        asyncio.run(run())
 
 
 def test_not_after_small_requests() -> None:

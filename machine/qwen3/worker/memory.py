@@ -6,7 +6,7 @@ megabytes around them.
 
 import asyncio
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from .admission import Reservation
@@ -22,9 +22,9 @@ class FreeMemory:
 
     def __init__(self) -> None:
         # Only glibc has it; with another C library, the allocator decides by itself.
-        self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        self._trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
         self._ended = 0
-        self._returning: asyncio.Task[None] | None = None
+        self._returning = False
 
     @contextmanager
     def after(self, reservation: Reservation) -> Iterator[None]:
@@ -36,12 +36,17 @@ class FreeMemory:
             self._return_soon()
 
     def _return_soon(self) -> None:
-        if self._ended >= TRIM_BYTES and self._returning is None and self._trim is not None:
-            self._returning = asyncio.get_running_loop().create_task(self._return())
+        if self._ended >= TRIM_BYTES and not self._returning and self._trim is not None:
+            self._returning = True
+            asyncio.get_running_loop().call_later(TRIM_SECONDS, self._return, self._trim)
 
-    async def _return(self) -> None:
-        await asyncio.sleep(TRIM_SECONDS)
+    def _return(self, trim: Callable[[int], int]) -> None:
         self._ended = 0
-        # Releases the GIL while it runs.
-        await asyncio.to_thread(self._trim, 0)  # type: ignore[arg-type]
-        self._returning = None
+        # In a thread; the call releases the GIL.
+        trimming = asyncio.get_running_loop().run_in_executor(None, trim, 0)
+        trimming.add_done_callback(self._returned)
+
+    def _returned(self, _trimmed: asyncio.Future[int]) -> None:
+        self._returning = False
+        # For requests that ended meanwhile.
+        self._return_soon()
