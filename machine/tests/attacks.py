@@ -72,7 +72,7 @@ ATTACKS: dict[str, Attack] = {
     "large requests": Attack(lambda: body(["word " * 2000] * 100), 64, {200, 429}, seconds=4),
     "texts as long as the context": Attack(lambda: body(["w" * 32_000] * 50), 32, {200, 429}),
     "responses that are not read": Attack(
-        lambda: body(["a"] * 17, dimensions=2559, encoding_format="float"), 180, set(), reads=False
+        lambda: body(["a"] * 17, dimensions=2559, encoding_format="float"), 90, set(), reads=False
     ),
 }
 
