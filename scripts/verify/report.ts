@@ -16,12 +16,14 @@ export function summarize(rows: Row[]): Summary {
 /** An aligned table of the rows, and the counts in the last line. */
 export function formatTable(rows: Row[]): string {
   const width = Math.max(0, ...rows.map(({ name }) => name.length));
-  const lines = rows.flatMap(({ name, ok, evidence, next }) => [
-    `${mark(ok)} ${name.padEnd(width)}  ${evidence}`,
+  const lines = rows.flatMap(({ name, ok, evidence, next, warning }) => [
+    `${warning ? "!" : mark(ok)} ${name.padEnd(width)}  ${evidence}`,
     ...(next ? [`  ${" ".repeat(width)}  → ${next}`] : []),
   ]);
   const { passed, failed, skipped } = summarize(rows);
-  return [...lines, "", `${passed} passed, ${failed} failed, ${skipped} skipped`, ""].join("\n");
+  const warned = rows.filter(({ warning }) => warning).length;
+  const counts = `${passed} passed${warned ? ` (${warned} with a warning)` : ""}, ${failed} failed, ${skipped} skipped`;
+  return [...lines, "", counts, ""].join("\n");
 }
 
 /** One JSON document. */

@@ -6,8 +6,10 @@ export interface Row {
   /** null: skipped on purpose, with the reason as evidence. */
   ok: boolean | null;
   evidence: string;
-  /** What to do about a failure. */
+  /** What to do about a failure or a warning. */
   next?: string;
+  /** Passed, but there is something to do soon. */
+  warning?: true;
 }
 
 /** One check. */
