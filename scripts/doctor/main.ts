@@ -21,7 +21,7 @@ export async function examine(
 ): Promise<void> {
   try {
     const subject = readSubject(stack, context.env, tuning);
-    const rows = await check(subject);
+    const rows = await check(subject, context.env);
     context.out(json ? formatJson(rows, { stack, region: subject.region }) : formatTable(rows));
     context.status = summarize(rows).ok ? 0 : 1;
   } catch (error) {
@@ -32,10 +32,11 @@ export async function examine(
   }
 }
 
-async function check(subject: Subject): Promise<Row[]> {
+/** @param env the variables of the shell, in which Pulumi will run */
+async function check(subject: Subject, env: NodeJS.ProcessEnv): Promise<Row[]> {
   const account = new Account(subject.access);
   try {
-    const tools = toolChecks(subject.env).map(runCheck);
+    const tools = toolChecks(env).map(runCheck);
     const credentials = await runCheck(credentialsCheck(account, subject));
     const clock = await runCheck(clockCheck(account));
     const rest = [

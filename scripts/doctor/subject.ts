@@ -20,8 +20,6 @@ export interface Subject {
   region: string;
   /** Begins the names of the stack's resources. */
   name: string;
-  /** Variables for the commands that are run, and for AWS's SDK. */
-  env: NodeJS.ProcessEnv;
   access: AwsAccess;
   hub: string;
 }
@@ -38,13 +36,16 @@ export function readSubject(stack: string, env: NodeJS.ProcessEnv, tuning: Parti
   const { settings, problems } = check(written);
   requireNone([...regionProblems(provider.region), ...problems]);
   const region = provider.region!;
-  const all = { ...env, ...local?.env };
   return {
     settings,
     region,
     name: stackName(stack),
-    env: all,
-    access: { region, env: all, endpointUrl: settings.awsEndpointUrl, profile: provider.profile },
+    access: {
+      region,
+      env: { ...env, ...local?.env },
+      endpointUrl: settings.awsEndpointUrl,
+      profile: provider.profile,
+    },
     hub: tuning.hub ?? "https://huggingface.co",
   };
 }

@@ -17,8 +17,7 @@ import type { Row } from "../../scripts/verify/row";
 import { freePort } from "../freePort";
 import { runCommand } from "../unit/fakes/environment";
 
-/** One of moto's own images. */
-const AMI = "ami-12c6146b";
+const AMI = "ami-0123456789abcdef0";
 const BUCKET = "doctor-weights";
 const state = mkdtempSync(join(tmpdir(), "qwen3-doctor-test-"));
 let emulator: Emulator;
@@ -29,7 +28,7 @@ beforeAll(async () => {
   config = { endpoint: emulator.url, region: "us-east-1", credentials: ADMINISTRATOR };
   const s3 = new S3Client({ ...config, forcePathStyle: true });
   await s3.send(new CreateBucketCommand({ Bucket: BUCKET }));
-  await s3.send(new PutObjectCommand({ Bucket: BUCKET, Key: "model/SHA256SUMS", Body: "" }));
+  await s3.send(new PutObjectCommand({ Bucket: BUCKET, Key: "model/SHA256SUMS", Body: "sums" }));
   s3.destroy();
   writeFileSync(join(state, "Pulumi.yaml"), "name: qwen3-embedding-stack\nruntime: nodejs\n");
 });
