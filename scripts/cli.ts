@@ -1,6 +1,7 @@
 import "./lib/nodeVersion";
 import { Command } from "commander";
 import { costCommand } from "./cost/command";
+import { doctorCommand } from "./doctor/command";
 import { envCommand } from "./env/command";
 import { evaluateCommand } from "./evaluate/command";
 import { Context, runProcess } from "./lib/commandLine";
@@ -16,6 +17,7 @@ const program = new Command("tsx scripts/cli.ts")
   .addCommand(rotateCommand(context))
   .addCommand(envCommand(context))
   .addCommand(evaluateCommand(context))
+  .addCommand(doctorCommand(context))
   .addCommand(costCommand(context))
   .addCommand(mirrorCommand(context))
   .addCommand(tuneCommand(context));

@@ -8,7 +8,7 @@ import { endpointRules } from "../endpoint/rules";
 import { networkRules } from "../network/rules";
 import { operationsRules } from "../operations/rules";
 import { show } from "./rule";
-import { type RawSettings, SETTINGS, type Settings } from "./table";
+import { type RawSettings, REGIONS, SETTINGS, type Settings } from "./table";
 
 const RULES = [
   instanceTypeRule,
@@ -46,6 +46,13 @@ export function check(written: RawSettings): Checked {
     }
   }
   return { settings: settings as Settings, problems };
+}
+
+/** The problem of `aws:region`, if there is one. */
+export function regionProblems(region: string | undefined): string[] {
+  return region !== undefined && REGIONS.includes(region)
+    ? []
+    : [`aws:region is ${show(region)}; allowed: one of AWS's regions: ${REGIONS.join(", ")}`];
 }
 
 /** @throws pulumi.RunError that lists every problem. */

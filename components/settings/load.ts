@@ -1,7 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { check, requireNone } from "./check";
-import { show } from "./rule";
-import { type RawSettings, REGIONS, SETTINGS, type Settings } from "./table";
+import { check, regionProblems, requireNone } from "./check";
+import { type RawSettings, SETTINGS, type Settings } from "./table";
 
 /** The checked configuration of the stack. */
 export interface StackSettings extends Settings {
@@ -19,10 +18,7 @@ export function loadSettings(): StackSettings {
   const aws = new pulumi.Config("aws");
   const region = aws.get("region");
   const { settings, problems } = check(readConfiguration());
-  if (region === undefined || !REGIONS.includes(region)) {
-    problems.unshift(`aws:region is ${show(region)}; allowed: one of AWS's regions: ${REGIONS.join(", ")}`);
-  }
-  requireNone(problems);
+  requireNone([...regionProblems(region), ...problems]);
   return { ...settings, region: region!, awsProfile: aws.get("profile") };
 }
 

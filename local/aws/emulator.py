@@ -347,6 +347,28 @@ class Handler(WSGIRequestHandler):
         pass
 
 
+def publish_the_image(file: Path, ami: str) -> None:
+    """Makes the image of the public parameters the one that EC2 describes. moto reads it when EC2 is first called."""
+    image = {
+        "ami_id": ami,
+        "name": "Local GPU image (Ubuntu 24.04)",
+        "description": "The image of the local environment",
+        "state": "available",
+        "public": True,
+        "owner_id": "amazon",
+        "architecture": "x86_64",
+        "image_type": "machine",
+        "image_location": f"amazon/{ami}",
+        "platform": None,
+        "virtualization_type": "hvm",
+        "hypervisor": "xen",
+        "root_device_type": "ebs",
+        "root_device_name": "/dev/sda1",
+    }
+    file.write_text(json.dumps([image]))
+    os.environ["MOTO_AMIS_PATH"] = str(file)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--state", type=Path, required=True, help="folder DIR")
@@ -356,6 +378,7 @@ def main() -> None:
     parser.add_argument("--region", default="us-east-1")
     arguments = parser.parse_args()
     corrections.apply()
+    publish_the_image(arguments.state / "images.json", arguments.ami)
     emulator = Emulator(arguments.state, arguments.ami, arguments.region)
     server = make_server(arguments.host, arguments.port, emulator, threaded=True, request_handler=Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -17,6 +17,12 @@ SECRETSMANAGER = {
 }  # fmt: skip
 SSM = {"GetParameter", "SendCommand", "GetCommandInvocation"}
 STS = {"GetCallerIdentity"}
+SERVICE_QUOTAS = {"GetServiceQuota"}
+# Look-ups, and what a test needs to prepare them. The local environment's instances are containers, not moto's.
+EC2 = {
+    "CreateVpc", "DescribeAddresses", "DescribeImages", "DescribeInstanceTypeOfferings", "DescribeInstanceTypes",
+    "DescribeInstances", "DescribeRegions", "DescribeSubnets", "DescribeVpcs",
+}  # fmt: skip
 IAM = {
     "AddRoleToInstanceProfile", "AttachRolePolicy", "CreateInstanceProfile", "CreatePolicy", "CreateRole",
     "DeleteInstanceProfile", "DeletePolicy", "DeleteRole", "DeleteRolePermissionsBoundary", "DeleteRolePolicy",
@@ -97,7 +103,10 @@ class Operation:
 
 def identify(service: str, region: str, environ: dict, body: bytes) -> Operation:
     """Identifies the operation of a signed request. `body` is only read for services other than S3."""
-    readers = {"secretsmanager": _json, "ssm": _json, "iam": _query, "sts": _query, "s3": _s3, "lambda": _lambda}
+    readers = {
+        "secretsmanager": _json, "ssm": _json, "servicequotas": _json, "iam": _query, "sts": _query, "ec2": _ec2,
+        "s3": _s3, "lambda": _lambda, "route53": _route53,
+    }  # fmt: skip
     if service not in readers:
         asked = environ.get("HTTP_X_AMZ_TARGET", "").split(".")[-1]
         asked = asked or parse_qs(body.decode(errors="replace")).get("Action", [environ["PATH_INFO"]])[0]
@@ -107,7 +116,7 @@ def identify(service: str, region: str, environ: dict, body: bytes) -> Operation
 
 def _json(service: str, region: str, environ: dict, body: bytes) -> Operation:
     name = environ.get("HTTP_X_AMZ_TARGET", "").split(".")[-1]
-    if name not in {"secretsmanager": SECRETSMANAGER, "ssm": SSM}[service]:
+    if name not in {"secretsmanager": SECRETSMANAGER, "ssm": SSM, "servicequotas": SERVICE_QUOTAS}[service]:
         raise UnknownOperation(f"{service}:{name}")
     parameters = json.loads(body or b"{}")
     resource = _secret_arn(parameters, region) if service == "secretsmanager" else _ssm_arn(name, parameters, region)
@@ -147,6 +156,24 @@ def _query(service: str, region: str, environ: dict, body: bytes) -> Operation:
     if name == "CreatePolicy":
         entity = f"policy/{parameters['PolicyName']}"
     return Operation(service, name, f"arn:aws:iam::{ACCOUNT}:{entity}", parameters)
+
+
+def _ec2(service: str, region: str, environ: dict, body: bytes) -> Operation:
+    parameters = dict(parse_qsl(body.decode()))
+    name = parameters.get("Action", "")
+    if name not in EC2:
+        raise UnknownOperation(f"ec2:{name}")
+    return Operation(service, name, parameters=parameters)
+
+
+def _route53(service: str, region: str, environ: dict, body: bytes) -> Operation:
+    method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+    zone = re.fullmatch(r"/2013-04-01/hostedzone(/[A-Z0-9]+)?", path)
+    names = {("GET", False): "ListHostedZones", ("GET", True): "GetHostedZone", ("POST", False): "CreateHostedZone"}
+    name = names.get((method, zone[1] is not None)) if zone else None
+    if name is None:
+        raise UnknownOperation(f"route53: {method} {path}")
+    return Operation(service, name, f"arn:aws:route53:::hostedzone{zone[1]}" if zone and zone[1] else "*")
 
 
 def _s3(service: str, region: str, environ: dict, body: bytes) -> Operation:

@@ -2,14 +2,15 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 
 /** The oldest Node that this repository supports; a test compares it with `engines` in package.json. */
-const NEEDED = "22.19.0";
+export const NEEDED = "22.19.0";
 
 /** Numbers of a version, in order. */
 function parts(version: string): number[] {
   return version.split(/[.-]/).map(Number);
 }
 
-function isOlder(version: string, other: string): boolean {
+/** Whether a version such as 22.19.0 is older than another one. */
+export function isOlder(version: string, other: string): boolean {
   const [a, b] = [parts(version), parts(other)];
   const first = [0, 1, 2].find((i) => a[i] !== b[i]);
   return first !== undefined && a[first]! < b[first]!;

@@ -3,7 +3,8 @@ import { accessSync, constants } from "node:fs";
 import { delimiter, join, resolve } from "node:path";
 import { ROOT } from "./paths";
 
-const NPM_BINARIES = join(ROOT, "node_modules", ".bin");
+/** Folder of npm's own programs, which npm puts first on the PATH of every script. */
+export const NPM_BINARIES = join(ROOT, "node_modules", ".bin");
 
 /** A completed run of the Pulumi CLI. */
 export interface Finished {
@@ -40,7 +41,7 @@ export function failureOf({ code, stderr }: Finished): string {
 }
 
 /** npm puts its own binaries first on PATH, among them the package pulumi's installer. An installed Pulumi is preferred. */
-function findPulumi(env: NodeJS.ProcessEnv): string {
+export function findPulumi(env: NodeJS.ProcessEnv): string {
   const folders = (env.PATH ?? "")
     .split(delimiter)
     .filter((folder) => folder && resolve(folder) !== NPM_BINARIES);

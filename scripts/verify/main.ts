@@ -11,6 +11,9 @@ import { type Target, targetFromEnv, targetFromStack } from "./target";
 /** The row that replaces all others if it fails. */
 export const KEY_READ = "the key can be read";
 
+const WHY_WARNINGS =
+  "not about keys, so not a reason to fail a change of keys alone. Fix them: npm run verify without --fail-on keys fails.";
+
 /** Checks what the options select, and prints one row per check. */
 export async function verifyEndpoint(
   options: VerifyOptions,
@@ -26,7 +29,7 @@ export async function verifyEndpoint(
       ...tuning,
     });
     const { endpoint, model } = target;
-    context.out(options.json ? formatJson(rows, { endpoint, model }) : formatTable(rows));
+    context.out(options.json ? formatJson(rows, { endpoint, model }) : formatTable(rows, WHY_WARNINGS));
     context.status = summarize(rows).ok ? 0 : 1;
   } catch (error) {
     if (options.json) {

@@ -27,28 +27,25 @@ export function summarize(rows: Row[]): Summary {
   };
 }
 
-/** An aligned table of the rows, and the counts in the last line. */
-export function formatTable(rows: Row[]): string {
+/** An aligned table of the rows, and the counts in the last line. @param why why warnings do not fail the run */
+export function formatTable(rows: Row[], why?: string): string {
   const width = Math.max(0, ...rows.map(({ name }) => name.length));
   const lines = rows.flatMap((row) => [
     `${mark(row)} ${row.name.padEnd(width)}  ${oneLine(row.evidence)}`,
     ...(row.next ? [`  ${" ".repeat(width)}  ${NEXT_MARK} ${oneLine(row.next)}`] : []),
   ]);
   const { passed, failed, warnings, skipped } = summarize(rows);
-  const warned =
-    warnings > 0
-      ? [
-          `${warnings} ${warnings === 1 ? "warning" : "warnings"}, marked ${WARNING_MARK}: not about keys, so not a reason to ` +
-            "fail a change of keys alone. Fix them: npm run verify without --fail-on keys fails.",
-        ]
-      : [];
   const counts = [
     `${passed} passed`,
     `${failed} failed`,
     ...(warnings > 0 ? [`${warnings} warned`] : []),
     `${skipped} skipped`,
   ];
-  return [...lines, "", ...warned, counts.join(", "), ""].join("\n");
+  const explained =
+    warnings > 0 && why
+      ? [`${warnings} ${warnings === 1 ? "warning" : "warnings"}, marked ${WARNING_MARK}: ${why}`]
+      : [];
+  return [...lines, "", ...explained, counts.join(", "), ""].join("\n");
 }
 
 /** One JSON document. */

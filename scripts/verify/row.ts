@@ -9,13 +9,13 @@ export type FailOn = "all" | "keys";
 /** The result of one check. */
 export interface Row {
   name: string;
-  about: About;
+  about?: About;
   /** null: skipped on purpose, with the reason as evidence. */
   ok: boolean | null;
   /** Whether a failure does not fail the run. */
   warning?: boolean;
   evidence: string;
-  /** What to do about a failure. */
+  /** What to do about a failure or a warning. */
   next?: string;
 }
 

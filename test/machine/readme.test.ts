@@ -21,6 +21,7 @@ const EXAMPLE = "npm run example";
 const EVALUATE = "npm run evaluate -- --stack local";
 const STOP = "npm stop";
 const DEPLOY = ["npm ci", "npx pulumi login", "npx pulumi stack init dev", "npx pulumi up -s dev"];
+const DOCTOR = "npm run doctor -- --stack dev";
 const VERIFY = "npm run verify -- --stack dev";
 const USE = [
   "npm run -s env -- --stack dev --write",
@@ -40,7 +41,7 @@ function commands(): string[] {
 
 it("README.md has exactly the commands that are run here", () => {
   // TEST runs this test.
-  const known = [START, TEST, EXAMPLE, EVALUATE, STOP, ...DEPLOY, VERIFY, ...USE, ROTATE];
+  const known = [START, TEST, EXAMPLE, EVALUATE, STOP, ...DEPLOY, DOCTOR, VERIFY, ...USE, ROTATE];
   expect(commands().sort()).toEqual(known.sort());
 });
 
@@ -152,7 +153,7 @@ describe.skipIf(unsupported() !== undefined)("README.md, in a fresh copy of the 
     expect(after).not.toBe(before);
   });
 
-  it(DEPLOY.join("; "), async () => {
+  it([...DEPLOY, DOCTOR].join("; "), async () => {
     const { path } = await prepareEngine(join(folder, "providers"), () => undefined);
     const emulator = await startEmulator({
       stateDir: folder,
@@ -179,6 +180,7 @@ describe.skipIf(unsupported() !== undefined)("README.md, in a fresh copy of the 
       expect(install).toBe(START.split(" && ")[0]);
       const plain = (command: string) => command.replace("npx pulumi", "pulumi");
       await succeed(`${plain(login)} "file://${join(folder, "backend")}"\n${plain(init)}`, variables);
+      expect(await succeed(DOCTOR, variables)).toMatch(/\d+ passed.*, 0 failed/);
       // `npx pulumi up -s dev` shows this preview before it asks for confirmation.
       Object.assign(process.env, variables);
       const project = { projectName: "qwen3-embedding-stack", program: runProgram };

@@ -8,6 +8,7 @@ import { gatewayCommand } from "../../bench/gateway/command";
 import { growthCommand } from "../../bench/growth/command";
 import { runCommand as benchCommand } from "../../bench/run/command";
 import { costCommand } from "../../scripts/cost/command";
+import { doctorCommand } from "../../scripts/doctor/command";
 import { envCommand } from "../../scripts/env/command";
 import { evaluateCommand } from "../../scripts/evaluate/command";
 import { type Context, matching, option, ScriptCommand, whole } from "../../scripts/lib/commandLine";
@@ -32,6 +33,7 @@ const OPTIONS: [(context: Context) => Command, string[]][] = [
   [envCommand, ["--stack", "--client", "--write"]],
   [evaluateCommand, ["--stack", "--client", "--task", "--instruction"]],
   [costCommand, ["--stack", "--tokens-per-second", "--hours", "--machines"]],
+  [doctorCommand, ["--stack", "--json"]],
   [mirrorCommand, ["--to", "--only", "--region", "--model", "--hub", "--index"]],
   [tuneCommand, ["--stack", "--instance", "--seconds", "--candidates", "--yes"]],
   [
@@ -96,7 +98,7 @@ describe("npm scripts", () => {
     expect(ofPrograms.map(([script]) => script).sort()).toEqual(
       [
         ...["start", "stop", "example", "bench", "bench:gateway", "bench:growth"],
-        ...["verify", "rotate", "env", "evaluate", "cost", "mirror", "tune"],
+        ...["verify", "rotate", "env", "evaluate", "doctor", "cost", "mirror", "tune"],
       ].sort(),
     );
   });

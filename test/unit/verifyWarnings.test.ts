@@ -138,7 +138,7 @@ describe("the report of warnings", () => {
 
 describe("rotate", () => {
   /** The engine prints each line of the verification, indented. */
-  const printed = (rows: Row[]) => formatTable(rows).replace(/^/gm, "    ");
+  const printed = (rows: Row[]) => formatTable(rows, "not about keys").replace(/^/gm, "    ");
   const rows = [{ ...WORKER_DOWN, warning: true }, AGENT_STALE, ...INSTANCE_ROWS];
 
   test("is not refused because the last verification failed, but because of any other pending change", () => {
