@@ -89,7 +89,7 @@ export function capacityAdvice(error: string, request: CapacityRequest): string 
     return (
       `The account's quota is too small for ${instanceType}` +
       `${vcpus ? `, which has ${vcpus} vCPUs (twice that while an instance is replaced)` : ""}: request an increase in Service Quotas ` +
-      "(P on demand L-417A185B, P spot L-7212CCBC, G on demand L-DB2E81BA, G spot L-3819A6DF), or change instanceType or purchaseOption."
+      "(P on demand L-417A185B, P spot L-7212CCBC, P5 spot L-C4BD4855, G on demand L-DB2E81BA, G spot L-3819A6DF), or change instanceType or purchaseOption."
     );
   }
   if (!NO_CAPACITY.test(error)) {
