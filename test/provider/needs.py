@@ -164,7 +164,7 @@ def ec2_ids(parameters: Mapping[str, Any], region: str) -> list[str]:
         if EC2_ID.fullmatch(value):
             found[value] = None
         elif value.startswith("eipassoc-"):
-            addresses = [each for each in backend.addresses.values() if each.association_id == value]
+            addresses = [each for each in backend.addresses if each.association_id == value]
             found.update({each.allocation_id: None for each in addresses if each.allocation_id})
         elif value.startswith("rtbassoc-"):
             for table in backend.route_tables.values():
