@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { EngineEvent } from "@pulumi/pulumi/automation";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { unsupported } from "../../local/preflight";
@@ -39,9 +38,11 @@ describe.skipIf(unsupported() !== undefined)("an update that is interrupted duri
     console.log(`measured: the engine ended ${seconds.toFixed(1)} s after the signal`);
     expect(seconds).toBeLessThan(15);
 
-    await sleep(500);
-    const alive = new Set(processes().map(({ pid }) => pid));
-    expect(started.filter(({ pid }) => alive.has(pid))).toEqual([]);
+    const left = () => {
+      const alive = new Set(processes().map(({ pid }) => pid));
+      return started.filter(({ pid }) => alive.has(pid));
+    };
+    await expect.poll(left, { timeout: 10_000 }).toEqual([]);
     expect(locks(backend)).toEqual([]);
   });
 });

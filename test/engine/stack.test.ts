@@ -287,7 +287,9 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     await stack.setConfig("qwen3-embedding-stack:verificationTimeoutSeconds", { value: "1799" });
     const events: EngineEvent[] = [];
     await stack.up({ onEvent: (event) => events.push(event) });
-    expect(new Set(steps(events).map((step) => step.split(" ")[1]))).toEqual(new Set(["Command"]));
+    expect(new Set(steps(events).map((step) => step.split(" ")[1]))).toEqual(
+      new Set(["EmbeddingService", "Command"]),
+    );
     expect(programs()).toEqual([...before, VERIFY].sort());
   });
 
