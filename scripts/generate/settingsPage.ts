@@ -5,7 +5,7 @@ const INTRODUCTION = `# Settings
 
 <!-- Generated from components/settings/table.ts by \`npm run generate\`. -->
 
-Set a value with \`npx pulumi config set NAME VALUE\`, and write a list in \`Pulumi.STACK.yaml\`:
+Set a value with \`npx pulumi config set NAME VALUE -s STACK\`, and write a list in \`Pulumi.STACK.yaml\`:
 
 \`\`\`yaml
 config:
