@@ -61,6 +61,8 @@ export class EmbeddingInstance extends pulumi.ComponentResource {
       },
       {
         parent: this,
+        // In place, EC2 stops the instance, and may have no capacity to start it as another type.
+        replaceOnChanges: ["instanceType"],
         // "latest" changes with every release of AWS; it must not replace the instance.
         ignoreChanges: args.imageId ? [] : ["ami"],
         // A reservation for one instance has no capacity for its successor.

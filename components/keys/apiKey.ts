@@ -109,7 +109,7 @@ export class ApiKey extends pulumi.ComponentResource {
           `client ${client}: the secret's current value, of ${current.createdDate}, is not the key that this stack declares: ` +
             "somebody stored it by hand, or a rotation was interrupted. Instances accept it. The update makes the " +
             "declared key current again as a new version; the other value remains valid for keyGraceSeconds. To revoke " +
-            "the declared key instead, replace it in the same update: --replace with the output apiKeyUrn.",
+            "the declared key instead, replace it in the same update: --replace with this client's URN in the output apiKeyUrns.",
           this,
         );
       }

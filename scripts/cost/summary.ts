@@ -16,7 +16,7 @@ export function summary(stack: string, settings: Summarized): string {
   return [
     `${instancesMin} × ${instanceType}${each} in ${region}. ${cost(stack, settings)}`,
     "A new instance needs about a quarter of an hour before it serves: it installs packages and downloads weights. " +
-      `The update waits up to ${Math.round(settings.verificationTimeoutSeconds / 60)} minutes for it, and fails if the endpoint does not pass every check.`,
+      `The update waits up to ${Math.round(settings.verificationTimeoutSeconds / 60)} minutes for it, and fails if the endpoint does not pass the checks.`,
     settings.domain === undefined
       ? "If the plan replaces the Instance, the endpoint does not respond until the new one serves. No other change interrupts it."
       : "If the plan changes the LaunchTemplate, instances are replaced one after another while the others serve.",

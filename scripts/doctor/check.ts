@@ -62,7 +62,10 @@ export async function runCheck({ name, actions, run }: Check): Promise<Row> {
         evidence: `skipped: the endpoint has no such action (${describeError(error)})`,
       };
     }
-    const next = error instanceof Problem ? error.next : "fix that, then run doctor again";
+    const next =
+      error instanceof Problem
+        ? error.next
+        : "check the connection to AWS and the credentials, then run doctor again";
     return { name, ok: false, evidence: describeError(error), next };
   }
 }

@@ -34,8 +34,12 @@ async function deletedSecrets(account: Account, { name, region }: Subject): Prom
   );
 }
 
+/** The provider's suffix of a bucket's name. Without it, the buckets of a stack NAME-eu would be those of the stack NAME. */
+const BUCKET_SUFFIX = /^-[0-9a-f]{26}$/;
+
 async function bucket(account: Account, subject: Subject): Promise<string | Warning> {
-  const found = await account.buckets(`${subject.name}-`);
+  const all = await account.buckets(`${subject.name}-`);
+  const found = all.filter((name) => BUCKET_SUFFIX.test(name.slice(subject.name.length)));
   if (found.length === 0) {
     return `no ${subject.name}-… exists; the stack creates one`;
   }
@@ -43,6 +47,7 @@ async function bucket(account: Account, subject: Subject): Promise<string | Warn
     ? `${found.join(", ")}; instances of this stack are running`
     : new Warning(
         `${found.join(", ")} exists, but no instance of this stack is running`,
-        `if the stack is not deployed, an earlier one left it: aws s3 rb --force s3://${found[0]}`,
+        "its instances may be stopped: npx pulumi stack ls shows whether the stack exists. If it does not, an earlier one left " +
+          `the bucket: aws s3 rb --force s3://${found[0]}`,
       );
 }

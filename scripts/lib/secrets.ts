@@ -13,7 +13,7 @@ export async function readKey(secretArn: string, access: AwsAccess, stage?: stri
       new GetSecretValueCommand({ SecretId: secretArn, VersionStage: stage }),
     );
     if (!key) {
-      throw new Error(`the secret ${secretArn} has no text: replace the key with pulumi up --replace`);
+      throw new Error(`the secret ${secretArn} has no text: replace the key with npx pulumi up --replace`);
     }
     return key;
   } catch (error) {
@@ -36,7 +36,7 @@ function explain(error: Error & { code?: string }, arn: string, access: AwsAcces
           "and kms:Decrypt if the secret has its own KMS key",
       );
     case "ResourceNotFoundException":
-      return new Error(`there is no secret ${arn}: run pulumi refresh, then pulumi up`);
+      return new Error(`there is no secret ${arn}: run npx pulumi refresh, then npx pulumi up`);
     case "InvalidRequestException":
       return new Error(`the secret ${arn} can't be read, it may be scheduled for deletion: ${error.message}`);
     case "CredentialsProviderError":

@@ -128,14 +128,14 @@ async function cannotOpen(
   const next =
     names.length > 0
       ? `the stacks are ${names.join(", ")}`
-      : `pulumi stack init ${name} creates one, and npm start creates a local one`;
+      : `npx pulumi stack init ${name} creates one, and npm start creates a local one`;
   return new Error(`there is no stack ${name}; ${next}`);
 }
 
 function parseOutputs(name: string, json: string): StackOutputs {
   const outputs = JSON.parse(json) as Partial<StackOutputs>;
   if (Object.keys(outputs).length === 0) {
-    throw new Error(`stack ${name} has no outputs: run pulumi up -s ${name} first`);
+    throw new Error(`stack ${name} has no outputs: run npx pulumi up -s ${name} first`);
   }
   const required = [
     "endpoint",
@@ -149,7 +149,7 @@ function parseOutputs(name: string, json: string): StackOutputs {
   const missing = required.filter((key) => outputs[key] === undefined);
   if (missing.length > 0) {
     throw new Error(
-      `stack ${name} has no output ${missing.join(", ")}: complete an update with pulumi up -s ${name}`,
+      `stack ${name} has no output ${missing.join(", ")}: complete an update with npx pulumi up -s ${name}`,
     );
   }
   return outputs as StackOutputs;

@@ -18,9 +18,9 @@ export function judgePending(steps: Step[], urn: string, stack: string): Readine
   if (ofKey.some(({ properties }) => properties.includes("versionStages"))) {
     throw new Error(
       "the secret holds a value that this stack did not put there; instances accept it. " +
-        `Run pulumi up -s ${stack}: it makes the declared key current again, and the other value works for keyGraceSeconds more. ` +
+        `Run npx pulumi up -s ${stack}: it makes the declared key current again, and the other value works for keyGraceSeconds more. ` +
         "Then rotate. If the declared key is the one to revoke, `up` alone would make it valid again: run " +
-        `pulumi up -s ${stack} --replace '${urn}' instead`,
+        `npx pulumi up -s ${stack} --replace '${urn}' instead`,
     );
   }
   if (steps.some((step) => !belongsToRotation(step, urn))) {

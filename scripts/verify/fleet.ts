@@ -69,7 +69,7 @@ async function describeGroup(client: AutoScalingClient, name: string): Promise<A
     new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [name] }),
   );
   if (!group) {
-    throw new Error(`there is no Auto Scaling group ${name}: run pulumi refresh, then pulumi up`);
+    throw new Error(`there is no Auto Scaling group ${name}: run npx pulumi refresh, then npx pulumi up`);
   }
   return group;
 }

@@ -127,10 +127,10 @@ it("fails for weights that are not there", async () => {
 
 it("warns of a bucket that an earlier stack left", async () => {
   const s3 = new S3Client({ ...config, forcePathStyle: true });
-  await s3.send(new CreateBucketCommand({ Bucket: "qwen3-embedding-left-0123" }));
+  await s3.send(new CreateBucketCommand({ Bucket: "qwen3-embedding-left-20261127234433762900000011" }));
   expect((await doctor("left")).rows.bucket).toMatchObject({
     warning: true,
-    evidence: expect.stringContaining("qwen3-embedding-left-0123"),
+    evidence: expect.stringContaining("qwen3-embedding-left-20261127234433762900000011"),
   });
 });
 

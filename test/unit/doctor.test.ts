@@ -468,8 +468,14 @@ describe("names", () => {
   });
 
   it("warns of a bucket without an instance, and accepts that of a running stack", async () => {
-    account.state.buckets = [`${NAME}-123`, "another"];
-    await warns("bucket", /^qwen3-embedding-test-123 exists, but no instance/, /aws s3 rb/);
+    const own = `${NAME}-20261127234433762900000011`;
+    // The second one is that of another stack, whose name begins with this one's.
+    account.state.buckets = [own, `${NAME}-eu-20261127234433762900000012`, "another"];
+    await warns(
+      "bucket",
+      /^qwen3-embedding-test-20261127234433762900000011 exists, but no instance/,
+      /aws s3 rb/,
+    );
     account.state.instances = [{ type: "g6e.xlarge", name: NAME }];
     await passes("bucket", /instances of this stack are running/);
   });

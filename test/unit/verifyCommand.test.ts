@@ -145,7 +145,7 @@ describe("opening the stack", () => {
   test("says to deploy it if it has no outputs", async () => {
     const { status, stderr } = await scene.open(stackAnswers({}));
     expect(status).toBe(1);
-    expect(stderr).toMatch(/has no outputs: run pulumi up -s local first/);
+    expect(stderr).toMatch(/has no outputs: run npx pulumi up -s local first/);
   });
 
   test("names the outputs that are missing after an incomplete update", async () => {
