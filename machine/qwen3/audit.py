@@ -11,6 +11,7 @@ It does not search its own memory, nor what was installed by digest before the f
 and the model's weights.
 """
 
+import errno
 import json
 import os
 import re
@@ -32,6 +33,8 @@ FOLDERS = (
     *("/etc", str(HOME), str(STORE), "/var/lib/cloud", "/var/lib/systemd", "/var/lib/nginx"),
     *(str(CACHE), "/var/crash", "/var/log", "/var/spool", "/var/tmp"),
     *("/run", "/tmp", "/dev/shm", "/home", "/root"),
+    # Systems Manager's agent keeps the text and the output of commands there.
+    *("/var/lib/amazon", "/var/snap/amazon-ssm-agent"),
 )
 INSTALLED = tuple(str(STORE / name) for name in ("venvs", "uv", "models"))
 JOURNALS = ("/var/log/journal", "/run/log/journal")
@@ -103,7 +106,15 @@ def load(aws: Aws) -> Secrets:
 
 
 def pattern(needles: Iterable[bytes]) -> re.Pattern[bytes]:
-    return re.compile(b"|".join(re.escape(needle) for needle in sorted(set(needles))))
+    """Grouped by the first byte: one alternative for each needle would be tried at every position, 1.2 MB/s with 20 clients."""
+    groups: dict[bytes, set[bytes]] = {}
+    for needle in needles:
+        groups.setdefault(needle[:1], set()).add(needle[1:])
+    return re.compile(b"|".join(re.escape(first) + alternatives(rest) for first, rest in sorted(groups.items())))
+
+
+def alternatives(texts: Iterable[bytes]) -> bytes:
+    return b"(?:" + b"|".join(re.escape(text) for text in sorted(texts)) + b")"
 
 
 def search(where: str, places: Iterator[Place], needles: dict[str, re.Pattern[bytes]]) -> list[dict[str, object]]:
@@ -208,8 +219,10 @@ def overlapping(stream: BinaryStream) -> Iterator[bytes]:
         while piece := stream.read(CHUNK):
             yield tail + piece
             tail = (tail + piece)[-OVERLAP:]
-    except OSError:
-        return  # some files in /run cannot be read
+    except OSError as error:
+        if error.errno == errno.EIO:
+            raise
+        # Some files in /run cannot be read.
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import { type Check, type FailOn, type Row, runCheck, withWarning } from "./row"
 import type { Target } from "./target";
 import { textChecks } from "./textChecks";
 import { type TransportOptions, transportChecks } from "./transportChecks";
-import { KEY_WAIT_MS, waitForHealth, waitForKey } from "./wait";
+import { FLEET_AGREES_MS, KEY_WAIT_MS, waitForHealth, waitForKey } from "./wait";
 import { workerChecks } from "./workerChecks";
 
 /** The row that replaces all others if the endpoint does not become ready. */
@@ -65,7 +65,8 @@ async function allRows(target: Target, key: string, options: RunOptions): Promis
     if (!health.ready) {
       return [readiness];
     }
-    await waitForKey(client, { ...wait, timeoutMs: keyWaitMs });
+    const settledMs = target.autoScalingGroup ? FLEET_AGREES_MS : 0;
+    await waitForKey(client, { ...wait, timeoutMs: keyWaitMs }, settledMs);
     const fleet = await waitForInstances(target, options);
     const [outside, inside] = await Promise.all([
       inTurn(outsideChecks(client, target, options)),

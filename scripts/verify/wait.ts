@@ -19,6 +19,10 @@ export interface Waited {
 const REMINDER_MS = 30_000;
 /** Instances notice a new key within 15 seconds; beyond this a refused key is a failure. */
 export const KEY_WAIT_MS = 30_000;
+/** More than the seconds between two polls of the key agent. */
+export const FLEET_AGREES_MS = 6000;
+/** Between two requests while a fleet notices a key: many, because each goes to another instance. */
+const FLEET_POLL_MS = 500;
 
 /** Polls GET /health until it reports ready, and shows what it waits for. */
 export function waitForHealth(client: EndpointClient, options: WaitOptions): Promise<Waited> {
@@ -31,15 +35,28 @@ export function waitForHealth(client: EndpointClient, options: WaitOptions): Pro
   });
 }
 
-/** After a rotation the endpoint may be ready before it knows the current key. */
-export function waitForKey(client: EndpointClient, options: WaitOptions): Promise<Waited> {
-  return waitFor({ ...options, done: "the current key is accepted" }, async () => {
+/**
+ * After a rotation the endpoint may be ready before it knows the current key.
+ *
+ * @param settledMs how long no response may be 401: the instances of a fleet notice a key one after another
+ */
+export function waitForKey(client: EndpointClient, options: WaitOptions, settledMs = 0): Promise<Waited> {
+  let accepted: number | undefined;
+  const pollMs = settledMs > 0 ? Math.min(options.pollMs, FLEET_POLL_MS) : options.pollMs;
+  return waitFor({ ...options, pollMs, done: "the current key is accepted" }, async () => {
     try {
       const reply = await client.send({ method: "GET", path: "/v1/models", authorization: "key" });
-      return reply.status === 401 ? "401: the endpoint does not have the current key yet" : undefined;
+      if (reply.status === 401) {
+        accepted = undefined;
+        return "401: the endpoint does not have the current key yet";
+      }
     } catch {
       return undefined;
     }
+    accepted ??= Date.now();
+    return Date.now() - accepted >= settledMs
+      ? undefined
+      : "another instance may not have the current key yet";
   });
 }
 

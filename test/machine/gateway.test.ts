@@ -118,6 +118,18 @@ describe.skipIf(unsupported() !== undefined)("the gateway", () => {
       expect(reply.text).toContain(`${MAX_BODY} bytes`);
     });
 
+    // nginx would buffer it: with the limit of embeddings, without a key, 1,024 connections would take 8 GiB.
+    it.each([
+      ["GET /health", null],
+      ["GET /v1/models", KEY],
+    ])("rejects %s with a body of more than 1 KiB", async (request, key) => {
+      const body = (bytes: number) => gateway.send(request, { key, body: "x".repeat(bytes) });
+      expect((await body(1024)).status).toBe(200);
+      const reply = await body(1025);
+      expectError(reply, { status: 413, code: "request_too_large" });
+      expect(reply.text).toContain("1024 bytes");
+    });
+
     it("rejects a chunked body that grows too large", async () => {
       const chunk = `${(MAX_BODY + 1).toString(16)}\r\n${"x".repeat(MAX_BODY + 1)}\r\n0\r\n\r\n`;
       const socket = connectTls({ host: "127.0.0.1", port: gateway.port, rejectUnauthorized: false });

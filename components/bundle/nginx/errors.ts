@@ -5,9 +5,9 @@ const BAD_REQUEST = badRequest("The request could not be read.");
 const PLAIN_HTTP = badRequest("A plain HTTP request was sent to an HTTPS port.");
 
 /** The locations that return the errors, in OpenAI's format. */
-export function errorLocations(maxBodyBytes: number): string {
+export function errorLocations(): string {
   const { notFound, methodNotAllowed, tooLarge, tooManyRequests, unavailable } = ERRORS;
-  const message = tooLarge.message.replace("{bytes}", String(maxBodyBytes));
+  const message = tooLarge.message.replace("{bytes}", "$qwen3_max_body_bytes");
   return [
     location("@bad_request", BAD_REQUEST),
     location("@plain_http", PLAIN_HTTP),

@@ -6,6 +6,8 @@ import type { GatewayConfig } from "./index";
 /** Large bodies at a time: with the default maxBodyBytes, up to 1 GiB of nginx's memory per worker, 256 MiB per client. */
 const CLIENT_LARGE_PER_WORKER = 32;
 const LARGE_PER_WORKER = 128;
+/** Of a GET request, which needs none: a body is buffered before it is passed on, and /health needs no key. */
+export const SMALL_BODY_BYTES = 1024;
 
 export function server({ workers, maxBodyBytes }: Pick<GatewayConfig, "workers" | "maxBodyBytes">): string {
   return `    server {
@@ -49,7 +51,7 @@ ${routes(maxBodyBytes)}
         # Error responses, with no file to try: \`return\` would come before limit_req has counted.
 ${REFUSALS.map(refusal).join("\n")}
 
-${errorLocations(maxBodyBytes)}
+${errorLocations()}
     }
 `;
 }
@@ -59,8 +61,8 @@ function routes(maxBodyBytes: number): string {
   return [
     // 32,000 tokens, or a full batch, behind others in the queue.
     route(embeddings, { needsKey: true, seconds: LONGEST_ANSWER_SECONDS, maxBodyBytes }),
-    route(models, { needsKey: true, seconds: 5, maxBodyBytes }),
-    route(health, { needsKey: false, seconds: 5, maxBodyBytes }),
+    route(models, { needsKey: true, seconds: 5, maxBodyBytes: SMALL_BODY_BYTES }),
+    route(health, { needsKey: false, seconds: 5, maxBodyBytes: SMALL_BODY_BYTES }),
   ].join("\n\n");
 }
 

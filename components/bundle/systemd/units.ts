@@ -116,6 +116,9 @@ WantedBy=multi-user.target
 `;
 }
 
+/** Minor number of /dev/nvidiactl. */
+const CONTROL_DEVICE = 255;
+
 /**
  * Loads the kernel modules that the first CUDA process would load, and creates the devices: a worker is not allowed to,
  * and systemd allows a worker only the devices that exist when it starts.
@@ -131,7 +134,7 @@ StartLimitIntervalSec=0
 Type=oneshot
 RemainAfterExit=yes
 LogNamespace=${JOURNALS.units.namespace}
-ExecStart=/usr/bin/nvidia-modprobe ${devices}
+ExecStart=/usr/bin/nvidia-modprobe -c ${CONTROL_DEVICE} ${devices}
 ExecStart=/usr/bin/nvidia-modprobe -c 0 -u
 Restart=on-failure
 RestartSec=5
