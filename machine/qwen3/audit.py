@@ -106,7 +106,10 @@ def load(aws: Aws) -> Secrets:
 
 
 def pattern(needles: Iterable[bytes]) -> re.Pattern[bytes]:
-    """Grouped by the first byte: one alternative for each needle would be tried at every position, 1.2 MB/s with 20 clients."""
+    """Grouped by the first byte: one alternative for each needle would be tried at every position.
+
+    With 20 clients that took 1 s for 1.2 MB.
+    """
     groups: dict[bytes, set[bytes]] = {}
     for needle in needles:
         groups.setdefault(needle[:1], set()).add(needle[1:])

@@ -10,8 +10,8 @@ from worker_client import KEY
 from qwen3.check import workers
 from qwen3.check.row import Failed
 from qwen3.check.workers import Workers
-from qwen3.worker.response import Vectors
 from qwen3.worker.items import Tokens
+from qwen3.worker.response import Vectors
 
 
 @pytest.fixture

@@ -105,13 +105,15 @@ def checks(keys: Keys, patience: float = PATIENCE_SECONDS) -> list[Check]:
         Check(
             "the key agent follows Secrets Manager",
             "keys",
-            "a revoked key may remain valid: journalctl --namespace='*' -u qwen3-keys --priority warning says what cannot be read",
+            "a revoked key may remain valid: journalctl --namespace='*' -u qwen3-keys "
+            "--priority warning says what cannot be read",
             lambda: until(keys.agent, patience),
         ),
         Check(
             "the digests are those of Secrets Manager",
             "keys",
-            "systemctl restart qwen3-keys, which reads every version again; then journalctl --namespace='*' -u qwen3-keys",
+            "systemctl restart qwen3-keys, which reads every version again; then journalctl "
+            "--namespace='*' -u qwen3-keys",
             lambda: until(keys.compare, patience),
         ),
     ]

@@ -119,7 +119,8 @@ def checks(workers: Workers, key: Callable[[], str], wait: float) -> list[Check]
         Check(
             "every worker embeds, on its own port",
             "service",
-            "journalctl --namespace='*' -u 'qwen3-embed@*' says why a worker does not start; nginx uses the others meanwhile",
+            "journalctl --namespace='*' -u 'qwen3-embed@*' says why a worker does not start; "
+            "nginx uses the others meanwhile",
             lambda: workers.run(key, wait),
         )
     ]
