@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { check, regionProblems, requireNone } from "./check";
-import { type RawSettings, SETTINGS, type Settings } from "./table";
+import type { RawSettings, Settings } from "./table";
+import { fromText } from "./text";
 
 /** The checked configuration of the stack. */
 export interface StackSettings extends Settings {
@@ -29,18 +30,5 @@ function readConfiguration(): RawSettings {
     .filter((key) => key.startsWith(prefix))
     .map((key) => key.slice(prefix.length));
   const config = new pulumi.Config();
-  return Object.fromEntries(names.map((name) => [name, parse(name, config.get(name))]));
-}
-
-/** Configuration values are text. Strings are kept; other types are parsed as JSON, or left for the check to report. */
-function parse(name: string, text: string | undefined): unknown {
-  const setting = Object.hasOwn(SETTINGS, name) ? SETTINGS[name as keyof typeof SETTINGS] : undefined;
-  if (text === undefined || (setting?.type === "string" && setting.json.type !== "number")) {
-    return text;
-  }
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
+  return Object.fromEntries(names.map((name) => [name, fromText(name, config.get(name))]));
 }

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import type { RawSettings } from "../../components/settings/table";
+import { fromText } from "../../components/settings/text";
 import { UsageError } from "./commandLine";
 import { ROOT } from "./paths";
 
@@ -33,11 +34,12 @@ export function readStackFile(stack: string, folder: string = ROOT): StackFile {
   const settings: RawSettings = {};
   const provider: Record<string, string> = {};
   for (const [name, written] of Object.entries({ ...project.config, ...readConfiguration(path).config })) {
-    const value = asNumber(writtenValue(written));
+    const value = writtenValue(written);
     if (name.startsWith("aws:")) {
       provider[name.slice("aws:".length)] = String(value);
     } else {
-      settings[name.startsWith(`${project.name}:`) ? name.slice(`${project.name}:`.length) : name] = value;
+      const own = name.startsWith(`${project.name}:`) ? name.slice(`${project.name}:`.length) : name;
+      settings[own] = typeof value === "string" ? fromText(own, value) : value;
     }
   }
   return { settings, provider };
@@ -54,9 +56,4 @@ function writtenValue(written: unknown): unknown {
   }
   const declared = written as { value?: unknown; default?: unknown };
   return "default" in declared || "value" in declared ? (declared.value ?? declared.default) : written;
-}
-
-/** A fraction is text in Pulumi.yaml, which has no type for it. */
-function asNumber(value: unknown): unknown {
-  return typeof value === "string" && /^\d+(\.\d+)?$/.test(value) ? Number(value) : value;
 }

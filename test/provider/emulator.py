@@ -47,6 +47,34 @@ def one_at_a_time(application: Callable) -> Callable:
     return locked
 
 
+def once(application: Callable) -> Callable:
+    """An SDK sends a request again if the connection ends before the response: it gets the same response, from here.
+
+    moto would find what it has deleted already missing.
+    """
+    served: dict[str, tuple[tuple, list[bytes]]] = {}
+
+    def served_once(environ: dict, start_response: Callable) -> Iterable[bytes]:
+        invocation = environ.get("HTTP_AMZ_SDK_INVOCATION_ID", "")
+        if invocation in served:
+            started, body = served[invocation]
+            start_response(*started)
+            return body
+        started = ()
+
+        def start(*arguments: object) -> Callable:
+            nonlocal started
+            started = arguments
+            return start_response(*arguments)
+
+        body = list(application(environ, start))
+        if invocation and str(started[0]).startswith("2"):
+            served[invocation] = (started, body)
+        return body
+
+    return served_once
+
+
 def with_questions(application: Callable) -> Callable:
     """Responds to /_census, /_given and /_used itself."""
     answers = {"/_census": census, "/_given": given, "/_used": authorisation.used}
@@ -68,7 +96,7 @@ def main() -> None:
     authorisation.apply()
     if len(sys.argv) > 2:
         authorisation.set_policies(Path(file).read_text() for file in sys.argv[2:])
-    application = one_at_a_time(with_questions(DomainDispatcherApplication(create_backend_app)))
+    application = one_at_a_time(with_questions(once(DomainDispatcherApplication(create_backend_app))))
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     partial = Path(f"{sys.argv[1]}.partial")

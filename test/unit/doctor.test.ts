@@ -131,6 +131,11 @@ describe("npm run doctor", () => {
     expect(stdout).not.toContain(SECRET_KEY);
   });
 
+  it("accepts values as Pulumi writes them to the file, as text", async () => {
+    Object.assign(settings, { verificationTimeoutSeconds: "1800", allowPublicAccess: "true" });
+    expect(await run()).toMatchObject({ status: 0, stderr: "" });
+  });
+
   it("rejects settings as a deployment does", async () => {
     settings.instanceType = "g4dn.xlarge";
     region = "us-east-7";
