@@ -16,7 +16,7 @@ const REQUEST_SECONDS = 1;
 const STALE = `${PATHS.keys}/${KEY_FILES.stale}`;
 
 /** In a row, under load. */
-const ROTATIONS = LONG ? 10 : 4;
+const ROTATIONS = LONG ? 10 : 3;
 
 const GRACE = "qwen3-embedding-stack:keyGraceSeconds";
 
