@@ -119,17 +119,12 @@ class Agent:
 
     def _valid_entries(self, client: str, arn: str, grace_seconds: float) -> dict[str, Entry]:
         """The entries of a client's current and previous key, by digest. Raises botocore's errors and ValueError."""
-        versions = self._aws.versions(arn)
-        current, previous = labelled(versions, "AWSCURRENT"), labelled(versions, "AWSPREVIOUS")
-        if current is None:
-            raise ValueError("its secret has no version AWSCURRENT")
-        entries: dict[str, Entry] = {}
-        end = current.created.timestamp() + grace_seconds
-        if previous is not None and grace_seconds > 0 and time.time() < end:
-            self._add(entries, arn, previous, Entry(client, end))
-        else:
+        valid = valid_versions(client, self._aws.versions(arn), grace_seconds)
+        if len(valid) == 1:
             self.problems.end(f"client {client} AWSPREVIOUS")
-        self._add(entries, arn, current, Entry(client, None))
+        entries: dict[str, Entry] = {}
+        for version, entry in valid:
+            self._add(entries, arn, version, entry)
         return entries
 
     def _add(self, entries: dict[str, Entry], arn: str, version: Version, entry: Entry) -> None:
@@ -184,6 +179,19 @@ class Agent:
 def merged(entries: Mapping[str, dict[str, Entry]]) -> dict[str, Entry]:
     """All clients' entries by digest."""
     return {name: entry for found in entries.values() for name, entry in found.items()}
+
+
+def valid_versions(client: str, versions: list[Version], grace_seconds: float) -> list[tuple[Version, Entry]]:
+    """The versions whose keys are valid now, each with its entry. Raises ValueError if there is no current one.
+
+    The current version is the last, so that its entry wins if both have the same value.
+    """
+    current, previous = labelled(versions, "AWSCURRENT"), labelled(versions, "AWSPREVIOUS")
+    if current is None:
+        raise ValueError("its secret has no version AWSCURRENT")
+    end = current.created.timestamp() + grace_seconds
+    in_grace = previous is not None and grace_seconds > 0 and time.time() < end
+    return [*([(previous, Entry(client, end))] if previous and in_grace else []), (current, Entry(client, None))]
 
 
 def labelled(versions: list[Version], stage: str) -> Version | None:

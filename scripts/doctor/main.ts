@@ -1,6 +1,5 @@
 import type { Context } from "../lib/commandLine";
-import { describeError } from "../lib/text";
-import { formatJson, formatTable, summarize } from "../verify/report";
+import { reportRows } from "../verify/report";
 import type { Row } from "../verify/row";
 import { clockCheck, credentialsCheck, regionCheck } from "./access";
 import { Account } from "./account";
@@ -19,17 +18,10 @@ export async function examine(
   context: Context,
   tuning: Partial<Tuning>,
 ): Promise<void> {
-  try {
+  await reportRows(context, json, async () => {
     const subject = readSubject(stack, context.env, tuning);
-    const rows = await check(subject, context.env);
-    context.out(json ? formatJson(rows, { stack, region: subject.region }) : formatTable(rows));
-    context.status = summarize(rows).ok ? 0 : 1;
-  } catch (error) {
-    if (json) {
-      context.out(`${JSON.stringify({ ok: false, error: describeError(error) })}\n`);
-    }
-    throw error;
-  }
+    return { rows: await check(subject, context.env), about: { stack, region: subject.region } };
+  });
 }
 
 /** @param env the variables of the shell, in which Pulumi will run */

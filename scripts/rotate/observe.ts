@@ -1,12 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { EndpointClient } from "../verify/client";
+import { FLEET_AGREES_MS } from "../verify/wait";
 import type { Subject } from "./subject";
 
 /** How long instances may take to follow Secrets Manager. They poll every five seconds. */
 const FOLLOWED_WITHIN_SECONDS = 30;
-
-/** Any instance of a fleet may respond: no response may differ for longer than a polling interval. */
-const FLEET_AGREES_SECONDS = 6;
 
 const POLL_MS = 500;
 
@@ -23,7 +21,7 @@ export async function untilReplied(
   known: string,
 ): Promise<number> {
   const endpoint = new EndpointClient(stack.outputs.endpoint, stack.outputs.caCertificate, key);
-  const settled = stack.outputs.autoScalingGroup === undefined ? 0 : FLEET_AGREES_SECONDS * 1000;
+  const settled = stack.outputs.autoScalingGroup === undefined ? 0 : FLEET_AGREES_MS;
   const begin = Date.now();
   let since: number | undefined;
   try {

@@ -1,5 +1,5 @@
 import type { EndpointClient } from "./client";
-import { type Check, expect, Skipped } from "./row";
+import { type Check, expect, Skipped, WORKER_LOG } from "./row";
 import type { Target } from "./target";
 import { cosine, isSameText, norm, SAME } from "./vectors";
 
@@ -24,14 +24,12 @@ const CARD_TOLERANCE = 0.02;
 export function embeddingChecks(client: EndpointClient, target: Target): Check[] {
   const { model, dimensions } = target;
   const text = QUERIES[0] as string;
-  const workerLog =
-    "check the workers: journalctl --namespace=qwen3-requests -u 'qwen3-embed@*' on the instance";
 
   return [
     {
       name: "an embedding is complete",
       about: "service",
-      next: `other vectors than the stack promises: ${workerLog}`,
+      next: `other vectors than the stack promises: ${WORKER_LOG}`,
       async run() {
         const reply = await client.embed({ model, input: text });
         const vector = only(reply.vectors);
@@ -46,7 +44,7 @@ export function embeddingChecks(client: EndpointClient, target: Target): Check[]
     {
       name: `dimensions ${SHORT} shortens`,
       about: "service",
-      next: `check that the model is loaded with Matryoshka support, and ${workerLog}`,
+      next: `check that the model is loaded with Matryoshka support, and ${WORKER_LOG}`,
       async run() {
         const full = only((await client.embed({ model, input: text })).vectors);
         const short = only((await client.embed({ model, input: text, dimensions: SHORT })).vectors);
@@ -62,7 +60,7 @@ export function embeddingChecks(client: EndpointClient, target: Target): Check[]
     {
       name: "float and base64 agree",
       about: "service",
-      next: `OpenAI clients request base64 by default and would get different vectors: ${workerLog}`,
+      next: `OpenAI clients request base64 by default and would get different vectors: ${WORKER_LOG}`,
       async run() {
         const asked = (encoding_format: string) => client.embed({ model, input: text, encoding_format });
         const [float, base64] = [await asked("float"), await asked("base64")];
@@ -76,7 +74,7 @@ export function embeddingChecks(client: EndpointClient, target: Target): Check[]
     {
       name: "instruction is the card's prompt",
       about: "service",
-      next: `a query would be compared with documents in the wrong way: ${workerLog}`,
+      next: `a query would be compared with documents in the wrong way: ${WORKER_LOG}`,
       async run() {
         const prompts = [
           `Instruct: ${INSTRUCTION}\nQuery:${text}`,
@@ -98,7 +96,7 @@ export function embeddingChecks(client: EndpointClient, target: Target): Check[]
     {
       name: "the model card's similarities",
       about: "service",
-      next: `wrong pooling, prompt, EOS or weights: compare modelSource with the pinned revision, and ${workerLog}`,
+      next: `wrong pooling, prompt, EOS or weights: compare modelSource with the pinned revision, and ${WORKER_LOG}`,
       async run() {
         if (!target.publishedWeights) {
           return new Skipped(

@@ -3,7 +3,7 @@ import { readKey } from "../lib/secrets";
 import { openStack } from "../lib/stack";
 import { describeError } from "../lib/text";
 import type { VerifyOptions } from "./command";
-import { formatJson, formatTable, summarize } from "./report";
+import { reportRows } from "./report";
 import type { Row } from "./row";
 import { type RunOptions, verify } from "./run";
 import { type Target, targetFromEnv, targetFromStack } from "./target";
@@ -20,7 +20,7 @@ export async function verifyEndpoint(
   context: Context,
   tuning: Partial<RunOptions>,
 ): Promise<void> {
-  try {
+  const verified = async () => {
     const target = await findTarget(options, context.env);
     const rows = await check(target, context, {
       skipMachine: options.skipMachine ?? false,
@@ -28,15 +28,9 @@ export async function verifyEndpoint(
       progress: (line) => context.err(`${line}\n`),
       ...tuning,
     });
-    const { endpoint, model } = target;
-    context.out(options.json ? formatJson(rows, { endpoint, model }) : formatTable(rows, WHY_WARNINGS));
-    context.status = summarize(rows).ok ? 0 : 1;
-  } catch (error) {
-    if (options.json) {
-      context.out(`${JSON.stringify({ ok: false, error: describeError(error) })}\n`);
-    }
-    throw error;
-  }
+    return { rows, about: { endpoint: target.endpoint, model: target.model } };
+  };
+  await reportRows(context, options.json, verified, WHY_WARNINGS);
 }
 
 async function findTarget(options: VerifyOptions, env: NodeJS.ProcessEnv): Promise<Target> {

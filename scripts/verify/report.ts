@@ -1,3 +1,5 @@
+import type { Context } from "../lib/commandLine";
+import { describeError } from "../lib/text";
 import type { Row } from "./row";
 
 /** Begins the line of a warning in the table. `rotate` finds them by it. */
@@ -5,7 +7,7 @@ export const WARNING_MARK = "!";
 /** Begins what to do about a row, in the line after it. */
 export const NEXT_MARK = "→";
 
-export interface Summary {
+interface Summary {
   ok: boolean;
   passed: number;
   failed: number;
@@ -14,7 +16,7 @@ export interface Summary {
   skipped: number;
 }
 
-export function summarize(rows: Row[]): Summary {
+function summarize(rows: Row[]): Summary {
   const count = (ok: boolean | null, warning = false) =>
     rows.filter((row) => row.ok === ok && (row.warning ?? false) === warning).length;
   const failed = count(false);
@@ -48,8 +50,38 @@ export function formatTable(rows: Row[], why?: string): string {
   return [...lines, "", ...explained, counts.join(", "), ""].join("\n");
 }
 
+/** What a command prints. */
+export interface Report {
+  rows: Row[];
+  /** What the rows are about, for the JSON document. */
+  about: object;
+}
+
+/**
+ * Prints rows, or as JSON an error too, and sets the exit status.
+ *
+ * @param why why warnings do not fail the run
+ */
+export async function reportRows(
+  context: Context,
+  json: boolean | undefined,
+  make: () => Promise<Report>,
+  why?: string,
+): Promise<void> {
+  try {
+    const { rows, about } = await make();
+    context.out(json ? formatJson(rows, about) : formatTable(rows, why));
+    context.status = summarize(rows).ok ? 0 : 1;
+  } catch (error) {
+    if (json) {
+      context.out(`${JSON.stringify({ ok: false, error: describeError(error) })}\n`);
+    }
+    throw error;
+  }
+}
+
 /** One JSON document. */
-export function formatJson(rows: Row[], about: object): string {
+function formatJson(rows: Row[], about: object): string {
   const whole = rows.map((row) => ({ ...row, warning: row.warning ?? false }));
   return `${JSON.stringify({ ...about, ...summarize(rows), rows: whole }, null, 2)}\n`;
 }

@@ -2,7 +2,7 @@ import { SERVED_MODEL } from "../../components/bundle/contract";
 import { excerpt } from "../lib/text";
 import { apiError, type EndpointClient } from "./client";
 import { contextLimit, digits } from "./context";
-import { type Check, expect } from "./row";
+import { type Check, expect, WORKER_LOG } from "./row";
 import type { Target } from "./target";
 
 /** A request that must be refused. */
@@ -16,14 +16,13 @@ interface Invalid {
 
 /** What a request may be. A server that passes over what it does not know returns the vector of something else. */
 export function requestChecks(client: EndpointClient, { model, dimensions }: Target): Check[] {
-  const workerLog = "check the workers: journalctl --namespace='*' -u 'qwen3-embed@*' on the instance";
   const valid = { model, input: "hello" };
 
   return [
     {
       name: "an unknown field or model is refused",
       about: "service",
-      next: `a misspelt field would have no effect, without an error: ${workerLog}`,
+      next: `a misspelt field would have no effect, without an error: ${WORKER_LOG}`,
       run: () =>
         refuseAll([
           {
@@ -44,7 +43,7 @@ export function requestChecks(client: EndpointClient, { model, dimensions }: Tar
     {
       name: "dimensions out of range are refused",
       about: "service",
-      next: `vectors would have another length than requested: ${workerLog}`,
+      next: `vectors would have another length than requested: ${WORKER_LOG}`,
       run: () =>
         refuseAll(
           [0, SERVED_MODEL.fewestDimensions - 1, dimensions + 1].map((wrong) => ({
@@ -57,7 +56,7 @@ export function requestChecks(client: EndpointClient, { model, dimensions }: Tar
     {
       name: "a text above the context is refused",
       about: "service",
-      next: `longer texts would lose their end, without an error: compare contextLength with max_model_len, and ${workerLog}`,
+      next: `longer texts would lose their end, without an error: compare contextLength with max_model_len, and ${WORKER_LOG}`,
       async run() {
         const limit = await contextLimit(client);
         // One token too many, with the end-of-text token.

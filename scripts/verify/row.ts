@@ -6,6 +6,9 @@ export type About = "keys" | "service";
 /** Which failed rows fail the run. */
 export type FailOn = "all" | "keys";
 
+/** What to do about a worker's fault. */
+export const WORKER_LOG = "check the workers: journalctl --namespace='*' -u 'qwen3-embed@*' on the instance";
+
 /** The result of one check. */
 export interface Row {
   name: string;

@@ -1,6 +1,6 @@
 import type { EndpointClient, Usage } from "./client";
 import { contextLimit, digits } from "./context";
-import { type Check, expect, Skipped } from "./row";
+import { type Check, expect, Skipped, WORKER_LOG } from "./row";
 import type { Target } from "./target";
 import { cosine, isSameText, lowest } from "./vectors";
 
@@ -27,7 +27,6 @@ interface Served {
 
 /** Every text counts, all of it, and only for its own vector. */
 export function textChecks(client: EndpointClient, { model }: Target): Check[] {
-  const workerLog = "check the workers: journalctl --namespace='*' -u 'qwen3-embed@*' on the instance";
   /** The longest texts, if all were served. */
   let longest: Served | undefined;
 
@@ -35,7 +34,7 @@ export function textChecks(client: EndpointClient, { model }: Target): Check[] {
     {
       name: `a batch of ${WORDS.length} is in order`,
       about: "service",
-      next: `texts would get each other's vectors: ${workerLog}`,
+      next: `texts would get each other's vectors: ${WORKER_LOG}`,
       async run() {
         const single = await eachAlone(WORDS);
         const cosines: number[] = [];
@@ -62,7 +61,7 @@ export function textChecks(client: EndpointClient, { model }: Target): Check[] {
     {
       name: "usage counts every token",
       about: "service",
-      next: `clients could not see what a request costs: ${workerLog}`,
+      next: `clients could not see what a request costs: ${WORKER_LOG}`,
       async run() {
         const texts = COUNTS.map(digits);
         const counted: number[] = [];
@@ -83,7 +82,7 @@ export function textChecks(client: EndpointClient, { model }: Target): Check[] {
     {
       name: "the end of a text counts",
       about: "service",
-      next: `the vector is not that of the whole text: ${workerLog}`,
+      next: `the vector is not that of the whole text: ${WORKER_LOG}`,
       async run() {
         const { same, different } = await differAtTheEnd("Two and two is 4", "Two and two is 5");
         return `cosine ${different.toFixed(6)}, and ${same.toFixed(6)} for the same text again`;
@@ -92,7 +91,7 @@ export function textChecks(client: EndpointClient, { model }: Target): Check[] {
     {
       name: "nothing of a long text is cut off",
       about: "service",
-      next: `long texts lose their end, without an error: compare contextLength with max_model_len, and ${workerLog}`,
+      next: `long texts lose their end, without an error: compare contextLength with max_model_len, and ${WORKER_LOG}`,
       async run() {
         const limit = await contextLimit(client);
         // With a short context, the common part is what remains of it.
@@ -117,7 +116,7 @@ export function textChecks(client: EndpointClient, { model }: Target): Check[] {
     {
       name: "a text of the whole context is served",
       about: "service",
-      next: `texts that the documentation allows fail: compare contextLength with max_model_len, and ${workerLog}`,
+      next: `texts that the documentation allows fail: compare contextLength with max_model_len, and ${WORKER_LOG}`,
       async run() {
         const limit = await contextLimit(client);
         if (longest === undefined || longest.seconds > FAST_SECONDS) {

@@ -19,7 +19,7 @@ export interface Waited {
 const REMINDER_MS = 30_000;
 /** Instances notice a new key within 15 seconds; beyond this a refused key is a failure. */
 export const KEY_WAIT_MS = 30_000;
-/** More than the seconds between two polls of the key agent. */
+/** Any instance of a fleet may respond: no response may differ for longer than the key agents take between two polls. */
 export const FLEET_AGREES_MS = 6000;
 /** Between two requests while a fleet notices a key: many, because each goes to another instance. */
 const FLEET_POLL_MS = 500;

@@ -1,9 +1,10 @@
 import { createServer } from "node:http";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { listen } from "../loopback";
 import { ADVERSARY } from "./fakes/adversary";
 import { makeCertificates } from "./fakes/certificates";
 import type { Fault } from "./fakes/endpoint";
-import { INSTANCE_ROWS, listen, only, Scene } from "./fakes/scene";
+import { INSTANCE_ROWS, only, Scene } from "./fakes/scene";
 
 const scene = Scene.use();
 

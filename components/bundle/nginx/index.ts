@@ -1,7 +1,7 @@
-import { ACCOUNTS, FIRST_WORKER_PORT, PATHS, ROUTES, UPSTREAM_IDLE_SECONDS } from "../contract";
+import { ACCOUNTS, FIRST_WORKER_PORT, PATHS, UPSTREAM_IDLE_SECONDS } from "../contract";
 import { type BundleConfig, LOAD_BALANCER_IDLE_SECONDS } from "../instanceConfig";
 import { ACCESS_LOG, AUTH, limits, realAddress } from "./http";
-import { SMALL_BODY_BYTES, server } from "./server";
+import { server } from "./server";
 
 export type GatewayConfig = Pick<BundleConfig, "workers" | "maxBodyBytes" | "fleet">;
 
@@ -61,10 +61,6 @@ function connections(config: GatewayConfig): string {
     # The routes limit its size: nginx checks the size before it counts requests, and would count none that is too large.
     client_max_body_size 0;
     client_body_buffer_size ${config.maxBodyBytes};
-    map $qwen3_path $qwen3_max_body_bytes {
-        ${ROUTES.embeddings.path} ${config.maxBodyBytes};
-        default ${SMALL_BODY_BYTES};
-    }
 ${TEMPORARY_FOLDERS.map((name) => `    ${name}_temp_path ${PATHS.gatewayRuntime}/${name};`).join("\n")}
     client_header_timeout 10s;
     client_body_timeout 10s;

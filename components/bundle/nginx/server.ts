@@ -7,7 +7,7 @@ import type { GatewayConfig } from "./index";
 const CLIENT_LARGE_PER_WORKER = 32;
 const LARGE_PER_WORKER = 128;
 /** Of a GET request, which needs none: a body is buffered before it is passed on, and /health needs no key. */
-export const SMALL_BODY_BYTES = 1024;
+const SMALL_BODY_BYTES = 1024;
 
 export function server({ workers, maxBodyBytes }: Pick<GatewayConfig, "workers" | "maxBodyBytes">): string {
   return `    server {
@@ -81,7 +81,8 @@ function route(
             if ($request_method != ${method}) {
                 rewrite ^ /refuse/method_not_allowed? last;
             }
-${needsKey ? REQUIRE_KEY : ""}            rewrite ^ /pass${path}? last;
+${needsKey ? REQUIRE_KEY : ""}            set $qwen3_max_body_bytes ${maxBodyBytes};
+            rewrite ^ /pass${path}? last;
         }
         location = /pass${path} {
             internal;

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..agent import Secrets, key_digest, labelled
+from ..agent import Secrets, key_digest, valid_versions
 from ..contract import DIGESTS, KEYS, LOADED, POLL_SECONDS, STALE
 from ..digests import DIGEST, Entry, read_entry
 from .row import Check, Failed, until
@@ -29,15 +29,11 @@ class Keys:
         found: dict[str, tuple[str, Entry]] = {}
         for client, arn in index.clients.items():
             versions = self._aws.versions(arn)
-            current, previous = labelled(versions, "AWSCURRENT"), labelled(versions, "AWSPREVIOUS")
-            if current is None:
-                raise Failed(f"the secret of client {client} has no version AWSCURRENT")
-            end = current.created.timestamp() + index.grace_seconds
-            valid = [(current, Entry(client, None))]
-            if previous is not None and time.time() < end:
-                valid.append((previous, Entry(client, end)))
-            # The current key last, as in the agent: it wins if both have the same value.
-            for version, entry in reversed(valid):
+            try:
+                valid = valid_versions(client, versions, index.grace_seconds)
+            except ValueError:
+                raise Failed(f"the secret of client {client} has no version AWSCURRENT") from None
+            for version, entry in valid:
                 key = self._aws.value(arn, version.id)
                 try:
                     found[key_digest(key)] = (key, entry)

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { Agent, request } from "undici";
+import { close, listen } from "../../loopback";
 
 /** One request to the endpoint and its response. */
 export interface Exchange {
@@ -50,13 +50,11 @@ export class Recorder {
 
   /** Returns the base URL for the client. */
   async listen(): Promise<string> {
-    await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/v1`;
+    return `http://127.0.0.1:${await listen(this.#server)}/v1`;
   }
 
   async close(): Promise<void> {
-    this.#server.closeAllConnections();
-    await new Promise((resolve) => this.#server.close(resolve));
+    await close(this.#server);
     await this.#agent.close();
   }
 }

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { close, listen } from "../../loopback";
 
 type Xml = string | number | boolean | undefined | Xml[] | { [name: string]: Xml };
 type Reply = [status: number, body: string, headers?: Record<string, string>];
@@ -82,13 +82,11 @@ export class FakeAccount {
   }
 
   async listen(): Promise<string> {
-    await new Promise<void>((done) => this.#server.listen(0, "127.0.0.1", done));
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `http://127.0.0.1:${await listen(this.#server)}`;
   }
 
   close(): Promise<void> {
-    this.#server.closeAllConnections();
-    return new Promise((done) => this.#server.close(() => done()));
+    return close(this.#server);
   }
 
   #reply(request: IncomingMessage, body: string): Reply {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
+import { close, listen } from "../../loopback";
 import type { Certificates } from "./certificates";
 import type { Fault } from "./faults";
 import { CONTEXT_LENGTH, FakeModel, MODEL, openAiError } from "./model";
@@ -56,13 +57,11 @@ export class FakeEndpoint {
   }
 
   async listen(): Promise<string> {
-    await new Promise<void>((done) => this.#server.listen(0, "127.0.0.1", done));
-    return `https://127.0.0.1:${(this.#server.address() as AddressInfo).port}/v1`;
+    return `https://127.0.0.1:${await listen(this.#server)}/v1`;
   }
 
   close(): Promise<void> {
-    this.#server.closeAllConnections();
-    return new Promise((done) => this.#server.close(() => done()));
+    return close(this.#server);
   }
 
   #has(fault: Fault): boolean {

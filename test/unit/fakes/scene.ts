@@ -1,5 +1,3 @@
-import type { Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterEach, beforeAll, beforeEach, expect, onTestFinished } from "vitest";
 import { verifyCommand } from "../../../scripts/verify/command";
 import type { Row } from "../../../scripts/verify/row";
@@ -126,9 +124,4 @@ export function only(rows: Row[]): Row {
 
 export function success(checks: unknown[]): Invocation {
   return { Status: "Success", StandardOutputContent: JSON.stringify({ checks }), StandardErrorContent: "" };
-}
-
-export async function listen(server: Server): Promise<number> {
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  return (server.address() as AddressInfo).port;
 }
