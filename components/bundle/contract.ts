@@ -24,6 +24,9 @@ export const TLS_FILES = contract.tlsFiles;
 /** The workers' user, nginx's, and the group that may read the digests. */
 export const ACCOUNTS = contract.accounts;
 
+/** nginx's port on every address. */
+export const GATEWAY_PORT = contract.ports.gateway;
+
 /** The first worker's port on 127.0.0.1; worker N listens on `FIRST_WORKER_PORT + N`. */
 export const FIRST_WORKER_PORT = contract.ports.firstWorker;
 

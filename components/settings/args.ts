@@ -194,6 +194,12 @@ export interface SettingsArgs {
    */
   verificationTimeoutSeconds?: number;
   /**
+   * Maximum time in which a single instance completes its requests before its address moves to a new instance. Requests that take longer are cut.
+   * Allowed: a whole number of seconds from 0 to 600.
+   * Default: `60`.
+   */
+  drainSeconds?: number;
+  /**
    * ARN of the IAM managed policy that is the permissions boundary of the stack's roles. The deployer's policies require it (docs/guides/deployer.md). Empty creates the roles without a boundary, which these policies do not allow.
    * Allowed: the ARN of a managed policy such as arn:aws:iam::123456789012:policy/qwen3-embedding-boundary.
    * Default: not set.

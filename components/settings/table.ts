@@ -307,6 +307,15 @@ export const SETTINGS = {
     max: 4 * 3600,
     unit: "seconds",
   }),
+  drainSeconds: integer({
+    description:
+      "Maximum time in which a single instance completes its requests before its address moves to a new instance. Requests that take longer are cut.",
+    group: GROUP.operations,
+    default: 60,
+    min: 0,
+    max: 600,
+    unit: "seconds",
+  }),
   permissionsBoundary: optionalText({
     description:
       "ARN of the IAM managed policy that is the permissions boundary of the stack's roles. The deployer's policies require it (docs/guides/deployer.md). Empty creates the roles without a boundary, which these policies do not allow.",

@@ -39,6 +39,7 @@ from moto.iam.models import IAMBackend, ManagedPolicy, iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.s3.models import s3_backends
 from moto.sts.models import AssumedRole, sts_backends
+from instances import Instances
 from operations import ACCOUNT, Operation
 from run_command import SystemsManager, SystemsManagerError
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -80,6 +81,7 @@ class Emulator:
         write_private(state / "credentials.token", self.host_token)
         self.moto = DomainDispatcherApplication(create_backend_app)
         self.systems_manager = SystemsManager(state, ami, self._agent_may_register)
+        self.instances = Instances(state, self.systems_manager.leader)
         self.functions = functions.Functions(state, self._function_variables)
 
     def __call__(self, environ: dict, start_response: StartResponse) -> Iterable[bytes]:
@@ -106,6 +108,9 @@ class Emulator:
                 return respond_json("200 OK", answer, start)
             if operation.service == "lambda":
                 return self._invoke(operation.parameters["FunctionName"], body, start)
+            if operation.service == "ec2" and (text := self.instances.answer(operation.name, operation.parameters)):
+                start("200 OK", [("Content-Type", "text/xml")])
+                return [text.encode()]
             return self.moto(environ, start)
         except (operations.UnknownOperation, policies.UnknownPolicyElement) as error:
             where = "local/aws/policies.py" if isinstance(error, policies.UnknownPolicyElement) else "local/aws/operations.py"

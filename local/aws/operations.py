@@ -21,7 +21,7 @@ SERVICE_QUOTAS = {"GetServiceQuota"}
 # Look-ups, and what a test needs to prepare them. The local environment's instances are containers, not moto's.
 EC2 = {
     "CreateVpc", "DescribeAddresses", "DescribeImages", "DescribeInstanceTypeOfferings", "DescribeInstanceTypes",
-    "DescribeInstances", "DescribeRegions", "DescribeSubnets", "DescribeVpcs",
+    "DescribeInstances", "DescribeRegions", "DescribeSubnets", "DescribeVpcs", "TerminateInstances",
 }  # fmt: skip
 IAM = {
     "AddRoleToInstanceProfile", "AttachRolePolicy", "CreateInstanceProfile", "CreatePolicy", "CreateRole",

@@ -87,6 +87,33 @@ function steps(events: EngineEvent[]): string[] {
     .map(({ op, type }) => `${op} ${type.split(":").at(-1)}`);
 }
 
+/** The same with the name of each resource. */
+function urnSteps(events: EngineEvent[]): string[] {
+  return events
+    .flatMap(({ resourcePreEvent }) => (resourcePreEvent ? [resourcePreEvent.metadata] : []))
+    .filter(({ op }) => !["same", "read", "refresh"].includes(op))
+    .map(({ op, type, urn }) => `${op} ${type.split(":").at(-1)} ${urn.split("::").at(-1)}`);
+}
+
+interface Recorded {
+  type: string;
+  id: string;
+  outputs?: { instanceId?: string };
+}
+
+async function recorded(stack: EngineEnvironment["stack"], type: string): Promise<Recorded[]> {
+  const { deployment } = await stack.exportStack();
+  return (deployment.resources as Recorded[]).filter((resource) => resource.type === type);
+}
+
+async function instancesOf(stack: EngineEnvironment["stack"]): Promise<string[]> {
+  return (await recorded(stack, "aws:ec2/instance:Instance")).map(({ id }) => id);
+}
+
+async function addressHolder(stack: EngineEnvironment["stack"]): Promise<string | undefined> {
+  return (await recorded(stack, "aws:ec2/eipAssociation:EipAssociation"))[0]?.outputs?.instanceId;
+}
+
 describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () => {
   beforeAll(async () => {
     environment = await startEngineEnvironment();
@@ -201,7 +228,7 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     const plan = await engineOf(stack).plan();
     await stack.removeConfig("qwen3-embedding-stack:maxInputs");
     expect(() => judgePending(plan, urn, "engine")).toThrow(
-      /stack engine has pending changes other than the key; deploy or undo them first:[\s\S]*replace aws:ec2\/instance:Instance {2}qwen3-embedding-engine {2}\(userData\)/,
+      /stack engine has pending changes other than the key; deploy or undo them first:[\s\S]*create {2}aws:ec2\/instance:Instance {2}qwen3-embedding-engine-[0-9a-f]{8}[\s\S]*delete {2}aws:ec2\/instance:Instance/,
     );
   });
 
@@ -293,15 +320,54 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     expect(programs()).toEqual([...before, VERIFY].sort());
   });
 
-  it("replaces the instance when the user data changes", async () => {
+  it("creates a changed instance beside the old one, which is deleted once the new one is verified", async () => {
     const { stack } = environment;
     const before = (await stack.outputs()).instanceId!.value;
+    const handedOver = environment.handovers().length;
     await stack.setConfig("qwen3-embedding-stack:maxInputs", { value: "512" });
     const events: EngineEvent[] = [];
     const { outputs } = await stack.up({ onEvent: (event) => events.push(event) });
     expect(outputs.instanceId!.value).not.toBe(before);
-    expect(steps(events)).toContain("create-replacement Instance");
+    const order = urnSteps(events).filter((step) =>
+      /Instance |handover|EipAssociation|Verification/.test(step),
+    );
+    expect(order.map((step) => step.replace(/-[0-9a-f]{8}$/, ""))).toEqual([
+      "create Instance qwen3-embedding-engine",
+      "create-replacement Command qwen3-embedding-engine-handover",
+      "replace Command qwen3-embedding-engine-handover",
+      "create-replacement EipAssociation qwen3-embedding-engine",
+      "replace EipAssociation qwen3-embedding-engine",
+      "delete-replaced EipAssociation qwen3-embedding-engine",
+      "delete-replaced Command qwen3-embedding-engine-handover",
+      "delete Instance qwen3-embedding-engine",
+    ]);
     expect(steps(events).filter((step) => /SecretVersion|RandomPassword/.test(step))).toEqual([]);
+    const [run] = environment.handovers().slice(handedOver);
+    expect(run).toMatchObject({
+      HANDOVER_INSTANCE_ID: outputs.instanceId!.value,
+      HANDOVER_DRAIN_SECONDS: "60",
+    });
+  });
+
+  it("does not move the address to an instance that fails, and undoing the change creates and moves nothing", async () => {
+    const { stack, failHandovers } = environment;
+    const before = (await stack.outputs()).instanceId!.value as string;
+    await stack.setConfig("qwen3-embedding-stack:maxInputs", { value: "64" });
+    failHandovers(true);
+    await expect(stack.up()).rejects.toThrow(/handover --from-env/);
+    failHandovers(false);
+    const failed = await instancesOf(stack);
+    expect(failed).toHaveLength(2);
+    expect(failed).toContain(before);
+    expect(await addressHolder(stack)).toBe(before);
+
+    await stack.setConfig("qwen3-embedding-stack:maxInputs", { value: "512" });
+    const events: EngineEvent[] = [];
+    const { outputs } = await stack.up({ onEvent: (event) => events.push(event) });
+    expect(steps(events).filter((step) => /Instance$|Eip/.test(step))).toEqual(["delete Instance"]);
+    expect(outputs.instanceId!.value).toBe(before);
+    expect(await instancesOf(stack)).toEqual([before]);
+    await stack.preview({ expectNoChanges: true });
   });
 
   it("leaves nothing behind, and can be created again under the same names", async () => {

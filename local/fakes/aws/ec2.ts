@@ -9,6 +9,8 @@ interface Addresses {
   private: Record<string, string>;
   /** Allocation IDs by public address. */
   public: Record<string, string>;
+  /** Instance IDs by allocation ID. */
+  associations?: Record<string, string>;
 }
 
 const PRIVATE_RANGE = { first: 10, last: 199 };
@@ -102,11 +104,15 @@ const eipAssociation: ResourceDefinition = {
     const id = ec2Id("eipassoc");
     const publicIp = publicAddress(inputs.allocationId as string);
     await machines()?.attachAddress(inputs.instanceId as string, publicIp);
+    associate(inputs.allocationId as string, inputs.instanceId as string);
     return { id, outputs: { publicIp } };
   },
   // An association that another one replaced no longer exists.
   delete: async (_id, olds) => {
     await machines()?.detachAddress(olds.publicIp as string, olds.instanceId as string);
+    if (readAddresses().associations?.[olds.allocationId as string] === olds.instanceId) {
+      associate(olds.allocationId as string, undefined);
+    }
   },
 };
 
@@ -166,6 +172,13 @@ function releaseAddress(kind: keyof Addresses, address: string): void {
   const addresses = readAddresses();
   delete addresses[kind][address];
   writeAddresses(addresses);
+}
+
+function associate(allocationId: string, instanceId: string | undefined): void {
+  const { associations, ...addresses } = readAddresses();
+  const others = Object.entries(associations ?? {}).filter(([allocation]) => allocation !== allocationId);
+  const own = instanceId === undefined ? [] : [[allocationId, instanceId] as const];
+  writeAddresses({ ...addresses, associations: Object.fromEntries([...others, ...own]) });
 }
 
 function publicAddress(allocationId: string): string {

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import { close, listen } from "../../loopback";
 
@@ -10,6 +11,8 @@ export interface Invocation {
 interface AwsInput {
   SecretId?: string;
   InstanceIds?: string[];
+  InstanceId?: string;
+  CommandId?: string;
   Parameters?: { commands: string[] };
 }
 
@@ -30,8 +33,8 @@ export interface FakeGroup {
 }
 
 /**
- * Secrets Manager and Systems Manager over AWS's JSON protocol, and Auto Scaling over its query protocol, as far as the
- * scripts call them.
+ * Secrets Manager and Systems Manager over AWS's JSON protocol, Auto Scaling over its query protocol and EC2 over its own,
+ * as far as the scripts call them.
  */
 export class FakeAws {
   /** By ARN. */
@@ -42,8 +45,16 @@ export class FakeAws {
   invocations: Invocation[] = [];
   /** Commands that were sent to instances. */
   commands: { instanceId: string; command: string }[] = [];
+  /** The response to a command on an instance, in place of `invocations`. */
+  respond?: (instanceId: string, command: string) => Invocation;
+  /** States of EC2 instances by ID. */
+  states: Record<string, string> = {};
+  /** IDs of the instances that have an Elastic IP address, by allocation ID. */
+  holders: Record<string, string | undefined> = {};
   /** Auto Scaling groups by name: the states that consecutive calls return. The last one is repeated. */
   groups: Record<string, FakeGroup[]> = {};
+  /** Commands by ID. */
+  readonly #sent = new Map<string, string>();
   readonly #server: Server;
 
   constructor() {
@@ -82,6 +93,10 @@ export class FakeAws {
         `<ErrorResponse><Error><Code>${error.type}</Code><Message>${error.message ?? error.type}</Message></Error></ErrorResponse>`,
       ];
     }
+    const ec2 = this.#ec2(action, asked);
+    if (ec2 !== undefined) {
+      return [200, `<${action}Response>${ec2}</${action}Response>`];
+    }
     const name = asked.get("AutoScalingGroupNames.member.1") ?? asked.get("AutoScalingGroupName") ?? "";
     const group = this.groups[name]?.[0];
     const result =
@@ -92,6 +107,28 @@ export class FakeAws {
       this.groups[name]?.shift();
     }
     return [200, `<${action}Response><${action}Result>${result}</${action}Result></${action}Response>`];
+  }
+
+  #ec2(action: string, asked: URLSearchParams): string | undefined {
+    const id = asked.get("InstanceId.1") ?? "";
+    switch (action) {
+      case "DescribeAddresses": {
+        const holder = this.holders[asked.get("AllocationId.1") ?? ""];
+        const instance = holder === undefined ? "" : `<instanceId>${holder}</instanceId>`;
+        return `<addressesSet><item>${instance}</item></addressesSet>`;
+      }
+      case "DescribeInstances": {
+        const state = this.states[id];
+        const item = `<instanceId>${id}</instanceId><instanceState><name>${state}</name></instanceState>`;
+        const set = `<item><instancesSet><item>${item}</item></instancesSet></item>`;
+        return `<reservationSet>${state === undefined ? "" : set}</reservationSet>`;
+      }
+      case "TerminateInstances":
+        this.states[id] = "shutting-down";
+        return `<instancesSet><item><instanceId>${id}</instanceId></item></instancesSet>`;
+      default:
+        return undefined;
+    }
   }
 
   #call(action: string, input: AwsInput): [number, object] {
@@ -110,9 +147,15 @@ export class FakeAws {
       case "SendCommand": {
         const [instanceId = ""] = input.InstanceIds ?? [];
         this.commands.push({ instanceId, command: (input.Parameters?.commands ?? []).join("\n") });
-        return [200, { Command: { CommandId: "11111111-2222-3333-4444-555555555555" } }];
+        const CommandId = randomUUID();
+        this.#sent.set(CommandId, this.commands.at(-1)!.command);
+        return [200, { Command: { CommandId } }];
       }
       case "GetCommandInvocation": {
+        const own = this.respond?.(input.InstanceId ?? "", this.#sent.get(input.CommandId ?? "") ?? "");
+        if (own) {
+          return [200, own];
+        }
         const next = this.invocations.length > 1 ? this.invocations.shift() : this.invocations[0];
         return [200, { ...next }];
       }
