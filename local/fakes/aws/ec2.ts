@@ -156,7 +156,7 @@ function machines(): typeof import("../../container") | undefined {
   return process.env.QWEN3_LOCAL_MACHINES === "none" ? undefined : require("../../container");
 }
 
-function takeAddress(kind: keyof Addresses, range: { first: number; last: number }, owner: string): string {
+function takeAddress(kind: "private" | "public", range: { first: number; last: number }, owner: string): string {
   const addresses = readAddresses();
   for (let last = range.first; last <= range.last; last++) {
     const address = `${subnet()}.${last}`;
@@ -168,7 +168,7 @@ function takeAddress(kind: keyof Addresses, range: { first: number; last: number
   throw new Error(`AddressLimitExceeded: the local network ${subnet()}.0/24 has no ${kind} address left`);
 }
 
-function releaseAddress(kind: keyof Addresses, address: string): void {
+function releaseAddress(kind: "private" | "public", address: string): void {
   const addresses = readAddresses();
   delete addresses[kind][address];
   writeAddresses(addresses);
