@@ -36,7 +36,7 @@ async function prepareMove(
   if (ENDED.has(await instances.state(job.instanceId))) {
     throw new Error(
       `${job.instanceId} was terminated, for example because an update before this one failed. ` +
-        "The address stays where it is. To create another instance: npx pulumi up --refresh",
+        "The address stays where it is. To create another instance, run npx pulumi up again: it refreshes first.",
     );
   }
   if (holder === undefined || (await instances.state(holder)) !== "running") {
@@ -65,7 +65,7 @@ async function requireSuccessor(
     await instances.terminate(job.instanceId);
     throw new Error(
       `${describeError(error)}\n${reason}\n${job.instanceId} is terminated. ${holder} keeps the address and was not changed. ` +
-        "Undo or correct the change, then run npx pulumi up; to try the same again: npx pulumi up --refresh",
+        "Undo or correct the change and run npx pulumi up; without a change, it tries the same again with another instance.",
     );
   }
 }

@@ -63,6 +63,16 @@ const instance: ResourceDefinition = {
     }
     return { id, outputs: { arn: arn("ec2", `instance/${id}`), privateIp, instanceState: "running" } };
   },
+  // A refresh removes an instance that was terminated.
+  read: async (id, olds) => {
+    const local = machines();
+    if (local === undefined || local.isLaunched(id)) {
+      return { id, outputs: {} };
+    }
+    await local.terminateInstance(id);
+    releaseAddress("private", olds.privateIp as string);
+    return undefined;
+  },
   // Tags and this flag change on a running instance; the other properties require a stop.
   update: async (_id, olds, news) => {
     for (const name of [
