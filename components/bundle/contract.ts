@@ -24,6 +24,9 @@ export const TLS_FILES = contract.tlsFiles;
 /** The workers' user, nginx's, and the group that may read the digests. */
 export const ACCOUNTS = contract.accounts;
 
+/** Contents of {@link PATHS.drain}: every response closes its connection. */
+export const DRAIN_CONFIGURATION = contract.drainConfiguration;
+
 /** nginx's port on every address. */
 export const GATEWAY_PORT = contract.ports.gateway;
 

@@ -33,6 +33,9 @@ TLS = Path(_paths["tls"])
 DRAIN = Path(_paths["drain"])
 """On tmpfs: what nginx reads in addition to its configuration while its requests are completed."""
 
+DRAIN_CONFIGURATION: str = _contract["drainConfiguration"]
+"""Contents of DRAIN: every response closes its connection."""
+
 DIGESTS = _key_files["digests"]
 """Below KEYS: the folder with one file per digest, named by the digest."""
 LOADED = _key_files["loaded"]

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from .contract import DRAIN, GATEWAY_PORT
+from .contract import DRAIN, DRAIN_CONFIGURATION, GATEWAY_PORT
 
 POLL_SECONDS = 0.05
 HOLD_SECONDS = 2.0
@@ -36,7 +36,6 @@ RULES = f"""table inet {TABLE} {{
     }}
 }}
 """
-CONFIGURATION = "# Written by qwen3-drain: every response closes its connection.\nkeepalive_timeout 0;\n"
 
 OPEN_STATES = {"01", "04", "08", "09", "0B"}
 """Of /proc/net/tcp: established, and those with data that may be still on its way."""
@@ -62,7 +61,7 @@ class Host:
         self._connections = connections
 
     def close_after_response(self) -> None:
-        self._configuration.write_text(CONFIGURATION)
+        self._configuration.write_text(DRAIN_CONFIGURATION)
         # The old processes complete their requests and close what is idle; new ones accept.
         run("systemctl", "reload", "nginx.service")
 

@@ -143,7 +143,12 @@ describe("the summary in a preview", () => {
   });
 
   it("says that a fleet is replaced instance by instance, and that a spot price is lower than the stated one", () => {
-    const fleet = { ...previewed, domain: "embeddings.example.com", instancesMin: 3, purchaseOption: "spot" as const };
+    const fleet = {
+      ...previewed,
+      domain: "embeddings.example.com",
+      instancesMin: 3,
+      purchaseOption: "spot" as const,
+    };
     expect(summary("prod", fleet)).toMatch(/^3 × .*on demand \(this stack's purchaseOption is spot\)/);
     expect(summary("prod", fleet)).toContain("one after another");
   });

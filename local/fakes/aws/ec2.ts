@@ -166,7 +166,11 @@ function machines(): typeof import("../../container") | undefined {
   return process.env.QWEN3_LOCAL_MACHINES === "none" ? undefined : require("../../container");
 }
 
-function takeAddress(kind: "private" | "public", range: { first: number; last: number }, owner: string): string {
+function takeAddress(
+  kind: "private" | "public",
+  range: { first: number; last: number },
+  owner: string,
+): string {
   const addresses = readAddresses();
   for (let last = range.first; last <= range.last; last++) {
     const address = `${subnet()}.${last}`;
