@@ -61,14 +61,14 @@ export function changes(machine: () => BootedMachine): void {
     const before = box.instanceId;
     const pids = await box.servingPids();
     const traffic = await Load.start(box);
-    const wrong = { modelSha256: "0".repeat(64), verificationTimeoutSeconds: "75" };
+    const wrong = { modelSha256: "0".repeat(64), verificationTimeoutSeconds: "60" };
     const stack = await box.stack();
     const right = await stack.getAllConfig();
     const error = await change(box, wrong).then(
       () => new Error("the update passed"),
       (failure: Error) => failure,
     );
-    expect(error.message).toMatch(/does not serve after 75 s/);
+    expect(error.message).toMatch(/does not serve after 60 s/);
     expect(error.message).toMatch(/SHA256SUMS/);
     expect(error.message).toMatch(new RegExp(`${before} keeps the address and was not changed`));
     await expect.poll(() => running(box), { timeout: 30_000 }).toEqual([before]);
@@ -79,8 +79,8 @@ export function changes(machine: () => BootedMachine): void {
     const { summary } = await stack.up({ suppressProgress: true, color: "never" });
     await traffic.end();
     report("a bad change under load", { requests: traffic.outcomes.length, failed: traffic.failed.length });
-    expect(summary.resourceChanges).not.toHaveProperty("create");
-    expect(summary.resourceChanges).toMatchObject({ delete: 1 });
+    // The component's record of its settings changes back; the refresh has removed the terminated instance.
+    expect(Object.keys(summary.resourceChanges ?? {}).sort()).toEqual(["same", "update"]);
     expect(box.instanceId).toBe(before);
     expect(listInstances().map(({ instanceId }) => instanceId)).toEqual([before]);
     expect(await box.servingPids()).toBe(pids);
