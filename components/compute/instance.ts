@@ -30,14 +30,15 @@ export class EmbeddingInstance extends pulumi.ComponentResource {
   constructor(name: string, args: EmbeddingInstanceArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qwen3-embedding-stack:index:EmbeddingInstance", name, {}, opts);
     const role = createInstanceRole(name, args, this);
-    const instance = this.createInstance(instanceName(name, args), args, role);
+    const instance = this.createInstance(name, args, role);
     const handover = createHandover(name, { ...args, instanceId: instance.id }, this);
-    new ec2.EipAssociation(
+    const association = new ec2.EipAssociation(
       name,
       { allocationId: args.allocationId, instanceId: instance.id, allowReassociation: true },
       { parent: this, dependsOn: [handover] },
     );
-    this.instanceId = instance.id;
+    // Known once the instance has the address: until then, others concern themselves with the old one.
+    this.instanceId = association.instanceId;
     this.registerOutputs({ instanceId: this.instanceId });
   }
 
@@ -47,7 +48,7 @@ export class EmbeddingInstance extends pulumi.ComponentResource {
     { profile, permissions }: InstanceRole,
   ): ec2.Instance {
     return new ec2.Instance(
-      name,
+      instanceName(name, args),
       {
         ami: args.imageId ?? latestImage(this),
         instanceType: args.instanceType,

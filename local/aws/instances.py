@@ -8,6 +8,7 @@ moto knows neither: requests without IDs, and those for others, are left to it.
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import subprocess
@@ -18,7 +19,7 @@ NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
 
 
 class Instances:
-    """Implements DescribeAddresses, DescribeInstances and TerminateInstances, each for one ID."""
+    """Implements DescribeAddresses, AssociateAddress, DescribeInstances and TerminateInstances, each for one ID."""
 
     def __init__(self, state: Path, leader: Callable[[str], int | None]) -> None:
         """leader: returns the process ID of an instance's init, None if it is not running."""
@@ -29,6 +30,8 @@ class Instances:
         """The response in XML; None if moto has to answer."""
         if name == "DescribeAddresses":
             return self._addresses(parameters.get("AllocationId.1", ""))
+        if name == "AssociateAddress":
+            return self._associate(parameters.get("AllocationId", ""), parameters.get("InstanceId", ""))
         if name in ("DescribeInstances", "TerminateInstances"):
             instance = parameters.get("InstanceId.1", "")
             if self._record(instance) is None:
@@ -36,10 +39,34 @@ class Instances:
             return self._describe(instance) if name == "DescribeInstances" else self._terminate(instance)
         return None
 
-    def _addresses(self, allocation: str) -> str | None:
+    def _known(self) -> dict:
         path = self._state / "addresses.json"
-        known = json.loads(path.read_text()) if path.exists() else {"public": {}}
-        address = next((each for each, owner in known["public"].items() if owner == allocation), None)
+        return json.loads(path.read_text()) if path.exists() else {"public": {}}
+
+    def _address(self, allocation: str) -> str | None:
+        return next((each for each, owner in self._known()["public"].items() if owner == allocation), None)
+
+    def _associate(self, allocation: str, instance: str) -> str | None:
+        """Moves the address, as local/container.ts does."""
+        address, record = self._address(allocation), self._record(instance)
+        if address is None or record is None:
+            return None
+        for path in (self._state / "instances").glob("*.json"):
+            self._ip("-netns", json.loads(path.read_text())["namespace"], "address", "delete", f"{address}/24", "dev", "eth0")
+        self._ip("-netns", record["namespace"], "address", "add", f"{address}/24", "dev", "eth0")
+        self._ip("neighbour", "flush", "to", address)
+        known = self._known()
+        known["associations"] = {**known.get("associations", {}), allocation: instance}
+        partial = self._state / "addresses.json.moved"
+        partial.write_text(json.dumps(known))
+        partial.rename(self._state / "addresses.json")
+        return document("AssociateAddress", "<return>true</return><associationId>eipassoc-local</associationId>")
+
+    def _ip(self, *arguments: str) -> None:
+        subprocess.run(["ip", *arguments], check=False, capture_output=True, timeout=30)
+
+    def _addresses(self, allocation: str) -> str | None:
+        known, address = self._known(), self._address(allocation)
         if address is None:
             return None
         instance = known.get("associations", {}).get(allocation)
@@ -51,6 +78,7 @@ class Instances:
         record = self._record(instance) or {}
         item = f"<instanceId>{instance}</instanceId><imageId>{record['imageId']}</imageId>"
         item += f"<privateIpAddress>{record['privateIp']}</privateIpAddress>{self._instance_state(instance)}"
+        item += f"<launchTime>{self._launched(instance)}</launchTime>"
         instances = f"<instancesSet><item>{item}</item></instancesSet>"
         return document("DescribeInstances", f"<reservationSet><item>{instances}</item></reservationSet>")
 
@@ -69,8 +97,16 @@ class Instances:
         code, name = (16, "running") if running else (48, "terminated")
         return f"<instanceState><code>{code}</code><name>{name}</name></instanceState>"
 
+    def _path(self, instance: str) -> Path:
+        return self._state / "instances" / f"{Path(instance).name}.json"
+
+    def _launched(self, instance: str) -> str:
+        """The record is written once."""
+        written = self._path(instance).stat().st_mtime
+        return datetime.datetime.fromtimestamp(written, datetime.timezone.utc).isoformat(timespec="milliseconds")
+
     def _record(self, instance: str) -> dict | None:
-        path = self._state / "instances" / f"{Path(instance).name}.json"
+        path = self._path(instance)
         return json.loads(path.read_text()) if instance and path.exists() else None
 
 

@@ -20,8 +20,8 @@ STS = {"GetCallerIdentity"}
 SERVICE_QUOTAS = {"GetServiceQuota"}
 # Look-ups, and what a test needs to prepare them. The local environment's instances are containers, not moto's.
 EC2 = {
-    "CreateVpc", "DescribeAddresses", "DescribeImages", "DescribeInstanceTypeOfferings", "DescribeInstanceTypes",
-    "DescribeInstances", "DescribeRegions", "DescribeSubnets", "DescribeVpcs", "TerminateInstances",
+    "AssociateAddress", "CreateVpc", "DescribeAddresses", "DescribeImages", "DescribeInstanceTypeOfferings",
+    "DescribeInstanceTypes", "DescribeInstances", "DescribeRegions", "DescribeSubnets", "DescribeVpcs", "TerminateInstances",
 }  # fmt: skip
 IAM = {
     "AddRoleToInstanceProfile", "AttachRolePolicy", "CreateInstanceProfile", "CreatePolicy", "CreateRole",

@@ -8,6 +8,7 @@ instance serve as before.
 """
 
 import argparse
+import fcntl
 import json
 import logging
 import subprocess
@@ -24,11 +25,11 @@ HOLD_SECONDS = 2.0
 REST_SECONDS = 2.0
 """Between two attempts, in which the connections that waited are served."""
 RESUME_SECONDS = 20
-"""After which the instance serves as before, if its address has not moved."""
+"""After which the instance serves as before, if its address has not moved and nobody has said so."""
 LONGEST_SECONDS = 3600
 
 TABLE = "qwen3_drain"
-TIMER = "qwen3-drain-end"
+LOCK = DRAIN.with_name("drain.lock")
 RULES = f"""table inet {TABLE} {{
     chain input {{
         type filter hook input priority filter; policy accept;
@@ -37,8 +38,8 @@ RULES = f"""table inet {TABLE} {{
 }}
 """
 
-OPEN_STATES = {"01", "04", "08", "09", "0B"}
-"""Of /proc/net/tcp: established, and those with data that may be still on its way."""
+OPEN_STATES = {"01", "03", "04", "08", "09", "0B"}
+"""Of /proc/net/tcp: established, about to be, and those with data that may be still on its way."""
 
 log = logging.getLogger("qwen3-drain")
 
@@ -59,6 +60,7 @@ class Host:
     def __init__(self, configuration: Path = DRAIN, connections: Path = Path("/proc/net/tcp")) -> None:
         self._configuration = configuration
         self._connections = connections
+        self._timer = ""
 
     def close_after_response(self) -> None:
         self._configuration.write_text(DRAIN_CONFIGURATION)
@@ -75,9 +77,12 @@ class Host:
         quietly("nft", "delete", "table", "inet", TABLE)
 
     def resume_after(self, seconds: float) -> None:
-        quietly("systemctl", "stop", f"{TIMER}.timer")
-        program = "/usr/local/sbin/qwen3-drain"
-        run("systemd-run", "--quiet", "--collect", f"--on-active={seconds:g}", f"--unit={TIMER}", program, "--end")
+        # The new timer first: at no time is there none.
+        before, self._timer = self._timer, f"qwen3-drain-end-{time.time_ns()}"
+        timer = [f"--on-active={seconds:g}", f"--unit={self._timer}"]
+        run("systemd-run", "--quiet", "--collect", *timer, "/usr/local/sbin/qwen3-drain", "--end")
+        if before:
+            quietly("systemctl", "stop", f"{before}.timer")
 
     def open_connections(self) -> int:
         return count_open(self._connections.read_text())
@@ -164,12 +169,22 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(format="%(message)s")
     host = Host()
-    if arguments.end:
-        host.end()
-        return
-    begin = time.monotonic()
-    left = drain(host, arguments.seconds)
-    print(json.dumps({"open": left, "seconds": round(time.monotonic() - begin, 1)}))
+    # Only one drain at a time, which the end of an earlier one must not disturb.
+    with LOCK.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | (fcntl.LOCK_NB if arguments.end else 0))
+        except BlockingIOError:
+            return
+        if arguments.end:
+            host.end()
+            return
+        begin = time.monotonic()
+        try:
+            left = drain(host, arguments.seconds)
+        except BaseException:
+            host.end()
+            raise
+        print(json.dumps({"open": left, "seconds": round(time.monotonic() - begin, 1)}))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@ import { type RemoteResult, runOnInstance } from "../lib/systemsManager";
 import { describeError, excerpt } from "../lib/text";
 import { reportedRows } from "../verify/instance";
 import type { Row } from "../verify/row";
+import type { Instances } from "./instances";
 import type { Job } from "./job";
 
 /** How fast a handover goes; a test goes faster. */
@@ -27,6 +28,9 @@ const JOURNAL =
   "journalctl --namespace='*' -u 'qwen3-*' -u nginx -p warning -n 30 -o short --no-pager; " +
   "journalctl --namespace='*' -u qwen3-bootstrap -u qwen3-model -n 10 -o short --no-pager";
 
+/** The checks wait up to a minute for a worker, and search the instance for keys. */
+const LOOK_MS = 300_000;
+
 /** What a look at the instance has found. */
 interface Look {
   state: string;
@@ -36,17 +40,40 @@ interface Look {
   serves: boolean;
 }
 
+/** The deployer may not do what the handover needs. That is no fault of the instance. */
+export class NotAllowed extends Error {}
+
+const NOT_ALLOWED = /AccessDenied|UnauthorizedOperation|ExpiredToken|UnrecognizedClient|CredentialsProvider/;
+const ALIVE = new Set(["pending", "running"]);
+
+/** @throws NotAllowed in place of an error that says so */
+export function checkAllowed(error: Error): void {
+  if (NOT_ALLOWED.test(error.name)) {
+    throw new NotAllowed(describeError(error));
+  }
+}
+
 /**
  * Waits until every check passes on the new instance.
  *
- * @throws Error with the last state if that is not so in time, or if a check fails although the workers serve
+ * @throws Error with the last state if that is not so in time, if a check fails although the workers serve, or if the
+ * instance does not run any more; NotAllowed
  */
-export async function waitUntilWell(job: Job, pace: Pace, progress: (line: string) => void): Promise<void> {
+export async function waitUntilWell(
+  job: Job,
+  instances: Instances,
+  pace: Pace,
+  progress: (line: string) => void,
+): Promise<void> {
   const begin = Date.now();
   const deadline = begin + job.timeoutSeconds * 1000;
   let told = "";
   let servesSince: number | undefined;
   for (;;) {
+    const { name } = await instances.state(job.instanceId);
+    if (!ALIVE.has(name)) {
+      throw new Error(`${job.instanceId} is ${name} and never served`);
+    }
     const { state, well, serves } = await look(job, pace);
     const elapsed = Math.round((Date.now() - begin) / 1000);
     if (well) {
@@ -80,7 +107,7 @@ export async function journal(job: Job, pace: Pace): Promise<string> {
 
 async function look(job: Job, pace: Pace): Promise<Look> {
   try {
-    const result = await command(job, pace, LOOK, 600_000);
+    const result = await command(job, pace, LOOK, LOOK_MS);
     return result.stdout.trimStart().startsWith("{")
       ? judge(reportedRows(CHECK, result))
       : {
@@ -89,6 +116,7 @@ async function look(job: Job, pace: Pace): Promise<Look> {
           serves: false,
         };
   } catch (error) {
+    checkAllowed(error as Error);
     const offline = (error as Error).name === "InvalidInstanceId";
     const state = offline ? "its Systems Manager agent is not online yet" : describeError(error);
     return { state, well: false, serves: false };

@@ -1,10 +1,20 @@
 import {
+  AssociateAddressCommand,
   DescribeAddressesCommand,
   DescribeInstancesCommand,
   EC2Client,
   TerminateInstancesCommand,
 } from "@aws-sdk/client-ec2";
 import { type AwsAccess, awsClientConfig } from "../lib/aws";
+
+export interface InstanceState {
+  /** Such as `running`; `terminated` for an instance that EC2 no longer lists. */
+  name: string;
+  /** Milliseconds since the epoch; 0 for an instance that EC2 no longer lists. */
+  launched: number;
+}
+
+const NONE: InstanceState = { name: "terminated", launched: 0 };
 
 /** The instances and addresses of EC2 that a handover concerns. */
 export class Instances {
@@ -22,16 +32,16 @@ export class Instances {
     return Addresses?.[0]?.InstanceId || undefined;
   }
 
-  /** State of an instance, such as `running`; `terminated` for one that EC2 no longer lists. */
-  async state(instanceId: string): Promise<string> {
+  async state(instanceId: string): Promise<InstanceState> {
     try {
       const { Reservations } = await this.#client.send(
         new DescribeInstancesCommand({ InstanceIds: [instanceId] }),
       );
-      return Reservations?.[0]?.Instances?.[0]?.State?.Name ?? "terminated";
+      const { State, LaunchTime } = Reservations?.[0]?.Instances?.[0] ?? {};
+      return State?.Name ? { name: State.Name, launched: LaunchTime?.getTime() ?? 0 } : NONE;
     } catch (error) {
       if ((error as Error).name === "InvalidInstanceID.NotFound") {
-        return "terminated";
+        return NONE;
       }
       throw error;
     }
@@ -39,6 +49,17 @@ export class Instances {
 
   async terminate(instanceId: string): Promise<void> {
     await this.#client.send(new TerminateInstancesCommand({ InstanceIds: [instanceId] }));
+  }
+
+  /** Moves the address from any instance to this one. */
+  async associate(allocationId: string, instanceId: string): Promise<void> {
+    await this.#client.send(
+      new AssociateAddressCommand({
+        AllocationId: allocationId,
+        InstanceId: instanceId,
+        AllowReassociation: true,
+      }),
+    );
   }
 
   close(): void {

@@ -26,3 +26,12 @@ export async function drain(job: Job, holder: string, { pollMs }: Pace): Promise
   }
   return JSON.parse(stdout) as Drained;
 }
+
+/** The old instance serves as before, because the address has not moved. */
+export async function resume(job: Job, holder: string, { pollMs }: Pace): Promise<void> {
+  const line = "/usr/local/sbin/qwen3-drain --end";
+  await runOnInstance(job.aws, {
+    ...{ instanceId: holder, line, timeoutMs: 60_000, pollMs },
+    comment: "pulumi up: the address has not moved",
+  });
+}

@@ -1,9 +1,11 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { runOnInstance } from "../lib/systemsManager";
-import { excerpt } from "../lib/text";
+import { describeError, excerpt } from "../lib/text";
 import { cosine, lowest, SAME } from "../verify/vectors";
-import type { Pace } from "./incoming";
+import { checkAllowed, type Pace } from "./incoming";
 import type { Job } from "./job";
 
+const ATTEMPTS = 5;
 const LINE = "/usr/local/sbin/qwen3-check --vectors";
 
 /** What `qwen3-check --vectors` prints. */
@@ -15,13 +17,18 @@ interface Vectors {
 }
 
 /**
- * Compares the vectors that both instances return for the same texts, unless they serve different models.
+ * Compares the vectors that both instances return for the same texts, unless they serve different models. An old one that
+ * does not return any, because it is busy, out of reach or of a version without that program, is no fault of the new one.
  *
  * @returns what was compared
- * @throws Error if the vectors differ
+ * @throws Error if the vectors differ, or if the new instance returns none; NotAllowed
  */
 export async function compareVectors(job: Job, holder: string, pace: Pace): Promise<string> {
-  const [old, now] = await Promise.all([vectorsOf(job, holder, pace), vectorsOf(job, job.instanceId, pace)]);
+  const now = await vectorsOf(job, job.instanceId, pace);
+  const old = await patiently(() => vectorsOf(job, holder, pace), pace);
+  if (old instanceof Error) {
+    return `the vectors are not compared: ${describeError(old)}`;
+  }
   const changed = Object.keys(now.model).filter((name) => now.model[name] !== old.model[name]);
   if (changed.length > 0) {
     return `the vectors are not compared, because ${changed.join(", ")} changed`;
@@ -35,6 +42,21 @@ export async function compareVectors(job: Job, holder: string, pace: Pace): Prom
     );
   }
   return `both return the same vectors for ${cosines.length} texts, cosine ${lowest(cosines)}`;
+}
+
+/** The error of the last of some attempts: an instance under load refuses some requests. */
+async function patiently<T>(attempt: () => Promise<T>, { lookMs }: Pace): Promise<T | Error> {
+  for (let left = ATTEMPTS; ; left -= 1) {
+    try {
+      return await attempt();
+    } catch (error) {
+      checkAllowed(error as Error);
+      if (left <= 1) {
+        return error as Error;
+      }
+      await sleep(lookMs);
+    }
+  }
 }
 
 async function vectorsOf({ aws }: Job, instanceId: string, { pollMs }: Pace): Promise<Vectors> {

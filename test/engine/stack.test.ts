@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { IAMClient, ListInstanceProfilesCommand, ListRolesCommand } from "@aws-sdk/client-iam";
-import { ListBucketsCommand, S3Client } from "@aws-sdk/client-s3";
+import { ListBucketsCommand, ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
 import {
   GetSecretValueCommand,
   ListSecretsCommand,
@@ -93,6 +93,14 @@ function urnSteps(events: EngineEvent[]): string[] {
     .flatMap(({ resourcePreEvent }) => (resourcePreEvent ? [resourcePreEvent.metadata] : []))
     .filter(({ op }) => !["same", "read", "refresh"].includes(op))
     .map(({ op, type, urn }) => `${op} ${type.split(":").at(-1)} ${urn.split("::").at(-1)}`);
+}
+
+/** Keys of the bundles in the stack's bucket. */
+async function bundlesOf(stack: EngineEnvironment["stack"]): Promise<string[]> {
+  const [{ id }] = (await recorded(stack, "aws:s3/bucket:Bucket")) as [Recorded];
+  const s3 = new S3Client({ ...client(), forcePathStyle: true });
+  const { Contents } = await s3.send(new ListObjectsV2Command({ Bucket: id, Prefix: "bundles/" }));
+  return (Contents ?? []).map(({ Key }) => Key!);
 }
 
 interface Recorded {
@@ -352,7 +360,9 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
   it("does not move the address to an instance that fails, and undoing the change creates and moves nothing", async () => {
     const { stack, failHandovers } = environment;
     const before = (await stack.outputs()).instanceId!.value as string;
-    await stack.setConfig("qwen3-embedding-stack:maxInputs", { value: "64" });
+    // A setting of the bundle, so that its object in S3 changes too.
+    await stack.setConfig("qwen3-embedding-stack:maxBodyBytes", { value: "65536" });
+    const bundles = await bundlesOf(stack);
     failHandovers(true);
     await expect(stack.up()).rejects.toThrow(/handover --from-env/);
     failHandovers(false);
@@ -361,10 +371,12 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     expect(failed).toContain(before);
     expect(await addressHolder(stack)).toBe(before);
 
-    await stack.setConfig("qwen3-embedding-stack:maxInputs", { value: "512" });
+    await stack.removeConfig("qwen3-embedding-stack:maxBodyBytes");
     const events: EngineEvent[] = [];
     const { outputs } = await stack.up({ onEvent: (event) => events.push(event) });
-    expect(steps(events).filter((step) => /Instance$|Eip/.test(step))).toEqual(["delete Instance"]);
+    const undone = steps(events).filter((step) => /Instance$|Eip|BucketObject/.test(step));
+    expect(undone.sort()).toEqual(["delete BucketObjectv2", "delete Instance"]);
+    expect(await bundlesOf(stack)).toEqual(bundles);
     expect(outputs.instanceId!.value).toBe(before);
     expect(await instancesOf(stack)).toEqual([before]);
     await stack.preview({ expectNoChanges: true });

@@ -100,6 +100,7 @@ describe("a new instance that serves", () => {
     expect(stdout).toMatch(/installing: install: installing SGLang/);
     expect(stdout).toMatch(/the same vectors for 3 texts, cosine 1\.000000/);
     expect(stdout).toMatch(/after 0\.4 s: 0 open connections/);
+    expect(aws.holders[ALLOCATION]).toBe(NEW);
     expect(aws.states).toEqual({ [OLD]: "running", [NEW]: "running" });
   });
 
@@ -120,13 +121,30 @@ describe("a new instance that serves", () => {
     expect(stdout).toMatch(/the move may cut some: .*not found/);
   });
 
-  test("is not looked at if no running instance has the address", async () => {
+  test("is not looked at if no instance has the address", async () => {
     aws.holders = {};
     expect((await handOver()).status).toBe(0);
     aws.holders = { [ALLOCATION]: OLD };
-    aws.states[OLD] = "stopped";
+    aws.states[OLD] = "terminated";
     expect((await handOver()).status).toBe(0);
     expect(aws.commands).toEqual([]);
+  });
+
+  test("gets the address of a stopped instance once it passes its checks", async () => {
+    aws.states[OLD] = "stopped";
+    const { status } = await handOver();
+    expect(status).toBe(0);
+    expect(ran()).toEqual(["new qwen3-check"]);
+    expect(aws.holders[ALLOCATION]).toBe(NEW);
+  });
+
+  test("is compared with an old one that refuses some requests", async () => {
+    let refusals = 2;
+    const { vectors } = instances[OLD]!;
+    instances[OLD]!.vectors = () => (refusals-- > 0 ? failed("", "/v1/embeddings returns 503") : vectors());
+    const { status, stdout } = await handOver();
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/the same vectors for 3 texts/);
   });
 
   test("is not looked at if it has the address already", async () => {
@@ -142,7 +160,8 @@ describe("a new instance that does not serve", () => {
   async function refused(): Promise<string> {
     const { status, stderr } = await handOver();
     expect(status).toBe(1);
-    expect(aws.states).toEqual({ [OLD]: "running", [NEW]: "shutting-down" });
+    expect(aws.states).toEqual({ [OLD]: "running", [NEW]: "terminated" });
+    expect(aws.holders[ALLOCATION]).toBe(OLD);
     expect(ran()).not.toContain("old qwen3-drain --seconds 30");
     expect(stderr).toMatch(/qwen3-model: NoSuchKey/);
     expect(stderr).toMatch(new RegExp(`${OLD} keeps the address[\\s\\S]*npx pulumi up`));
@@ -159,7 +178,7 @@ describe("a new instance that does not serve", () => {
     const { status, stderr } = await handOver();
     expect(status).toBe(1);
     expect(stderr).toMatch(/its Systems Manager agent is not online yet[\s\S]*its journals cannot be read/);
-    expect(aws.states[NEW]).toBe("shutting-down");
+    expect(aws.states[NEW]).toBe("terminated");
   });
 
   test("fails another check although its workers serve, long before the time limit", async () => {
@@ -199,12 +218,70 @@ describe("a new instance that does not serve", () => {
     expect(await refused()).toMatch(/returns 503/);
   });
 
+  test("ends while the update waits", async () => {
+    instances[NEW]!.check = () => {
+      aws.states[NEW] = "terminated";
+      return failed("install: installing SGLang");
+    };
+    expect(await refused()).toMatch(/is terminated and never served/);
+  });
+
+  test("cannot be terminated, and its reason is still printed", async () => {
+    instances[NEW]!.check = () => failed("qwen3-model: NoSuchKey");
+    aws.errors = [{ action: "TerminateInstances", type: "UnauthorizedOperation", message: "not allowed" }];
+    const { status, stderr } = await handOver();
+    expect(status).toBe(1);
+    expect(stderr).toMatch(
+      /does not serve after 2 s[\s\S]*runs and is billed: it cannot be terminated: not allowed/,
+    );
+  });
+
   test("was terminated by an update before", async () => {
     aws.states[NEW] = "terminated";
     const { status, stderr } = await handOver();
     expect(status).toBe(1);
     expect(stderr).toMatch(/was terminated[\s\S]*stays where it is[\s\S]*npx pulumi up again/);
     expect(aws.commands).toEqual([]);
+  });
+});
+
+describe("an older instance that gets the address back", () => {
+  beforeEach(() => {
+    // The change is undone: the "new" one was launched first.
+    aws.states = { [NEW]: "running", [OLD]: "running" };
+  });
+
+  test("is checked, and not compared with the one that was wrong", async () => {
+    instances[OLD]!.vectors = () => printed({ model: MODEL, vectors: [[0, 1]] });
+    expect((await handOver()).status).toBe(0);
+    expect(ran()).toEqual(["new qwen3-check", "old qwen3-drain --seconds 30"]);
+    expect(aws.holders[ALLOCATION]).toBe(NEW);
+  });
+
+  test("is never terminated", async () => {
+    instances[NEW]!.check = () => failed("the disks are full");
+    const { status, stderr } = await handOver();
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/does not serve after 2 s/);
+    expect(aws.states).toEqual({ [NEW]: "running", [OLD]: "running" });
+  });
+});
+
+describe("a deployer who may not do it", () => {
+  test.each(["SendCommand", "GetCommandInvocation"])("%s: both instances remain", async (action) => {
+    aws.errors = Array(99).fill({ action, type: "AccessDeniedException", message: `no ${action}` });
+    const { status, stderr } = await handOver();
+    expect(status).toBe(1);
+    expect(stderr).toMatch(new RegExp(`no ${action}\\. Both instances run, and ${OLD} keeps the address`));
+    expect(aws.states).toEqual({ [OLD]: "running", [NEW]: "running" });
+  });
+
+  test("AssociateAddress: the old instance serves as before", async () => {
+    aws.errors = [{ action: "AssociateAddress", type: "UnauthorizedOperation", message: "not allowed" }];
+    const { status, stderr } = await handOver();
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/not allowed/);
+    expect(aws.commands.at(-1)).toEqual({ instanceId: OLD, command: "/usr/local/sbin/qwen3-drain --end" });
   });
 });
 

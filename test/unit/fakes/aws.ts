@@ -32,6 +32,13 @@ export interface FakeGroup {
   refresh?: { status: string; percent?: number; reason?: string };
 }
 
+const EC2_ACTIONS = new Set([
+  "AssociateAddress",
+  "DescribeAddresses",
+  "DescribeInstances",
+  "TerminateInstances",
+]);
+
 /**
  * Secrets Manager and Systems Manager over AWS's JSON protocol, Auto Scaling over its query protocol and EC2 over its own,
  * as far as the scripts call them.
@@ -47,7 +54,7 @@ export class FakeAws {
   commands: { instanceId: string; command: string }[] = [];
   /** The response to a command on an instance, in place of `invocations`. */
   respond?: (instanceId: string, command: string) => Invocation;
-  /** States of EC2 instances by ID. */
+  /** States of EC2 instances by ID; the last one was launched last. */
   states: Record<string, string> = {};
   /** IDs of the instances that have an Elastic IP address, by allocation ID. */
   holders: Record<string, string | undefined> = {};
@@ -87,6 +94,10 @@ export class FakeAws {
   #query(asked: URLSearchParams): [number, string] {
     const action = asked.get("Action") ?? "";
     const error = this.errors.find((candidate) => candidate.action === action);
+    if (error && EC2_ACTIONS.has(action)) {
+      const code = `<Code>${error.type}</Code><Message>${error.message ?? error.type}</Message>`;
+      return [403, `<Response><Errors><Error>${code}</Error></Errors></Response>`];
+    }
     if (error) {
       return [
         403,
@@ -119,12 +130,16 @@ export class FakeAws {
       }
       case "DescribeInstances": {
         const state = this.states[id];
-        const item = `<instanceId>${id}</instanceId><instanceState><name>${state}</name></instanceState>`;
+        const launched = new Date(Object.keys(this.states).indexOf(id) * 60_000).toISOString();
+        const item = `<instanceId>${id}</instanceId><instanceState><name>${state}</name></instanceState><launchTime>${launched}</launchTime>`;
         const set = `<item><instancesSet><item>${item}</item></instancesSet></item>`;
         return `<reservationSet>${state === undefined ? "" : set}</reservationSet>`;
       }
+      case "AssociateAddress":
+        this.holders[asked.get("AllocationId") ?? ""] = asked.get("InstanceId") ?? "";
+        return "<associationId>eipassoc-1</associationId>";
       case "TerminateInstances":
-        this.states[id] = "shutting-down";
+        this.states[id] = "terminated";
         return `<instancesSet><item><instanceId>${id}</instanceId></item></instancesSet>`;
       default:
         return undefined;
