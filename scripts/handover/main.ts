@@ -41,17 +41,17 @@ class Handover {
       this.say(`${instanceId} has the address already`);
       return;
     }
+    const outgoing = holder === undefined ? undefined : await this.instances.state(holder);
+    if (holder === undefined || ENDED.has(outgoing!.name)) {
+      this.say("no instance has the address, so it moves at once; the verification waits for the instance");
+      return;
+    }
     const incoming = await this.instances.state(instanceId);
     if (ENDED.has(incoming.name)) {
       throw new Error(
         `${instanceId} was terminated, for example because an update before this one failed. ` +
           "The address stays where it is. To create another instance, run npx pulumi up again: it refreshes first.",
       );
-    }
-    const outgoing = holder === undefined ? undefined : await this.instances.state(holder);
-    if (holder === undefined || ENDED.has(outgoing!.name)) {
-      this.say("no instance has the address, so it moves at once; the verification waits for the instance");
-      return;
     }
     await this.requireSuccessor(holder, incoming, outgoing!);
     await this.move(holder, outgoing!);
