@@ -69,6 +69,12 @@ export interface EmbeddingServiceArgs {
    */
   hostedZoneId?: string;
   /**
+   * Which of the two private certificate authorities signs the endpoint's certificate. Clients trust both, so that the key of the other one can be replaced without an outage. Without a domain only.
+   * Allowed: first or second.
+   * Default: `first`.
+   */
+  certificateAuthority?: string;
+  /**
    * Use an internal load balancer in vpcId and instances without a public IP address. Requires a domain.
    * Allowed: true or false.
    * Default: `false`.
@@ -122,7 +128,7 @@ export interface EmbeddingServiceArgs {
    */
   secretRecoveryDays?: number;
   /**
-   * Protect the keys and the address that clients use: Pulumi refuses to delete them until this is false.
+   * Protect the API keys, the address that clients use and the keys of the certificate authorities that they trust: Pulumi refuses to delete them until this is false.
    * Allowed: true or false.
    * Default: `false`.
    */

@@ -138,7 +138,8 @@ describe("the program", () => {
   it("returns what an app stack needs", () => {
     expect(outputs).toMatchObject({
       endpoint: "https://203.0.113.10/v1",
-      caCertificate: "CA CERTIFICATE",
+      caCertificate:
+        "CERTIFICATE OF qwen3-embedding-test-ca\nCERTIFICATE OF qwen3-embedding-test-second-ca\n",
       model: "Qwen3-Embedding-4B",
       dimensions: 2560,
       region: "us-east-1",
