@@ -1,8 +1,5 @@
-import { X509Certificate } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { connect, createServer } from "node:tls";
 import { IAMClient, ListInstanceProfilesCommand, ListRolesCommand } from "@aws-sdk/client-iam";
 import { ListBucketsCommand, ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
 import {
@@ -19,6 +16,7 @@ import { run } from "../../local/process";
 import { engineOf } from "../../scripts/rotate/engine";
 import { judgePending, requireRotationAlone } from "../../scripts/rotate/plan";
 import { type EngineEnvironment, startEngineEnvironment } from "./environment";
+import { resourcesOf, steps, urnSteps } from "./state";
 
 const client = () => ({
   endpoint: environment.endpoint,
@@ -82,99 +80,21 @@ async function enginesOfThisProcess(): Promise<number[]> {
   return [...children.matchAll(/^\s*(\d+) pulumi$/gm)].map(([, pid]) => Number(pid));
 }
 
-/** `OPERATION TYPE` of every step of an update, in order, without those that changed nothing. */
-function steps(events: EngineEvent[]): string[] {
-  return events
-    .flatMap(({ resourcePreEvent }) => (resourcePreEvent ? [resourcePreEvent.metadata] : []))
-    .filter(({ op }) => !["same", "read", "refresh"].includes(op))
-    .map(({ op, type }) => `${op} ${type.split(":").at(-1)}`);
-}
-
-<<<<<<< HEAD
-/** The same with the name of each resource. */
-function urnSteps(events: EngineEvent[]): string[] {
-  return events
-    .flatMap(({ resourcePreEvent }) => (resourcePreEvent ? [resourcePreEvent.metadata] : []))
-    .filter(({ op }) => !["same", "read", "refresh"].includes(op))
-    .map(({ op, type, urn }) => `${op} ${type.split(":").at(-1)} ${urn.split("::").at(-1)}`);
-}
-
 /** Keys of the bundles in the stack's bucket. */
-async function bundlesOf(stack: EngineEnvironment["stack"]): Promise<string[]> {
-  const [{ id }] = (await recorded(stack, "aws:s3/bucket:Bucket")) as [Recorded];
+async function bundles(): Promise<string[]> {
+  const [bucket] = await resourcesOf(environment.stack, "Bucket");
   const s3 = new S3Client({ ...client(), forcePathStyle: true });
-  const { Contents } = await s3.send(new ListObjectsV2Command({ Bucket: id, Prefix: "bundles/" }));
+  const { Contents } = await s3.send(new ListObjectsV2Command({ Bucket: bucket!.id, Prefix: "bundles/" }));
   return (Contents ?? []).map(({ Key }) => Key!);
 }
 
-interface Recorded {
-  type: string;
-  id: string;
-  outputs?: { instanceId?: string };
+async function instances(): Promise<string[]> {
+  return (await resourcesOf(environment.stack, "Instance")).map(({ id }) => id);
 }
 
-async function recorded(stack: EngineEnvironment["stack"], type: string): Promise<Recorded[]> {
-  const { deployment } = await stack.exportStack();
-  return (deployment.resources as Recorded[]).filter((resource) => resource.type === type);
-}
-
-async function instancesOf(stack: EngineEnvironment["stack"]): Promise<string[]> {
-  return (await recorded(stack, "aws:ec2/instance:Instance")).map(({ id }) => id);
-}
-
-async function addressHolder(stack: EngineEnvironment["stack"]): Promise<string | undefined> {
-  return (await recorded(stack, "aws:ec2/eipAssociation:EipAssociation"))[0]?.outputs?.instanceId;
-=======
-/** A resource in an exported stack. */
-interface StateResource {
-  urn: string;
-  id: string;
-  type: string;
-  protect?: boolean;
-  inputs: Record<string, unknown>;
-  outputs: Record<string, unknown>;
-}
-
-/** Rewrites the stack's state. */
-async function editState(edit: (resources: StateResource[]) => StateResource[]): Promise<void> {
-  const { stack } = environment;
-  const exported = await stack.exportStack();
-  exported.deployment.resources = edit(exported.deployment.resources);
-  await stack.importStack(exported);
-}
-
-async function resourcesOf(type: string): Promise<StateResource[]> {
-  const { deployment } = await environment.stack.exportStack();
-  return deployment.resources.filter((each: StateResource) => each.type.endsWith(`:${type}`));
-}
-
-/** The certificates of the two authorities, as the stack's output has them. */
-async function authorities(): Promise<string[]> {
-  const bundle: string = (await environment.stack.outputs()).caCertificate!.value;
-  return bundle.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n/g) ?? [];
-}
-
-/** What Node says to the endpoint's present certificate with these CAs: `verified`, or why not. */
-async function trust(ca: string[]): Promise<string> {
-  const secrets = await resourcesOf("Secret");
-  const { id } = secrets.find(({ urn }) => urn.includes("$qwen3-embedding-stack:index:Certificate$"))!;
-  const { certificate: cert, privateKey: key } = JSON.parse(await readSecret(id));
-  const server = createServer({ cert, key }, (socket) => socket.on("error", () => undefined).end());
-  server.on("tlsClientError", () => undefined);
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  try {
-    return await new Promise((done) => {
-      const { port } = server.address() as AddressInfo;
-      // The certificate is for the stack's address, and this server has another one.
-      const name = { checkServerIdentity: () => undefined };
-      const socket = connect({ host: "127.0.0.1", port, ca: ca.join(""), ...name });
-      socket.once("secureConnect", () => done("verified"));
-      socket.once("error", (error: NodeJS.ErrnoException) => done(String(error.code)));
-    });
-  } finally {
-    server.close();
-  }
->>>>>>> 02d90b6 (The private CA is renewed by a plain update, beside a second CA that clients already trust)
+/** The instance that has the address, as the state has it. */
+async function holder(): Promise<unknown> {
+  return (await resourcesOf(environment.stack, "EipAssociation"))[0]?.outputs.instanceId;
 }
 
 describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () => {
@@ -383,110 +303,7 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     expect(programs()).toEqual([...before, VERIFY].sort());
   });
 
-<<<<<<< HEAD
   it("creates a changed instance beside the old one, which is deleted once the new one is verified", async () => {
-=======
-  it("keeps the certificate authority of a version that had one, and adds the second", async () => {
-    const { stack } = environment;
-    const [first] = await authorities();
-    await editState((resources) => {
-      const added = resources.filter(({ urn }) => urn.endsWith("-second-ca")).map(({ urn }) => urn);
-      expect(added).toHaveLength(2);
-      const isLeft = (value: unknown) => typeof value !== "string" || !added.includes(value);
-      // Nothing depends on what that version did not have.
-      const old: StateResource[] = JSON.parse(
-        JSON.stringify(resources.filter(({ urn }) => isLeft(urn))),
-        (_, value) => (Array.isArray(value) ? value.filter(isLeft) : value),
-      );
-      const { inputs, outputs } = old.find(({ type }) => type.endsWith(":SelfSignedCert"))!;
-      delete inputs.earlyRenewalHours;
-      outputs.earlyRenewalHours = 0;
-      return old;
-    });
-    const events: EngineEvent[] = [];
-    await stack.up({ onEvent: (event) => events.push(event) });
-    expect(new Set(steps(events))).toEqual(
-      new Set([
-        ...["update SelfSignedCert", "create PrivateKey", "create SelfSignedCert"],
-        // The bundle for clients is another one, and verified.
-        ...["create-replacement Command", "replace Command", "delete-replaced Command"],
-      ]),
-    );
-    const after = await authorities();
-    expect(after).toEqual([first, expect.any(String)]);
-    expect(await trust([first!])).toBe("verified");
-    await stack.preview({ expectNoChanges: true });
-  });
-
-  it("renews the certificate authorities in a plain update, under protection, for clients with the old ones", async () => {
-    const { stack } = environment;
-    await stack.setConfig("qwen3-embedding-stack:protect", { value: "true" });
-    await stack.up();
-    const keys = (await resourcesOf("PrivateKey")).map(({ urn, protect }) => [
-      urn.split("::").at(-1),
-      protect,
-    ]);
-    expect(Object.fromEntries(keys)).toEqual({
-      "qwen3-embedding-engine-ca": true,
-      "qwen3-embedding-engine-second-ca": true,
-      "qwen3-embedding-engine-server": undefined,
-    });
-    const before = await authorities();
-    const soon = new Date(Date.now() + 1094 * 86_400_000).toISOString();
-    await editState((resources) => {
-      for (const { outputs } of resources.filter(({ type }) => type.endsWith(":SelfSignedCert"))) {
-        outputs.validityEndTime = soon;
-      }
-      return resources;
-    });
-    const events: EngineEvent[] = [];
-    await stack.up({ onEvent: (event) => events.push(event) });
-    const replaced = ["SelfSignedCert", "LocallySignedCert", "SecretVersion", "Command"];
-    expect(new Set(steps(events).map((step) => step.split(" ")[1]))).toEqual(new Set(replaced));
-    const after = await authorities();
-    expect(after).toHaveLength(2);
-    for (const [i, pem] of after.entries()) {
-      const [old, renewed] = [new X509Certificate(before[i]!), new X509Certificate(pem)];
-      expect(renewed.serialNumber).not.toBe(old.serialNumber);
-      expect(renewed.publicKey.equals(old.publicKey)).toBe(true);
-    }
-    expect(await trust(before)).toBe("verified");
-    expect(await trust([before[0]!])).toBe("verified");
-    expect(await trust(after)).toBe("verified");
-    await stack.preview({ expectNoChanges: true });
-  });
-
-  it("gives a certificate authority a new key without an outage for clients that have both", async () => {
-    const { stack } = environment;
-    const before = await authorities();
-    await stack.setConfig("qwen3-embedding-stack:certificateAuthority", { value: "second" });
-    const events: EngineEvent[] = [];
-    await stack.up({ onEvent: (event) => events.push(event) });
-    expect(steps(events).filter((step) => /SelfSignedCert|PrivateKey|Instance$/.test(step))).toEqual([]);
-    expect(await authorities()).toEqual(before);
-    expect(await trust(before)).toBe("verified");
-    expect(await trust([before[0]!])).not.toBe("verified");
-
-    const keys = await resourcesOf("PrivateKey");
-    const replace = keys.map(({ urn }) => urn).filter((urn) => urn.endsWith("::qwen3-embedding-engine-ca"));
-    await expect(stack.up({ replace })).rejects.toThrow(/protect/);
-    await stack.removeConfig("qwen3-embedding-stack:protect");
-    await stack.up();
-    await stack.up({ replace });
-    const [first, second] = await authorities();
-    expect(first).not.toBe(before[0]);
-    expect(second).toBe(before[1]);
-    expect(await trust(before)).toBe("verified");
-
-    await stack.removeConfig("qwen3-embedding-stack:certificateAuthority");
-    await stack.up();
-    expect(await trust([first!])).toBe("verified");
-    expect(await trust(before)).not.toBe("verified");
-    await stack.preview({ expectNoChanges: true });
-  });
-
-  it("replaces the instance when the user data changes", async () => {
->>>>>>> 02d90b6 (The private CA is renewed by a plain update, beside a second CA that clients already trust)
     const { stack } = environment;
     const before = (await stack.outputs()).instanceId!.value;
     await stack.setConfig("qwen3-embedding-stack:maxInputs", { value: "512" });
@@ -518,23 +335,23 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     const before = (await stack.outputs()).instanceId!.value as string;
     // A setting of the bundle, so that its object in S3 changes too.
     await stack.setConfig("qwen3-embedding-stack:maxBodyBytes", { value: "65536" });
-    const bundles = await bundlesOf(stack);
+    const uploaded = await bundles();
     failHandovers(true);
     await expect(stack.up()).rejects.toThrow(/handover --from-env/);
     failHandovers(false);
-    const failed = await instancesOf(stack);
+    const failed = await instances();
     expect(failed).toHaveLength(2);
     expect(failed).toContain(before);
-    expect(await addressHolder(stack)).toBe(before);
+    expect(await holder()).toBe(before);
 
     await stack.removeConfig("qwen3-embedding-stack:maxBodyBytes");
     const events: EngineEvent[] = [];
     const { outputs } = await stack.up({ onEvent: (event) => events.push(event) });
     const undone = steps(events).filter((step) => /Instance$|Eip|BucketObject/.test(step));
     expect(undone.sort()).toEqual(["delete BucketObjectv2", "delete Instance"]);
-    expect(await bundlesOf(stack)).toEqual(bundles);
+    expect(await bundles()).toEqual(uploaded);
     expect(outputs.instanceId!.value).toBe(before);
-    expect(await instancesOf(stack)).toEqual([before]);
+    expect(await instances()).toEqual([before]);
     await stack.preview({ expectNoChanges: true });
   });
 
