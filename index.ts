@@ -20,7 +20,7 @@ export = async () => {
   new Verification(name, { service, ...settings });
 
   const { endpoint, caCertificate, model, dimensions, region, instanceId, autoScalingGroup } = service;
-  const { secretArns, apiKeyUrns, secretArn, apiKeyUrn } = service;
+  const { imageId, imageUrn, secretArns, apiKeyUrns, secretArn, apiKeyUrn } = service;
   return {
     endpoint,
     caCertificate,
@@ -28,6 +28,8 @@ export = async () => {
     dimensions,
     region,
     ...(settings.domain ? { autoScalingGroup } : { instanceId }),
+    imageId,
+    ...(settings.imageId ? {} : { imageUrn }),
     secretArns,
     apiKeyUrns,
     secretArn,

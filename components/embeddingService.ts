@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { MODEL } from "./bundle/model";
+import { type Image, selectImage } from "./compute/image";
 import { type EmbeddingServiceArgs, flatten } from "./embeddingServiceArgs";
 import { ApiKey } from "./keys/apiKey";
 import type { Service } from "./service/context";
@@ -14,6 +15,7 @@ interface Created extends Service {
   region: string;
   /** By client. */
   keys: Record<string, ApiKey>;
+  image: Image;
 }
 
 /**
@@ -39,6 +41,10 @@ export class EmbeddingService extends pulumi.ComponentResource<Created> {
   readonly autoScalingGroup: pulumi.Output<string | undefined>;
   /** Version of the launch template that the instances of the group must have; undefined without a domain. */
   readonly launchTemplateVersion: pulumi.Output<string | undefined>;
+  /** ID of the AMI of the instances. */
+  readonly imageId: pulumi.Output<string>;
+  /** URN to replace in order to move to AWS's latest AMI; undefined with the setting `imageId`. */
+  readonly imageUrn: pulumi.Output<string | undefined>;
   /** ARNs of the secrets with the API keys, by client. */
   readonly secretArns: pulumi.Output<Record<string, string>>;
   /** URNs to replace in order to rotate the API keys, by client. */
@@ -70,6 +76,8 @@ export class EmbeddingService extends pulumi.ComponentResource<Created> {
     this.instanceId = this.output(({ instanceId }) => instanceId);
     this.autoScalingGroup = this.output(({ autoScalingGroup }) => autoScalingGroup);
     this.launchTemplateVersion = this.output(({ launchTemplateVersion }) => launchTemplateVersion);
+    this.imageId = this.output(({ image }) => image.id);
+    this.imageUrn = this.output(({ image }) => image.urnToReplace);
     this.secretArns = this.output(({ keys }) => byClient(keys, (key) => key.secretArn));
     this.apiKeyUrns = this.output(({ keys }) => byClient(keys, (key) => key.urnToReplace));
     this.secretArn = this.output(({ keys }) => keys[first!]!.secretArn);
@@ -88,13 +96,14 @@ export class EmbeddingService extends pulumi.ComponentResource<Created> {
     const settings = args as unknown as Settings;
     const surroundings = await lookUpSurroundings(settings, { parent: this });
     const keys = this.createKeys(name, settings);
-    const context = { name, settings, keys, parent: this, ...surroundings };
+    const image = selectImage(name, settings.imageId, this);
+    const context = { name, settings, keys, image, parent: this, ...surroundings };
     const service =
       settings.domain === undefined
         ? await createWithAddress(context)
         : await createWithDomain(context, settings.domain);
     this.registerOutputs({ endpoint: service.url });
-    return { ...service, keys, region: surroundings.region };
+    return { ...service, keys, image, region: surroundings.region };
   }
 
   /** One value of what the steps created. It is known as soon as that value is, whatever else is still unknown. */

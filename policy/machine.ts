@@ -1,3 +1,4 @@
+import type { StackValidationPolicy } from "@pulumi/policy";
 import * as pulumi from "@pulumi/pulumi";
 import { isKnown, isTrue, list, part, resourcePolicy } from "./resources";
 
@@ -67,12 +68,11 @@ const NO_SECRET_IN_USER_DATA = resourcePolicy(
 
 const PINNED = resourcePolicy(
   "pinned-versions",
-  "The model is a commit or in the deployer's own bucket, the bundle has a digest, and the image does not follow AWS's latest.",
+  "The model is a commit or in the deployer's own bucket, and the bundle has a digest.",
   MACHINES,
-  (props, { type, opts }) => {
+  (props) => {
     const text = userData(props);
     const source = /QWEN3_MODEL_SOURCE="?([^"\\\n]*)/.exec(text)?.[1];
-    const image = type === INSTANCE ? "ami" : "imageId";
     return [
       ...(source === undefined || /^s3:\/\/|^hf:\/\/.+@[0-9a-f]{40}$/.test(source)
         ? []
@@ -80,14 +80,33 @@ const PINNED = resourcePolicy(
       ...(text === "" || /BUNDLE_SHA256="?[0-9a-f]{64}/.test(text)
         ? []
         : ["the user data has no digest of the bundle"]),
-      ...(opts.ignoreChanges.includes(image) || isOwnImage(props[image])
-        ? []
-        : [`${image} is not in ignoreChanges: AWS's next image would replace the instance`]),
     ];
   },
 );
 
-export const machinePolicies = [IMDSV2, NO_KEY_PAIR, ENCRYPTED_VOLUMES, NO_SECRET_IN_USER_DATA, PINNED];
+/** Pulumi's own resource for a value that stays in the stack's state. */
+const STASH = "pulumi:index:Stash";
+
+const PINNED_IMAGE: StackValidationPolicy = {
+  name: "pinned-image",
+  description:
+    "The image is the one that the stack keeps or the setting selects, and does not follow AWS's latest.",
+  enforcementLevel: "mandatory",
+  validateStack: ({ resources }, report) => {
+    for (const { type, props, propertyDependencies, urn } of resources) {
+      const image = type === INSTANCE ? "ami" : "imageId";
+      const isKept = (propertyDependencies[image] ?? []).some((each) => each.type === STASH);
+      if (MACHINES.includes(type) && !isKept && !isOwnImage(props[image])) {
+        report(`${image} is not from a Stash: AWS's next image would replace the instances`, urn);
+      }
+    }
+  },
+};
+
+export const machinePolicies = [
+  ...[IMDSV2, NO_KEY_PAIR, ENCRYPTED_VOLUMES, NO_SECRET_IN_USER_DATA, PINNED],
+  PINNED_IMAGE,
+];
 
 /** Whether the image is the value of the setting imageId, which changes only with the setting. */
 function isOwnImage(image: unknown): boolean {

@@ -10,7 +10,6 @@ import {
 } from "../bundle/instanceConfig";
 import { renderUserData } from "../bundle/userData";
 import { stackTags } from "../tags";
-import { latestImage } from "./image";
 import { type InputsOf, type LaunchArgs, METADATA_OPTIONS, rootVolume } from "./launch";
 import { marketOptions } from "./purchaseOption";
 import { createInstanceRole, type InstanceRole } from "./role";
@@ -77,7 +76,7 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
       name,
       {
         namePrefix: `${name}-`,
-        imageId: args.imageId ?? latestImage(this),
+        imageId: args.imageId,
         instanceType: args.instanceType,
         ...marketOptions(args),
         iamInstanceProfile: { arn: profile.arn },
@@ -107,8 +106,7 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
         tags,
         updateDefaultVersion: true,
       },
-      // "latest" changes with every release of AWS; it must not replace instances.
-      { parent: this, ignoreChanges: args.imageId ? [] : ["imageId"] },
+      { parent: this },
     );
   }
 

@@ -5,7 +5,6 @@ import type { InstanceConfig } from "../bundle/instanceConfig";
 import { renderUserData } from "../bundle/userData";
 import { stackTags } from "../tags";
 import { createHandover, type HandoverArgs } from "./handover";
-import { latestImage } from "./image";
 import { type LaunchArgs, METADATA_OPTIONS, rootVolume } from "./launch";
 import { isReserved, marketOptions } from "./purchaseOption";
 import { createInstanceRole, type InstanceRole } from "./role";
@@ -50,7 +49,7 @@ export class EmbeddingInstance extends pulumi.ComponentResource {
     return new ec2.Instance(
       instanceName(name, args),
       {
-        ami: args.imageId ?? latestImage(this),
+        ami: args.imageId,
         instanceType: args.instanceType,
         ...marketOptions(args),
         subnetId: args.subnetId,
@@ -71,8 +70,6 @@ export class EmbeddingInstance extends pulumi.ComponentResource {
         parent: this,
         // In place, EC2 stops the instance, and may have no capacity to start it as another type.
         replaceOnChanges: ["instanceType"],
-        // "latest" changes with every release of AWS; it must not replace the instance.
-        ignoreChanges: args.imageId ? [] : ["ami"],
         // A reservation for one instance has no capacity for its successor.
         deleteBeforeReplace: isReserved(args) || undefined,
         // The first boot reads secrets and the bundle through a network that must have its routes; a destroy deletes
@@ -97,7 +94,9 @@ function instanceName(name: string, args: EmbeddingInstanceArgs): string {
   const config = Object.fromEntries(
     Object.entries(args.config).map(([key, value]) => [key, pulumi.Output.isInstance(value) ? key : value]),
   ) as unknown as InstanceConfig;
-  const described = [renderUserData(config), args.imageId, args.instanceType, marketOptions(args)];
+  // The image of a Stash is known only later; another one replaces the instance of this name.
+  const imageId = pulumi.Output.isInstance(args.imageId) ? undefined : args.imageId;
+  const described = [renderUserData(config), imageId, args.instanceType, marketOptions(args)];
   const digest = createHash("sha256").update(JSON.stringify(described)).digest("hex");
   return `${name}-${digest.slice(0, 8)}`;
 }

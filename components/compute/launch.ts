@@ -9,13 +9,10 @@ export type InputsOf<T> = pulumi.Inputs & { [K in keyof T]: pulumi.Input<T[K]> }
 export interface LaunchArgs
   extends Pick<
     Settings,
-    | "instanceType"
-    | "purchaseOption"
-    | "capacityReservationId"
-    | "rootVolumeGib"
-    | "imageId"
-    | "permissionsBoundary"
+    "instanceType" | "purchaseOption" | "capacityReservationId" | "rootVolumeGib" | "permissionsBoundary"
   > {
+  /** ID of the AMI; see image.ts. */
+  imageId: pulumi.Input<string>;
   /** What the instance is; see {@link InstanceConfig}. */
   config: InputsOf<InstanceConfig>;
   securityGroupId: pulumi.Input<string>;

@@ -23,6 +23,10 @@ export class EmbeddingService extends pulumi.ComponentResource {
   readonly instanceId: pulumi.Output<string>;
   /** Name of the Auto Scaling group; empty without a domain. */
   readonly autoScalingGroup: pulumi.Output<string>;
+  /** ID of the AMI of the instances. */
+  readonly imageId: pulumi.Output<string>;
+  /** URN to replace in order to move to AWS's latest AMI; empty with the setting `imageId`. */
+  readonly imageUrn: pulumi.Output<string>;
   /** ARNs of the secrets with the API keys, by client. */
   readonly secretArns: pulumi.Output<Record<string, string>>;
   /** URNs to replace in order to rotate the API keys, by client. */
@@ -44,6 +48,8 @@ export class EmbeddingService extends pulumi.ComponentResource {
     this.region = service.region;
     this.instanceId = service.instanceId.apply((id) => id ?? "");
     this.autoScalingGroup = service.autoScalingGroup.apply((group) => group ?? "");
+    this.imageId = service.imageId;
+    this.imageUrn = service.imageUrn.apply((urn) => urn ?? "");
     this.secretArns = service.secretArns;
     this.apiKeyUrns = service.apiKeyUrns;
     this.secretArn = service.secretArn;

@@ -1,4 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
+import type { Image } from "../compute/image";
 import type { ApiKey } from "../keys/apiKey";
 import type { Certificate } from "../keys/certificate";
 import type { Settings } from "../settings/table";
@@ -11,6 +12,7 @@ export interface ServiceContext extends Surroundings {
   settings: Settings;
   /** By client. */
   keys: Record<string, ApiKey>;
+  image: Image;
   /** The service's component. */
   parent: pulumi.ComponentResource;
 }

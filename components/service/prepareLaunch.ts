@@ -16,7 +16,7 @@ export async function prepareLaunch(
   certificate: Certificate,
   fleet?: FleetMembership,
 ): Promise<LaunchArgs> {
-  const { name, settings, keys, region, placement, parent } = context;
+  const { name, settings, keys, image, region, placement, parent } = context;
   const workers = workersOf(settings);
   const bundle = await renderBundle({ ...settings, workers, fleet });
   const artifacts = new Artifacts(
@@ -32,6 +32,7 @@ export async function prepareLaunch(
   const { bucket, bucketArn, bundleKey, indexKey } = artifacts;
   return {
     ...settings,
+    imageId: image.id,
     config: { ...settings, region, workers, fleet, bucket, bundleKey, bundleSha256: bundle.sha256, indexKey },
     securityGroupId: network.securityGroupId,
     secretArns: [...Object.values(keys).map((key) => key.secretArn), certificate.secretArn],

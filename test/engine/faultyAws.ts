@@ -1,11 +1,13 @@
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** A proxy in front of the emulator that can fail or delay one action. */
+/** A proxy in front of the emulator that can fail or delay one action, and release another image. */
 export interface FaultyAws {
   url: string;
   /** Requests for this action are refused, or never get a response. undefined passes all requests on. */
   fault: { action: string; kind: "refuse" | "hang" } | undefined;
+  /** AWS's latest image, which its public parameter returns. undefined passes the emulator's response on. */
+  latestImage: string | undefined;
   /** Number of requests that met the fault. */
   met: number;
   stop: () => Promise<void>;
@@ -15,6 +17,11 @@ export interface FaultyAws {
 export async function startFaultyAws(emulator: string): Promise<FaultyAws> {
   const server = createServer((incoming, answer) => {
     const action = String(incoming.headers["x-amz-target"] ?? "").split(".")[1];
+    if (action === "GetParameter" && aws.latestImage !== undefined) {
+      answer.writeHead(200, { "content-type": "application/x-amz-json-1.1" });
+      answer.end(JSON.stringify({ Parameter: { Type: "String", Value: aws.latestImage } }));
+      return;
+    }
     if (aws.fault === undefined || aws.fault.action !== action) {
       pass(emulator, incoming, answer);
       return;
@@ -29,6 +36,7 @@ export async function startFaultyAws(emulator: string): Promise<FaultyAws> {
   const aws: FaultyAws = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     fault: undefined,
+    latestImage: undefined,
     met: 0,
     stop: async () => {
       server.closeAllConnections();

@@ -54,6 +54,14 @@ describe("a fleet", () => {
     }
   });
 
+  it("boots the image that the stack keeps", () => {
+    expect(one(registered, "LaunchTemplate").imageId).toBe("ami-0123456789abcdef0");
+    expect(outputs).toMatchObject({
+      imageId: "ami-0123456789abcdef0",
+      imageUrn: expect.stringMatching(/EmbeddingService\$pulumi:index:Stash::qwen3-embedding-test-image$/),
+    });
+  });
+
   it("boots hardened instances without SSH from encrypted volumes", () => {
     const template = one(registered, "LaunchTemplate");
     expect(template).toMatchObject({
@@ -316,6 +324,7 @@ describe("an instance without internet access", () => {
     const { registered } = await runProgram({ allowedCidrs: fleet.allowedCidrs, ...mirrored });
     const instance = one(registered, "Instance");
     expect(instance.ami).toBe("ami-00000000000000001");
+    expect(of(registered, "Stash")).toEqual([]);
     expect(instance.userData).toContain('QWEN3_PACKAGE_MIRROR="s3://mirror/qwen3/packages"');
     const { Statement } = JSON.parse(one(registered, "RolePolicy").policy as string) as {
       Statement: { Sid: string; Resource: unknown; Condition?: unknown }[];

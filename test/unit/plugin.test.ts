@@ -67,7 +67,7 @@ describe("the packaged component, by the SDK's own analyser", () => {
   it("returns the outputs of the stack", () => {
     expect(Object.keys(resource().properties).sort()).toEqual([
       ...["apiKeyUrn", "apiKeyUrns", "autoScalingGroup", "caCertificate", "dimensions", "endpoint"],
-      ...["instanceId", "model", "region", "secretArn", "secretArns"],
+      ...["imageId", "imageUrn", "instanceId", "model", "region", "secretArn", "secretArns"],
     ]);
   });
 });

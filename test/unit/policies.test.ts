@@ -22,8 +22,6 @@ interface Breach {
   policy: string;
   type: string;
   props: Record<string, unknown>;
-  /** By default, the image is in ignoreChanges as in the stack. */
-  opts?: { ignoreChanges: string[] };
   says: RegExp;
 }
 
@@ -127,13 +125,6 @@ const BREACHES: Breach[] = [
     says: /@main is not pinned/,
   },
   {
-    policy: "pinned-versions",
-    type: INSTANCE,
-    props: {},
-    opts: { ignoreChanges: [] },
-    says: /ami is not in ignoreChanges/,
-  },
-  {
     policy: "keys-in-secrets-manager-only",
     type: "command:local:Command",
     props: { environment: { KEY } },
@@ -160,10 +151,10 @@ const BREACHES: Breach[] = [
 ];
 
 /** The messages of one policy for a resource. */
-function judge({ policy, type, props, opts }: Omit<Breach, "says">): string[] {
+function judge({ policy, type, props }: Omit<Breach, "says">): string[] {
   const found = policies.find(({ name }) => name === policy) as ResourceValidationPolicy;
   const said: string[] = [];
-  const args = { type, props, opts: opts ?? { ignoreChanges: ["ami", "imageId"] } };
+  const args = { type, props };
   const validate = found.validateResource as (
     args: ResourceValidationArgs,
     report: (text: string) => void,
@@ -173,8 +164,8 @@ function judge({ policy, type, props, opts }: Omit<Breach, "says">): string[] {
 }
 
 /** The messages of a stack policy for these resources. */
-function judgeStack(resources: PolicyResource[]): string[] {
-  const found = policies.find(({ name }) => name === "private-encrypted-buckets") as StackValidationPolicy;
+function judgeStack(resources: PolicyResource[], policy = "private-encrypted-buckets"): string[] {
+  const found = policies.find(({ name }) => name === policy) as StackValidationPolicy;
   const said: string[] = [];
   found.validateStack({ resources } as never, (text) => said.push(text));
   return said;
@@ -253,19 +244,29 @@ describe("a policy", () => {
     expect(judge({ policy: "open-to-everyone-on-purpose", type: RULE, props })).toEqual(said);
   });
 
-  it("accepts only the deployer's own image without ignoreChanges", async () => {
+  it("accepts an image that the stack keeps, or that the setting selects", async () => {
     await pulumi.runtime.setMocks(
       { newResource: () => ({ id: "", state: {} }), call: () => ({}) },
       "p",
       "test",
     );
     pulumi.runtime.setAllConfig({ "p:imageId": "ami-0123456789abcdef0" });
-    const judgeImage = (ami: string) =>
-      judge({ policy: "pinned-versions", type: INSTANCE, props: { ami }, opts: { ignoreChanges: [] } });
-    expect(judgeImage("ami-0123456789abcdef0")).toEqual([]);
-    expect(judgeImage("ami-00000000000000000")).toEqual([
-      expect.stringMatching(/ami is not in ignoreChanges/),
-    ]);
+    const judgeImage = (type: string, property: string, image: string, from: { type: string }[] = []) => {
+      const propertyDependencies = { [property]: from };
+      const resource = { type, urn: "urn:x", props: { [property]: image }, propertyDependencies };
+      return judgeStack([resource as unknown as PolicyResource], "pinned-image");
+    };
+    for (const [type, property] of [
+      [INSTANCE, "ami"],
+      [TEMPLATE, "imageId"],
+    ] as const) {
+      const other = "ami-00000000000000000";
+      expect(judgeImage(type, property, "ami-0123456789abcdef0")).toEqual([]);
+      expect(judgeImage(type, property, other, [{ type: "pulumi:index:Stash" }])).toEqual([]);
+      const says = [expect.stringMatching(`${property} is not from a Stash`)];
+      expect(judgeImage(type, property, other)).toEqual(says);
+      expect(judgeImage(type, property, other, [{ type: "aws:ssm/parameter:Parameter" }])).toEqual(says);
+    }
   });
 
   it("requires the permissions boundary of the configuration", async () => {
@@ -291,8 +292,7 @@ describe("a policy", () => {
   it("is violated in a test at least once", () => {
     const broken = new Set([
       ...BREACHES.map(({ policy }) => policy),
-      "permissions-boundary",
-      "private-encrypted-buckets",
+      ...["permissions-boundary", "pinned-image", "private-encrypted-buckets"],
     ]);
     expect([...broken].sort()).toEqual(policies.map(({ name }) => name).sort());
   });
@@ -317,7 +317,7 @@ describe("the stack's own resources", () => {
       allowPublicAccess: true,
     });
     const said = policies
-      .filter(({ name }) => name !== "private-encrypted-buckets")
+      .filter((policy) => "validateResource" in policy)
       .flatMap(({ name }) =>
         registered.flatMap(({ type, inputs }: Registered) => judge({ policy: name, type, props: inputs })),
       );

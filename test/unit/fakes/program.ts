@@ -22,7 +22,9 @@ export const SENTINEL = {
 };
 
 /** Outputs that the providers would compute, by type. Any other type is rejected. */
-const COMPUTED: Record<string, (name: string) => Record<string, unknown>> = {
+const COMPUTED: Record<string, (name: string, inputs: Record<string, unknown>) => Record<string, unknown>> = {
+  // As the engine's own provider does.
+  "pulumi:index:Stash": (_name, { input }) => ({ output: input }),
   "random:index/randomPassword:RandomPassword": () => ({ result: pulumi.secret(SENTINEL.password) }),
   "tls:index/privateKey:PrivateKey": () => ({ privateKeyPem: pulumi.secret(SENTINEL.tlsKey) }),
   "tls:index/selfSignedCert:SelfSignedCert": (name) => ({ certPem: `CERTIFICATE OF ${name}\n` }),
@@ -174,7 +176,7 @@ async function run(config: Record<string, unknown>, stack: string) {
         if (!computed) {
           throw new Error(`the test has no outputs for ${type}`);
         }
-        return { id: id || `${name}-id`, state: { ...inputs, ...computed(name) } };
+        return { id: id || `${name}-id`, state: { ...inputs, ...computed(name, inputs) } };
       },
       call({ token, inputs }) {
         const answer = CALLS[token];
