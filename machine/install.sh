@@ -28,7 +28,18 @@ files() {
 	install -m 644 -t /etc/systemd "$bundle"/journald/*
 	# An upgraded library must not restart every worker at once.
 	install -D -m 644 "$bundle/needrestart.conf" /etc/needrestart/conf.d/qwen3.conf
+	[ -e /usr/sbin/policy-rc.d ] || install -m 755 "$bundle/policy-rc.d" /usr/sbin/policy-rc.d
+	# AWS's images have it. An image without it is upgraded by its owner.
+	[ ! -x /usr/bin/unattended-upgrade ] || upgrades
 	/usr/bin/python3 -m compileall -q "$QWEN3_LIBRARY"
+}
+
+# Security updates, through the proxy for packages if there is one. Its URL may contain a password.
+upgrades() {
+	install -m 644 "$bundle/apt.conf" /etc/apt/apt.conf.d/90qwen3
+	[ -n "${http_proxy:-}" ] || return 0
+	install -m 600 /dev/null /etc/apt/apt.conf.d/91qwen3-proxy
+	printf 'Acquire::%s::Proxy "%s";\n' http "$http_proxy" https "$http_proxy" >/etc/apt/apt.conf.d/91qwen3-proxy
 }
 
 # Weights from S3 need nothing that is installed later, so both downloads run in parallel.

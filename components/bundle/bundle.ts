@@ -6,6 +6,7 @@ import { contractScript, contractShell } from "./contractFiles";
 import type { BundleConfig } from "./instanceConfig";
 import { nginxConf } from "./nginx";
 import { journaldFiles } from "./systemd/journals";
+import { upgradeDropIn } from "./systemd/nginxUnit";
 import { units } from "./systemd/units";
 import { tuneProperties } from "./systemd/workerUnit";
 
@@ -53,7 +54,9 @@ function entries(config: BundleConfig): Entry[] {
     file("bin/qwen3-check", "bin/qwen3-check", 0o755),
     file("bin/qwen3-drain", "bin/qwen3-drain", 0o755),
     file("bin/qwen3-tune", "bin/qwen3-tune", 0o755),
+    file("apt.conf", "apt.conf"),
     file("needrestart.conf", "needrestart.conf"),
+    file("policy-rc.d", "policy-rc.d", 0o755),
     file("nginx/auth.js", "gateway/auth.js"),
     text("nginx/contract.js", contractScript()),
     text("nginx/nginx.conf", nginxConf(config)),
@@ -62,6 +65,7 @@ function entries(config: BundleConfig): Entry[] {
     ...Object.entries(journaldFiles()).map(([name, content]) => text(`journald/${name}`, content)),
     ...tree("lib/qwen3", "qwen3"),
     ...(config.accelerator === "cpu" ? tree("lib-cpu", "cpu") : []),
+    text("units/apt-daily-upgrade.service.d/qwen3.conf", upgradeDropIn()),
     ...Object.entries(rendered.files).map(([name, content]) => text(`units/${name}`, content)),
     text("enable", `${rendered.enable.join("\n")}\n`),
   ].sort((a, b) => (a.name < b.name ? -1 : 1));

@@ -1,6 +1,13 @@
 #!/bin/sh
-# Installs the system packages that are missing. An image that has them all needs no package archive.
+# Holds kernel and driver, and installs the system packages that are missing. An image that has them all needs no package
+# archive.
 set -eu
+# The driver's modules are for the kernel that the image came with. Both change with the image only. First of all, because
+# the image may upgrade itself from its first minute on.
+held=$(dpkg-query --show --showformat='${db:Status-Status} ${Package}\n' 'linux-*' '*nvidia*' 'cuda-drivers*' 2>/dev/null |
+	sed -n 's/^installed //p')
+# shellcheck disable=SC2086 # a list of words
+[ -z "$held" ] || apt-mark hold $held
 packages="ca-certificates libnginx-mod-http-js libnuma1 nftables nginx python3-boto3 python3-venv"
 # SGLang and Triton compile at run time: nvcc is in the bundle's lock, the host's compiler and headers are not.
 [ "$QWEN3_ACCELERATOR" = cpu ] || packages="$packages g++ python3-dev"

@@ -116,6 +116,40 @@ def test_the_clock() -> None:
         host.clock(lambda: True, lambda: "no\n")
 
 
+class Packages:
+    """What dpkg and apt print."""
+
+    def __init__(self, installed: str, held: str, periodic: str = "1") -> None:
+        self.printed = {
+            "dpkg-query": installed,
+            "apt-mark": held,
+            "apt-config": f'APT::Periodic::Unattended-Upgrade "{periodic}";\n',
+        }
+
+    def __call__(self, program: str, *_: str) -> str:
+        return self.printed[program]
+
+
+KERNEL = "6.17.0-1020-aws"
+IMAGE = f"linux-image-{KERNEL}\n"
+
+
+def test_upgrades(tmp_path: Path) -> None:
+    def upgrades(packages: Packages, *, upgrader: bool = True, container: bool = False) -> str:
+        return host.upgrades(lambda: container, packages, KERNEL, tmp_path if upgrader else tmp_path / "missing")
+
+    assert upgrades(Packages(IMAGE, IMAGE)) == f"{KERNEL} stays; the rest is upgraded daily"
+    # A kernel that no package brought is not upgraded.
+    assert upgrades(Packages("linux-image-aws\n", "")).startswith(f"{KERNEL} stays")
+    assert "not installed" in upgrades(Packages(IMAGE, IMAGE, "0"), upgrader=False)
+    with pytest.raises(Failed, match=rf"^linux-image-{KERNEL} is not held"):
+        upgrades(Packages(IMAGE, "linux-image-aws\n"))
+    with pytest.raises(Failed, match="unattended upgrades are off"):
+        upgrades(Packages(IMAGE, IMAGE, "0"))
+    with pytest.raises(Skipped, match="host's kernel"):
+        upgrades(Packages(IMAGE, "", "0"), container=True)
+
+
 # --- rows and the report
 
 

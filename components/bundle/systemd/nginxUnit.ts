@@ -44,3 +44,13 @@ SystemCallFilter=@system-service
 ${HARDENING}
 `;
 }
+
+/**
+ * Lines in addition to apt's unit for unattended upgrades. nginx goes on with the old libraries, such as OpenSSL, until a
+ * new process takes over its sockets. The distribution's script starts one, as its package does after an upgrade of nginx.
+ */
+export function upgradeDropIn(): string {
+  return `[Service]
+ExecStartPost=-/bin/sh -c 'grep -q "[.]so.*(deleted)" /proc/$$(cat ${PID_FILE})/maps && /etc/init.d/nginx upgrade'
+`;
+}

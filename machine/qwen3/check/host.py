@@ -1,5 +1,6 @@
-"""The instance itself: disks and clock."""
+"""The instance itself: disks, clock, kernel and upgrades."""
 
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -41,6 +42,29 @@ def clock(
     return "synchronized"
 
 
+UPGRADER = Path("/usr/bin/unattended-upgrade")
+
+
+def upgrades(
+    container: Callable[[], bool] = in_container,
+    ask: Callable[..., str] = output,
+    kernel: str = os.uname().release,
+    upgrader: Path = UPGRADER,
+) -> str:
+    """Whether the kernel stays, so that the driver goes on working, and the rest is upgraded."""
+    if container():
+        raise Skipped("a container has its host's kernel")
+    image = f"linux-image-{kernel}"
+    installed = ask("dpkg-query", "--show", "--showformat=${Package}\n").split()
+    if image in installed and image not in ask("apt-mark", "showhold").split():
+        raise Failed(f"{image} is not held: an upgrade may bring a kernel without the driver")
+    if not upgrader.exists():
+        return f"{kernel} stays; unattended-upgrades is not installed, so upgrades come with the image"
+    if '"1"' not in ask("apt-config", "dump", "APT::Periodic::Unattended-Upgrade"):
+        raise Failed("unattended upgrades are off: APT::Periodic::Unattended-Upgrade is not 1")
+    return f"{kernel} stays; the rest is upgraded daily"
+
+
 def checks(wait: float) -> list[Check]:
     return [
         Check(
@@ -54,5 +78,11 @@ def checks(wait: float) -> list[Check]:
             "service",
             "timedatectl timesync-status or chronyc tracking; the instance reaches Amazon's time at 169.254.169.123",
             lambda: until(clock, min(wait, CLOCK_SECONDS)),
+        ),
+        Check(
+            "the kernel is held, the rest is upgraded",
+            "service",
+            "sudo apt-mark hold linux-image-$(uname -r); for upgrades, compare /etc/apt/apt.conf.d/90qwen3",
+            upgrades,
         ),
     ]
