@@ -5,6 +5,7 @@ import { doctorCommand } from "./doctor/command";
 import { envCommand } from "./env/command";
 import { evaluateCommand } from "./evaluate/command";
 import { handoverCommand } from "./handover/command";
+import { imageCommand } from "./image/command";
 import { Context, runProcess } from "./lib/commandLine";
 import { mirrorCommand } from "./mirror/command";
 import { rotateCommand } from "./rotate/command";
@@ -18,6 +19,7 @@ const program = new Command("tsx scripts/cli.ts")
   .addCommand(rotateCommand(context))
   .addCommand(envCommand(context))
   .addCommand(evaluateCommand(context))
+  .addCommand(imageCommand(context))
   .addCommand(doctorCommand(context))
   .addCommand(costCommand(context))
   .addCommand(mirrorCommand(context))

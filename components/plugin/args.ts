@@ -170,7 +170,7 @@ export interface EmbeddingServiceArgs {
    */
   maxBodyBytes?: number;
   /**
-   * AMI for the instances: Ubuntu 24.04 with NVIDIA's driver. An image that already has the system packages of the bootstrap needs no package archive. Empty selects AWS's latest image when the stack is created.
+   * AMI for the instances: Ubuntu 24.04 with NVIDIA's driver. An image that already has the system packages of the bootstrap needs no package archive. Empty selects AWS's latest image in the first update and keeps it; `npm run image` moves to a later one.
    * Allowed: the ID of an AMI such as ami-0123456789abcdef0.
    * Default: not set.
    */

@@ -170,6 +170,14 @@ export class Account {
     return Images[0];
   }
 
+  /** The images of an owner whose names match a pattern with `*`. */
+  async imagesNamed(owner: string, pattern: string) {
+    const { Images = [] } = await this.#ec2.send(
+      new DescribeImagesCommand({ Owners: [owner], Filters: [{ Name: "name", Values: [pattern] }] }),
+    );
+    return Images;
+  }
+
   async parameter(name: string): Promise<string> {
     const { Parameter } = await this.#ssm.send(new GetParameterCommand({ Name: name }));
     return Parameter?.Value ?? "";

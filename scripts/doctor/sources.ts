@@ -55,9 +55,7 @@ async function image(account: Account, subject: Subject): Promise<string | Warni
   const id = imageId ?? (await account.parameter(AMI_PARAMETER));
   const next = imageId ? "set imageId to an image of this region" : "set imageId, or another aws:region";
   const found = await account.image(id).catch((error: Error) => {
-    throw /^InvalidAMIID/.test(error.name)
-      ? new Problem(`there is no ${id} in ${subject.region}`, next)
-      : error;
+    throw isGone(error) ? new Problem(`there is no ${id} in ${subject.region}`, next) : error;
   });
   if (!found) {
     throw new Problem(`there is no ${id} in ${subject.region}`, next);
@@ -80,6 +78,11 @@ async function image(account: Account, subject: Subject): Promise<string | Warni
     return new Warning(`${seen}, deprecated since ${DeprecationTime}`, "set imageId to a later image");
   }
   return imageId && days > OLD_DAYS ? new Warning(seen, "set imageId to a later image") : seen;
+}
+
+/** Whether EC2 has no image of an ID. */
+export function isGone(error: unknown): boolean {
+  return /^InvalidAMIID/.test((error as Error).name);
 }
 
 /** The file that the deployment looks for in a prefix. A denied read is a failure: the deployment would be rejected. */

@@ -21,6 +21,10 @@ export interface StackOutputs {
   instanceId?: string;
   /** Of a fleet. */
   autoScalingGroup?: string;
+  /** AMI of the instances. Undefined for a stack that an earlier version deployed. */
+  imageId?: string;
+  /** The URN to replace to move to AWS's latest AMI. Undefined with the setting imageId. */
+  imageUrn?: string;
   /** By client. */
   secretArns: Record<string, string>;
   /** By client. */

@@ -1,5 +1,5 @@
-import { createInterface } from "node:readline/promises";
 import type { Context } from "../lib/commandLine";
+import { confirmed } from "../lib/confirm";
 import { clientApiKeyUrn } from "../lib/stack";
 import type { RotateOptions } from "./command";
 import { type Engine, openEngine } from "./engine";
@@ -163,16 +163,11 @@ class Rotation {
     if (this.options.yes) {
       return true;
     }
-    const terminal = createInterface({ input: process.stdin, output: process.stdout });
-    try {
-      const yes = /^y(es)?$/i.test(await terminal.question(`${question} [y/N] `));
-      if (!yes) {
-        this.#say("Nothing was changed.");
-      }
-      return yes;
-    } finally {
-      terminal.close();
+    const yes = await confirmed(question);
+    if (!yes) {
+      this.#say("Nothing was changed.");
     }
+    return yes;
   }
 
   #say(line: string): void {

@@ -117,6 +117,28 @@ describe("the workflow for GitHub Actions", () => {
   });
 });
 
+describe("the monthly workflow", () => {
+  const monthly = parse(read(`${FOLDER}/check-image.yml`)) as Workflow & { jobs: { check: Job } };
+  const { check } = monthly.jobs;
+
+  it("checks the deployed stack's image once a month, and changes nothing", () => {
+    expect(monthly.on.schedule).toEqual([{ cron: expect.stringMatching(/^\d+ \d+ 1 \* \*$/) }]);
+    expect(commands(check)).toEqual(["npm ci", 'npm run -s image -- --stack "$STACK" --check']);
+    expect(read("package.json")).toContain('"image": "tsx scripts/cli.ts image"');
+  });
+
+  it("has the environment, role, state and versions of the deployment", () => {
+    expect(check.environment).toBe(deploy.environment);
+    const { "role-duration-seconds": _, ...same } = credentials(deploy);
+    expect(credentials(check)).toEqual(same);
+    expect(monthly.env).toEqual(workflow.env);
+    expect(monthly.permissions).toEqual(workflow.permissions);
+    expect(check.steps.flatMap(({ uses }) => uses ?? [])).toEqual(
+      deploy.steps.flatMap(({ uses }) => uses ?? []),
+    );
+  });
+});
+
 describe("the roles for GitHub Actions", () => {
   it.each(jobs)("trust one environment of one repository: %s", (name, { environment }) => {
     const { Statement } = JSON.parse(read(`${FOLDER}/${name}-trust.json`)) as { Statement: TrustStatement[] };

@@ -11,6 +11,7 @@ import { costCommand } from "../../scripts/cost/command";
 import { doctorCommand } from "../../scripts/doctor/command";
 import { envCommand } from "../../scripts/env/command";
 import { evaluateCommand } from "../../scripts/evaluate/command";
+import { imageCommand } from "../../scripts/image/command";
 import { type Context, matching, option, ScriptCommand, whole } from "../../scripts/lib/commandLine";
 import { ROOT } from "../../scripts/lib/paths";
 import { mirrorCommand } from "../../scripts/mirror/command";
@@ -30,6 +31,7 @@ const OPTIONS: [(context: Context) => Command, string[]][] = [
     ["--stack", "--client", "--from-env", "--json", "--timeout", "--skip-machine", "--fail-on"],
   ],
   [rotateCommand, ["--stack", "--client", "--yes", "--revoke-now", "--revoke-previous"]],
+  [imageCommand, ["--stack", "--check", "--max-age", "--roll", "--yes", "--json"]],
   [envCommand, ["--stack", "--client", "--write"]],
   [evaluateCommand, ["--stack", "--client", "--task", "--instruction"]],
   [costCommand, ["--stack", "--tokens-per-second", "--hours", "--machines"]],
@@ -98,7 +100,7 @@ describe("npm scripts", () => {
     expect(ofPrograms.map(([script]) => script).sort()).toEqual(
       [
         ...["start", "stop", "example", "bench", "bench:gateway", "bench:growth"],
-        ...["verify", "rotate", "env", "evaluate", "doctor", "cost", "mirror", "tune"],
+        ...["verify", "rotate", "image", "env", "evaluate", "doctor", "cost", "mirror", "tune"],
       ].sort(),
     );
   });

@@ -45,7 +45,14 @@ export function healthyAccount() {
       [AMI]: { state: "available", architecture: "x86_64", created: "2026-11-01T00:00:00.000Z", gib: 75 },
     } as Record<
       string,
-      { state: string; architecture: string; created: string; gib: number; deprecated?: string }
+      {
+        state: string;
+        architecture: string;
+        created: string;
+        gib: number;
+        deprecated?: string;
+        name?: string;
+      }
     >,
     /** Values of the account, by code. */
     quotas: { "L-DB2E81BA": 8, "L-F678F1CE": 5 } as Record<string, number>,
@@ -187,22 +194,21 @@ export class FakeAccount {
           })),
         };
       case "DescribeImages": {
-        const image = state.images[id];
+        const prefix = values[0]?.replace(/[*]$/, "");
         return {
-          imagesSet: image
-            ? [
-                {
-                  imageId: id,
-                  imageState: image.state,
-                  name: "GPU image",
-                  architecture: image.architecture,
-                  creationDate: image.created,
-                  deprecationTime: image.deprecated,
-                  rootDeviceName: "/dev/sda1",
-                  blockDeviceMapping: [{ deviceName: "/dev/sda1", ebs: { volumeSize: image.gib } }],
-                },
-              ]
-            : [],
+          imagesSet: Object.entries(state.images)
+            .filter(([imageId, { name }]) => (prefix ? name?.startsWith(prefix) : imageId === id))
+            .map(([imageId, image]) => ({
+              imageId,
+              imageState: image.state,
+              imageOwnerId: "898082745236",
+              name: image.name ?? "GPU image",
+              architecture: image.architecture,
+              creationDate: image.created,
+              deprecationTime: image.deprecated,
+              rootDeviceName: "/dev/sda1",
+              blockDeviceMapping: [{ deviceName: "/dev/sda1", ebs: { volumeSize: image.gib } }],
+            })),
         };
       }
       default:
