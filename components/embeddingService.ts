@@ -76,7 +76,7 @@ export class EmbeddingService extends pulumi.ComponentResource<Created> {
     this.instanceId = this.output(({ instanceId }) => instanceId);
     this.autoScalingGroup = this.output(({ autoScalingGroup }) => autoScalingGroup);
     this.launchTemplateVersion = this.output(({ launchTemplateVersion }) => launchTemplateVersion);
-    this.imageId = this.output(({ image }) => image.id);
+    this.imageId = this.output(({ image }) => pulumi.output(image.id));
     this.imageUrn = this.output(({ image }) => image.urnToReplace);
     this.secretArns = this.output(({ keys }) => byClient(keys, (key) => key.secretArn));
     this.apiKeyUrns = this.output(({ keys }) => byClient(keys, (key) => key.urnToReplace));

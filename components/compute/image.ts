@@ -7,15 +7,15 @@ export const AMI_PARAMETER =
 
 /** The AMI of the instances. */
 export interface Image {
-  /** ID of the AMI. */
-  id: pulumi.Output<string>;
+  /** ID of the AMI: a plain value if the setting `imageId` selects it, because the name of an instance contains it. */
+  id: pulumi.Input<string>;
   /** URN to replace in order to move to AWS's latest AMI; undefined if the setting `imageId` selects the AMI. */
   urnToReplace?: pulumi.Output<string>;
 }
 
 /** The AMI that the setting selects, otherwise the one that was AWS's latest when the stack was created. */
 export function selectImage(name: string, imageId: string | undefined, parent: pulumi.Resource): Image {
-  return imageId === undefined ? keepLatest(name, parent) : { id: pulumi.output(imageId) };
+  return imageId === undefined ? keepLatest(name, parent) : { id: imageId };
 }
 
 /**
