@@ -7,9 +7,10 @@ import {
   CreateInstanceProfileCommand,
   CreatePolicyCommand,
   CreateRoleCommand,
-  CreateUserCommand,
   DeleteRolePermissionsBoundaryCommand,
+  GenerateServiceLastAccessedDetailsCommand,
   IAMClient,
+  ListRolesCommand,
   PutRolePermissionsBoundaryCommand,
   PutRolePolicyCommand,
 } from "@aws-sdk/client-iam";
@@ -293,10 +294,18 @@ describe("requests without a valid principal, or that are not emulated", () => {
     });
   });
 
-  it("names an action that is not emulated", async () => {
-    const iam = new IAMClient({ ...as(), maxAttempts: 1 });
-    await expect(iam.send(new CreateUserCommand({ UserName: "somebody" }))).rejects.toMatchObject({
-      message: expect.stringContaining("iam:CreateUser"),
+  it("names an action that moto does not have, and one for which a role's policies cannot be evaluated", async () => {
+    const missing = new GenerateServiceLastAccessedDetailsCommand({
+      Arn: "arn:aws:iam::123456789012:role/x",
+    });
+    const iam = (credentials?: Credentials) => new IAMClient({ ...as(credentials), maxAttempts: 1 });
+    await expect(iam().send(missing)).rejects.toMatchObject({
+      message: expect.stringContaining("not emulated: iam:GenerateServiceLastAccessedDetails"),
+      $metadata: { httpStatusCode: 501 },
+    });
+    expect((await iam().send(new ListRolesCommand({}))).Roles).not.toEqual([]);
+    await expect(iam(await session()).send(new ListRolesCommand({}))).rejects.toMatchObject({
+      message: expect.stringContaining("not emulated: iam:ListRoles"),
       $metadata: { httpStatusCode: 501 },
     });
   });
