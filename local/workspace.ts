@@ -15,6 +15,8 @@ export function createWorkspace(
   settings: {
     configuration: string;
     values: Record<string, unknown>;
+    /** Configuration of providers, by complete keys such as `aws:endpoints`. */
+    providers?: Record<string, unknown>;
     path: string;
     awsEndpointUrl: string;
   },
@@ -28,13 +30,13 @@ export function createWorkspace(
     writeFileSync(passphrase, randomBytes(24).toString("base64url"), { mode: 0o600 });
   }
   writeProject(workDir);
-  writeConfiguration(workDir, stackName, settings.configuration, settings.values);
+  writeConfiguration(workDir, stackName, settings.configuration, settings.values, settings.providers);
   return {
     stackName,
     workDir,
     env: {
       PATH: settings.path,
-      PULUMI_HOME: join(state, "pulumi-home"),
+      PULUMI_HOME: pulumiHome(state),
       PULUMI_BACKEND_URL: `file://${backend}`,
       PULUMI_CONFIG_PASSPHRASE_FILE: passphrase,
       PULUMI_SKIP_UPDATE_CHECK: "true",
@@ -44,6 +46,11 @@ export function createWorkspace(
       AWS_REGION: "us-east-1",
     },
   };
+}
+
+/** PULUMI_HOME of the environment in this folder. */
+export function pulumiHome(state: string): string {
+  return join(state, "pulumi-home");
 }
 
 /** Opens the workspace's stack with a program, usually the repository's own. */
@@ -68,6 +75,7 @@ function writeConfiguration(
   stackName: string,
   configuration: string,
   values: Record<string, unknown>,
+  providers: Record<string, unknown> = {},
 ): void {
   const path = join(workDir, `Pulumi.${stackName}.yaml`);
   const previous = existsSync(path) ? parse(readFileSync(path, "utf8")) : {};
@@ -76,5 +84,5 @@ function writeConfiguration(
   const added = Object.fromEntries(
     Object.entries(values).map(([name, value]) => [`${project}:${name}`, value]),
   );
-  writeFileSync(path, stringify({ ...previous, config: { ...written.config, ...added } }));
+  writeFileSync(path, stringify({ ...previous, config: { ...written.config, ...added, ...providers } }));
 }

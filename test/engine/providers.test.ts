@@ -12,6 +12,7 @@ import * as tls from "@pulumi/tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { prepareEngine } from "../../local/engine";
 import { writeFakeProviders } from "../../local/fakeProviders";
+import { replaceCommands } from "../../local/realProvider";
 
 /** The fakes of random, command and tls, with the real engine: the behaviour that the program and its rotation need. */
 
@@ -315,6 +316,14 @@ describe("command", () => {
     }
     expect(output).not.toContain("sentinel-out-none");
     expect(onDisk()).not.toContain("sentinel-out-none");
+  });
+
+  test("is replaced where no instance boots", async () => {
+    const { stack } = await openStack("replaced", async () => {
+      replaceCommands();
+      return { stdout: new local.Command("command", { create: "exit 1", update: "exit 2" }).stdout };
+    });
+    expect((await up(stack)).outputs.stdout?.value).toMatch(/^not verified: /);
   });
 
   test("hides the output if any input was secret", async () => {
