@@ -9,7 +9,6 @@ import { buildImage } from "./image";
 import { publishModel } from "./model";
 import { createNetwork, deleteNetwork, type LocalNetwork } from "./network";
 import { endProcess, isAlive, startDetached } from "./process";
-import { realProviderConfiguration } from "./realProvider";
 import { createWorkspace, pulumiHome } from "./workspace";
 
 const EMULATOR_PORT = 4566;
@@ -122,7 +121,6 @@ function assemble(
     configuration: "Pulumi.local.yaml",
     path: known.path,
     awsEndpointUrl: known.emulatorUrl,
-    providers: environment.realProvider ? realProviderConfiguration(known.emulatorUrl) : {},
     values: {
       awsEndpointUrl: known.emulatorUrl,
       httpsProxy: `http://${network.hostAddress}:${PROXY_PORT}`,

@@ -2,18 +2,19 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ProviderEndpoint } from "@pulumi/aws/types/input";
 import * as pulumi from "@pulumi/pulumi";
+import type { Stack } from "@pulumi/pulumi/automation";
 import { ROOT } from "../scripts/lib/paths";
 import { runProgram } from "../scripts/lib/program";
 import { run } from "./process";
 
 /**
  * `npm start -- --real-provider`: AWS's own provider for Pulumi against the emulator. The emulator's RunInstances boots
- * nothing, so there is no endpoint, and the verification is replaced by a line that says so.
+ * nothing, so there is no endpoint, and the program's commands are replaced by a line that says so.
  */
 
 /** The services of which the stack uses resources or look-ups, by the provider's names of endpoints. */
 export const SERVICES: readonly (keyof ProviderEndpoint)[] = [
-  ...(["acm", "autoscaling", "budgets", "ec2", "elbv2", "iam"] as const),
+  ...(["acm", "autoscaling", "budgets", "cloudwatch", "ec2", "elbv2", "iam"] as const),
   ...(["route53", "s3", "scheduler", "secretsmanager", "ssm", "sts"] as const),
 ];
 
@@ -31,6 +32,13 @@ export function realProviderConfiguration(emulatorUrl: string): Record<string, u
     // A request that the emulator can't perform would otherwise be repeated for ten minutes.
     "aws:maxRetries": 2,
   };
+}
+
+/** Adds the provider's configuration to that of a stack. */
+export async function configureRealProvider({ name, workspace }: Stack, emulatorUrl: string): Promise<void> {
+  const settings = await workspace.stackSettings(name);
+  const config = { ...settings.config, ...realProviderConfiguration(emulatorUrl) };
+  await workspace.saveStackSettings(name, { ...settings, config: config as typeof settings.config });
 }
 
 /** The version of the plugin that the installed package @pulumi/aws asks for. */
@@ -61,16 +69,15 @@ export async function installPlugin(pulumi: string, home: string): Promise<void>
   }
 }
 
-/** What the verification runs instead of `verify`. */
-export const NOT_VERIFIED = "echo 'not verified: with --real-provider no instance boots'";
+/** What every command of the program runs instead. */
+const NOT_VERIFIED = "echo 'not verified: with --real-provider no instance boots'";
 
-/** The repository's program, without its verification, which is its only command. */
-export function programWithoutVerification(): ReturnType<typeof runProgram> {
+/** The repository's program without its commands, such as the verification: they need an instance. */
+export function programWithoutCommands(): ReturnType<typeof runProgram> {
   replaceCommands();
   return runProgram();
 }
 
-/** Makes every command of the program that runs {@link NOT_VERIFIED}. */
 export function replaceCommands(): void {
   pulumi.runtime.registerStackTransformation(({ type, props, opts }) =>
     type === "command:local:Command"

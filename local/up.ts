@@ -5,14 +5,17 @@ import { runProgram } from "../scripts/lib/program";
 import { inMachine, listInstances } from "./container";
 import type { Environment } from "./environment";
 import { runWithProgress } from "./process";
-import { programWithoutVerification } from "./realProvider";
+import { configureRealProvider, programWithoutCommands } from "./realProvider";
 import { openStack } from "./workspace";
 
 /** Deploys the environment's stack with the repository's own program, and verifies the endpoint if an instance boots. */
 export async function bringUp(environment: Environment): Promise<OutputMap> {
   Object.assign(process.env, environment.env);
   const { realProvider = false } = environment;
-  const stack = await openStack(environment, realProvider ? programWithoutVerification : runProgram);
+  const stack = await openStack(environment, realProvider ? programWithoutCommands : runProgram);
+  if (realProvider) {
+    await configureRealProvider(stack, environment.env.AWS_ENDPOINT_URL!);
+  }
   const stopFollowing = followInstances();
   try {
     const result = await stack.up({

@@ -15,8 +15,6 @@ export function createWorkspace(
   settings: {
     configuration: string;
     values: Record<string, unknown>;
-    /** Configuration of providers, by complete keys such as `aws:endpoints`. */
-    providers?: Record<string, unknown>;
     path: string;
     awsEndpointUrl: string;
   },
@@ -30,7 +28,7 @@ export function createWorkspace(
     writeFileSync(passphrase, randomBytes(24).toString("base64url"), { mode: 0o600 });
   }
   writeProject(workDir);
-  writeConfiguration(workDir, stackName, settings.configuration, settings.values, settings.providers);
+  writeConfiguration(workDir, stackName, settings.configuration, settings.values);
   return {
     stackName,
     workDir,
@@ -75,7 +73,6 @@ function writeConfiguration(
   stackName: string,
   configuration: string,
   values: Record<string, unknown>,
-  providers: Record<string, unknown> = {},
 ): void {
   const path = join(workDir, `Pulumi.${stackName}.yaml`);
   const previous = existsSync(path) ? parse(readFileSync(path, "utf8")) : {};
@@ -84,5 +81,5 @@ function writeConfiguration(
   const added = Object.fromEntries(
     Object.entries(values).map(([name, value]) => [`${project}:${name}`, value]),
   );
-  writeFileSync(path, stringify({ ...previous, config: { ...written.config, ...added, ...providers } }));
+  writeFileSync(path, stringify({ ...previous, config: { ...written.config, ...added } }));
 }

@@ -342,6 +342,7 @@ describe("the services that AWS's own provider uses for this stack", () => {
     acm: ["list_certificates"],
     autoscaling: ["describe_auto_scaling_groups"],
     budgets: ["describe_budgets", { AccountId: "123456789012" }],
+    cloudwatch: ["describe_alarms"],
     ec2: ["describe_vpcs"],
     elbv2: ["describe_load_balancers"],
     iam: ["list_roles"],
