@@ -107,7 +107,8 @@ class Emulator:
             self._authorise(principal, operation)
             return self._perform(operation, signature.region, environ, body, start)
         except NotImplementedError:
-            refusal = Refusal("501 Not Implemented", "NotImplemented", f"not emulated: {operation.action}, which moto does not have")
+            said = f"not emulated: {operation.action}, which moto does not have"
+            refusal = Refusal("501 Not Implemented", "NotImplemented", said)
         except (operations.UnknownOperation, policies.UnknownPolicyElement) as error:
             where = "local/aws/policies.py" if isinstance(error, policies.UnknownPolicyElement) else "local/aws/operations.py"
             what = str(error)
@@ -125,19 +126,20 @@ class Emulator:
     ) -> Iterable[bytes]:
         """Raises NotImplementedError if moto does not have the operation."""
         if operation.service == "ssm" and operation.name in SystemsManager.OPERATIONS:
-            return respond_json("200 OK", self.systems_manager.answer(operation.name, operation.parameters, region), start)
+            answer = self.systems_manager.answer(operation.name, operation.parameters, region)
+            return respond_json("200 OK", answer, start)
         if operation.name == "InvokeFunction":
             return self._invoke(operation.parameters["FunctionName"], region, body, start)
         if operation.service == "s3":
             return self.moto(environ, start)
         with self.one_at_a_time:
-            answer = list(self.moto(environ, start))
+            response = list(self.moto(environ, start))
         if operation.service == "lambda":
             self.functions.end_deleted(region)
-        return answer
+        return response
 
     def _authorise(self, principal: Principal, operation: Operation) -> None:
-        """Raises Refusal unless the principal's policies grant the operation, and UnknownOperation if that is not known."""
+        """Raises Refusal unless the principal's policies grant the operation, UnknownOperation if that is not known."""
         if principal.role is None or operation.name == "GetCallerIdentity":
             return
         if operation.resource is None:
