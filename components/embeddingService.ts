@@ -26,7 +26,7 @@ interface Created extends Service {
 export class EmbeddingService extends pulumi.ComponentResource<Created> {
   /** Base URL for OpenAI clients, `https://HOST/v1`. */
   readonly endpoint: pulumi.Output<string>;
-  /** PEM of the certificate authority of the endpoint; empty with a domain, whose certificate is public. */
+  /** PEM of the two certificate authorities of the endpoint; empty with a domain, whose certificate is public. */
   readonly caCertificate: pulumi.Output<string>;
   /** Name of the model in requests. */
   readonly model: pulumi.Output<string>;

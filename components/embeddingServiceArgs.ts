@@ -1,7 +1,7 @@
 import type { SettingsArgs } from "./settings/args";
 import { SETTINGS, type SettingName, type Settings } from "./settings/table";
 
-type AddressSettings = "stopSchedule" | "startSchedule" | "scheduleTimezone";
+type AddressSettings = "certificateAuthority" | "stopSchedule" | "startSchedule" | "scheduleTimezone";
 type DomainSettings = "domain" | "hostedZoneId" | "internal" | "instancesMin" | "instancesMax";
 
 /** One instance with an Elastic IP address, and a certificate from a private authority that clients must trust. */
@@ -41,13 +41,14 @@ export function flatten({ endpoint, ...rest }: EmbeddingServiceArgs): SettingsAr
 
 /** The arguments that checked settings describe: with a domain, a fleet. Settings of the stack alone are omitted. */
 export function serviceArgs(settings: Settings): EmbeddingServiceArgs {
-  const { stopSchedule, startSchedule, scheduleTimezone, ...others } = ofService(settings);
+  const { certificateAuthority, stopSchedule, startSchedule, scheduleTimezone, ...others } =
+    ofService(settings);
   const { domain, hostedZoneId, internal, instancesMin, instancesMax, ...rest } = others;
   return {
     ...rest,
     endpoint: domain
       ? { kind: "domain", domain, hostedZoneId, internal, instancesMin, instancesMax }
-      : { kind: "address", stopSchedule, startSchedule, scheduleTimezone },
+      : { kind: "address", certificateAuthority, stopSchedule, startSchedule, scheduleTimezone },
   };
 }
 

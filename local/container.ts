@@ -125,6 +125,12 @@ export async function terminateInstance(instanceId: string): Promise<void> {
   rmSync(recordPath(instanceId));
 }
 
+/** Whether an instance exists that has not powered off. A terminated one is still listed until it is removed. */
+export function isLaunched(instanceId: string): boolean {
+  const record = readRecord(instanceId);
+  return record !== undefined && isAlive(record.supervisorPid);
+}
+
 /** Reboots the instance's operating system, as EC2's RebootInstances does. */
 export async function rebootInstance(instanceId: string): Promise<void> {
   const before = leaderPid(instanceId);

@@ -9,10 +9,15 @@ import { buildImage } from "./image";
 import { publishModel } from "./model";
 import { createNetwork, deleteNetwork, type LocalNetwork } from "./network";
 import { endProcess, isAlive, startDetached } from "./process";
-import { createWorkspace, pulumiHome } from "./workspace";
+import { createWorkspace, pulumiHome, updateConfiguration } from "./workspace";
 
 const EMULATOR_PORT = 4566;
 const PROXY_PORT = 3128;
+
+const CONFIGURATION = "Pulumi.local.yaml";
+
+/** Settings that the environment sets itself, whatever the file has. Their values follow from its preparation. */
+const OWN_SETTINGS = ["awsEndpointUrl", "httpsProxy", "modelSha256"] as const;
 
 /** One local environment without its stack, stored as environment.json. */
 export interface Environment extends Workspace {
@@ -117,15 +122,16 @@ function assemble(
   known: { image: string; path: string; emulatorUrl: string; enforcing: boolean; modelSha256: string },
 ): Environment {
   const { name, state, network } = environment;
+  const values: Record<(typeof OWN_SETTINGS)[number], string> = {
+    awsEndpointUrl: known.emulatorUrl,
+    httpsProxy: `http://${network.hostAddress}:${PROXY_PORT}`,
+    modelSha256: known.modelSha256,
+  };
   const workspace = createWorkspace(state, name, {
-    configuration: "Pulumi.local.yaml",
+    configuration: CONFIGURATION,
     path: known.path,
     awsEndpointUrl: known.emulatorUrl,
-    values: {
-      awsEndpointUrl: known.emulatorUrl,
-      httpsProxy: `http://${network.hostAddress}:${PROXY_PORT}`,
-      modelSha256: known.modelSha256,
-    },
+    values,
   });
   const store = join(CACHE, "store");
   mkdirSync(store, { recursive: true });
@@ -143,6 +149,11 @@ function assemble(
       QWEN3_LOCAL_ENFORCING: known.enforcing ? "yes" : "no",
     },
   };
+}
+
+/** Applies edits of Pulumi.local.yaml to a prepared environment. Returns the names of the settings that changed. */
+export function updateSettings(environment: Environment): string[] {
+  return updateConfiguration(environment, CONFIGURATION, OWN_SETTINGS);
 }
 
 /** The environment of that name, or undefined if there is none. */

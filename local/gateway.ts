@@ -37,6 +37,11 @@ export function gatewayKeys(folder: string): string {
   return moveRuntime(PATHS.keys, folder);
 }
 
+/** The file that makes the gateway complete its requests, as qwen3-drain writes it. */
+export function drainPath(folder: string): string {
+  return moveRuntime(PATHS.drain, folder);
+}
+
 /** The file of a key's digest, as qwen3-keys writes it. */
 export function digestPath(keys: string, key: string): string {
   return join(keys, KEY_FILES.digests, createHash("sha256").update(key).digest("hex"));

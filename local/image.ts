@@ -13,6 +13,7 @@ const PACKAGES = [
   "iproute2",
   "libnginx-mod-http-js",
   "libnuma1",
+  "nftables",
   "nginx",
   "openssh-client",
   "procps",

@@ -1,7 +1,14 @@
 import type { OutputMap } from "@pulumi/pulumi/automation";
 import { Listr, type ListrTask } from "listr2";
 import type { Context } from "../scripts/lib/commandLine";
-import { type Environment, isUsable, preparation, readEnvironment, removeEnvironment } from "./environment";
+import {
+  type Environment,
+  isUsable,
+  preparation,
+  readEnvironment,
+  removeEnvironment,
+  updateSettings,
+} from "./environment";
 import { announcement, LOCAL_ENVIRONMENT, REAL_PROVIDER_ENVIRONMENT } from "./installs";
 import { installPrograms, unsupported } from "./preflight";
 import { bringUp } from "./up";
@@ -57,6 +64,15 @@ function tasks(name: string, existing: Environment | undefined, realProvider: bo
       title: "Remove what an earlier environment left behind",
       enabled: stale,
       task: () => removeEnvironment(existing!),
+    },
+    {
+      title: "Settings of Pulumi.local.yaml",
+      enabled: existing !== undefined && !stale,
+      task: (_, task) => {
+        // Those of AWS's own provider are set again by bringUp.
+        const changed = updateSettings(existing!).filter((key) => !realProvider || !key.startsWith("aws:"));
+        task.title += `: ${changed.length > 0 ? `changed ${changed.join(", ")}` : "as before"}`;
+      },
     },
     ...preparation(name, realProvider).map(
       (step): ListrTask => ({

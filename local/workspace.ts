@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { LocalWorkspace, type PulumiFn, type Stack } from "@pulumi/pulumi/automation";
 import { parse, stringify } from "yaml";
 import type { Workspace } from "../scripts/lib/localEnvironment";
@@ -67,19 +68,63 @@ function writeProject(workDir: string): void {
   writeFileSync(join(workDir, "Pulumi.yaml"), stringify({ ...project, main: ROOT }));
 }
 
-/** Merges the repository's configuration with values that are only known now. The engine's own entries are kept. */
+/** Writes the stack's configuration: the repository's, and values that are only known now. */
 function writeConfiguration(
   workDir: string,
   stackName: string,
   configuration: string,
   values: Record<string, unknown>,
 ): void {
-  const path = join(workDir, `Pulumi.${stackName}.yaml`);
-  const previous = existsSync(path) ? parse(readFileSync(path, "utf8")) : {};
-  const written = parse(readFileSync(join(ROOT, configuration), "utf8"));
+  const path = configurationFile(workDir, stackName);
   const project = projectName();
   const added = Object.fromEntries(
     Object.entries(values).map(([name, value]) => [`${project}:${name}`, value]),
   );
-  writeFileSync(path, stringify({ ...previous, config: { ...written.config, ...added } }));
+  // The engine's own entries, such as the salt of its secrets, are kept.
+  writeFileSync(
+    path,
+    stringify({ ...readYaml(path), config: { ...readRepositorySettings(configuration), ...added } }),
+  );
+}
+
+/**
+ * Makes the repository's configuration, as it is now, that of an existing workspace. Settings that the repository no
+ * longer has are removed, except those in `own`, whose values remain.
+ *
+ * @param own names of the settings that {@link createWorkspace} got as `values`
+ * @returns the names of the settings that changed, sorted
+ * @throws Error if the file is not YAML
+ */
+export function updateConfiguration(
+  { workDir, stackName }: Workspace,
+  configuration: string,
+  own: readonly string[],
+): string[] {
+  const before = readYaml(configurationFile(workDir, stackName)).config ?? {};
+  const project = projectName();
+  const kept = own.filter((name) => before[`${project}:${name}`] !== undefined);
+  const values = Object.fromEntries(kept.map((name) => [name, before[`${project}:${name}`]]));
+  writeConfiguration(workDir, stackName, configuration, values);
+  const after = readYaml(configurationFile(workDir, stackName)).config ?? {};
+  return [...new Set([...Object.keys(before), ...Object.keys(after)])]
+    .filter((name) => !isDeepStrictEqual(before[name], after[name]))
+    .map((name) => name.replace(`${project}:`, ""))
+    .sort();
+}
+
+function configurationFile(workDir: string, stackName: string): string {
+  return join(workDir, `Pulumi.${stackName}.yaml`);
+}
+
+function readRepositorySettings(configuration: string): Record<string, unknown> {
+  try {
+    return readYaml(join(ROOT, configuration)).config ?? {};
+  } catch (error) {
+    throw new Error(`${configuration} is not YAML: ${(error as Error).message}`);
+  }
+}
+
+/** A configuration file's content; nothing if it is missing or empty. */
+function readYaml(path: string): { config?: Record<string, unknown> } {
+  return existsSync(path) ? (parse(readFileSync(path, "utf8")) ?? {}) : {};
 }

@@ -23,7 +23,7 @@ files() {
 	[ ! -d "$bundle/lib-cpu" ] || cp -R "$bundle/lib-cpu" "$QWEN3_CPU_LIBRARY"
 	install -D -m 644 "$bundle/nginx/nginx.conf" /etc/nginx/nginx.conf
 	install -D -m 644 -t "$QWEN3_GATEWAY_SCRIPTS" "$bundle/nginx/auth.js" "$bundle/nginx/contract.js"
-	ln -sf "$bundle/bin/qwen3-audit" "$bundle/bin/qwen3-check" "$bundle/bin/qwen3-tune" "$QWEN3_PROGRAMS/"
+	ln -sf "$bundle"/bin/qwen3-* "$QWEN3_PROGRAMS/"
 	cp -R "$bundle/units/." /etc/systemd/system/
 	install -m 644 -t /etc/systemd "$bundle"/journald/*
 	# An upgraded library must not restart every worker at once.

@@ -4,6 +4,7 @@ import { costCommand } from "./cost/command";
 import { doctorCommand } from "./doctor/command";
 import { envCommand } from "./env/command";
 import { evaluateCommand } from "./evaluate/command";
+import { handoverCommand } from "./handover/command";
 import { Context, runProcess } from "./lib/commandLine";
 import { mirrorCommand } from "./mirror/command";
 import { rotateCommand } from "./rotate/command";
@@ -20,6 +21,8 @@ const program = new Command("tsx scripts/cli.ts")
   .addCommand(doctorCommand(context))
   .addCommand(costCommand(context))
   .addCommand(mirrorCommand(context))
-  .addCommand(tuneCommand(context));
+  .addCommand(tuneCommand(context))
+  // Not an npm script: the stack runs it.
+  .addCommand(handoverCommand(context), { hidden: true });
 
 void runProcess(program, context);

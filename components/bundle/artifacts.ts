@@ -82,7 +82,9 @@ export class Artifacts extends pulumi.ComponentResource {
 
   private uploadBundle(name: string, bucket: s3.Bucket, bundle: Bundle): s3.BucketObjectv2 {
     return new s3.BucketObjectv2(
-      `${name}-bundle`,
+      // Named by its contents, as its key: if an update fails and is undone, the engine must not delete the old object as
+      // the replaced one.
+      `${name}-bundle-${bundle.sha256.slice(0, 8)}`,
       {
         bucket: bucket.id,
         key: `bundles/${bundle.sha256}.tar`,

@@ -51,6 +51,7 @@ function entries(config: BundleConfig): Entry[] {
     file("requirements.lock", "requirements.lock"),
     file("bin/qwen3-audit", "bin/qwen3-audit", 0o755),
     file("bin/qwen3-check", "bin/qwen3-check", 0o755),
+    file("bin/qwen3-drain", "bin/qwen3-drain", 0o755),
     file("bin/qwen3-tune", "bin/qwen3-tune", 0o755),
     file("needrestart.conf", "needrestart.conf"),
     file("nginx/auth.js", "gateway/auth.js"),

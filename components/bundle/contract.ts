@@ -24,6 +24,12 @@ export const TLS_FILES = contract.tlsFiles;
 /** The workers' user, nginx's, and the group that may read the digests. */
 export const ACCOUNTS = contract.accounts;
 
+/** Contents of {@link PATHS.drain}: every response closes its connection. */
+export const DRAIN_CONFIGURATION = contract.drainConfiguration;
+
+/** nginx's port on every address. */
+export const GATEWAY_PORT = contract.ports.gateway;
+
 /** The first worker's port on 127.0.0.1; worker N listens on `FIRST_WORKER_PORT + N`. */
 export const FIRST_WORKER_PORT = contract.ports.firstWorker;
 

@@ -1,14 +1,16 @@
+import { createHash } from "node:crypto";
 import * as ec2 from "@pulumi/aws/ec2";
 import * as pulumi from "@pulumi/pulumi";
 import type { InstanceConfig } from "../bundle/instanceConfig";
 import { renderUserData } from "../bundle/userData";
 import { stackTags } from "../tags";
+import { createHandover, type HandoverArgs } from "./handover";
 import { latestImage } from "./image";
 import { type LaunchArgs, METADATA_OPTIONS, rootVolume } from "./launch";
 import { isReserved, marketOptions } from "./purchaseOption";
 import { createInstanceRole, type InstanceRole } from "./role";
 
-export interface EmbeddingInstanceArgs extends LaunchArgs {
+export interface EmbeddingInstanceArgs extends LaunchArgs, Omit<HandoverArgs, "instanceId" | "allocationId"> {
   subnetId: pulumi.Input<string>;
   /** Elastic IP address that clients connect to. */
   allocationId: pulumi.Input<string>;
@@ -16,7 +18,11 @@ export interface EmbeddingInstanceArgs extends LaunchArgs {
 
 /**
  * A single EC2 instance with its own role and an encrypted volume, IMDSv2 only, reached through Session Manager instead
- * of SSH. Changed user data, which includes a changed bundle, replaces the instance.
+ * of SSH.
+ *
+ * Changed user data, which includes a changed bundle, is another instance with another name: it boots beside the one that
+ * serves, gets the address once it serves too, and the old one is deleted at the end of the update. Because the names
+ * differ, the engine deletes nothing if the update fails: undoing the change leaves the old instance as it was.
  */
 export class EmbeddingInstance extends pulumi.ComponentResource {
   readonly instanceId: pulumi.Output<string>;
@@ -25,12 +31,14 @@ export class EmbeddingInstance extends pulumi.ComponentResource {
     super("qwen3-embedding-stack:index:EmbeddingInstance", name, {}, opts);
     const role = createInstanceRole(name, args, this);
     const instance = this.createInstance(name, args, role);
-    new ec2.EipAssociation(
+    const handover = createHandover(name, { ...args, instanceId: instance.id }, this);
+    const association = new ec2.EipAssociation(
       name,
       { allocationId: args.allocationId, instanceId: instance.id, allowReassociation: true },
-      { parent: this },
+      { parent: this, dependsOn: [handover] },
     );
-    this.instanceId = instance.id;
+    // Known once the instance has the address: until then, others concern themselves with the old one.
+    this.instanceId = association.instanceId;
     this.registerOutputs({ instanceId: this.instanceId });
   }
 
@@ -40,7 +48,7 @@ export class EmbeddingInstance extends pulumi.ComponentResource {
     { profile, permissions }: InstanceRole,
   ): ec2.Instance {
     return new ec2.Instance(
-      name,
+      instanceName(name, args),
       {
         ami: args.imageId ?? latestImage(this),
         instanceType: args.instanceType,
@@ -51,7 +59,7 @@ export class EmbeddingInstance extends pulumi.ComponentResource {
         associatePublicIpAddress: true,
         iamInstanceProfile: profile.name,
         userData: pulumi.output(args.config).apply((config) => renderUserData(config as InstanceConfig)),
-        // Otherwise EC2 stops and starts the instance and never runs the new document.
+        // For what the name does not contain, such as another bucket. Otherwise EC2 stops and starts the instance and never runs the new document.
         userDataReplaceOnChange: true,
         metadataOptions: METADATA_OPTIONS,
         rootBlockDevice: { ...rootVolume(args.rootVolumeGib), encrypted: true, deleteOnTermination: true },
@@ -75,4 +83,21 @@ export class EmbeddingInstance extends pulumi.ComponentResource {
       },
     );
   }
+}
+
+/**
+ * The name of the instance that these arguments describe. It differs whenever they describe another instance, as far as
+ * that is known before anything is created. A reservation for one instance has no capacity for two: its name remains, so
+ * that the instance is replaced.
+ */
+function instanceName(name: string, args: EmbeddingInstanceArgs): string {
+  if (isReserved(args)) {
+    return name;
+  }
+  const config = Object.fromEntries(
+    Object.entries(args.config).map(([key, value]) => [key, pulumi.Output.isInstance(value) ? key : value]),
+  ) as unknown as InstanceConfig;
+  const described = [renderUserData(config), args.imageId, args.instanceType, marketOptions(args)];
+  const digest = createHash("sha256").update(JSON.stringify(described)).digest("hex");
+  return `${name}-${digest.slice(0, 8)}`;
 }

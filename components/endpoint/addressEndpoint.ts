@@ -1,13 +1,16 @@
 import * as ec2 from "@pulumi/aws/ec2";
 import * as pulumi from "@pulumi/pulumi";
+import type { AuthorityName } from "../keys/authorities";
 import { Certificate } from "../keys/certificate";
 import { stackTags } from "../tags";
 
 export interface AddressEndpointArgs {
   /** Days for which Secrets Manager can restore the deleted certificate; 0 deletes it immediately. */
   recoveryDays: number;
-  /** Protect the address that clients use. */
+  /** Protect the address that clients use, and the keys of the certificate authorities that they trust. */
   protect?: boolean;
+  /** The certificate authority that signs; the first one by default. */
+  signedBy?: AuthorityName;
 }
 
 /**
@@ -17,7 +20,7 @@ export interface AddressEndpointArgs {
 export class AddressEndpoint extends pulumi.ComponentResource {
   /** Base URL for OpenAI clients, `https://ADDRESS/v1`. */
   readonly url: pulumi.Output<string>;
-  /** Certificate of the private authority, PEM. */
+  /** Certificates of both private authorities, PEM. */
   readonly caCertificate: pulumi.Output<string>;
   /** Elastic IP address to associate with the instance. */
   readonly allocationId: pulumi.Output<string>;
@@ -32,7 +35,12 @@ export class AddressEndpoint extends pulumi.ComponentResource {
     );
     this.certificate = new Certificate(
       name,
-      { subject: { ipAddress: address.publicIp }, recoveryDays: args.recoveryDays },
+      {
+        subject: { ipAddress: address.publicIp },
+        recoveryDays: args.recoveryDays,
+        signedBy: args.signedBy,
+        protect: args.protect,
+      },
       { parent: this },
     );
     this.url = pulumi.interpolate`https://${address.publicIp}/v1`;

@@ -19,6 +19,13 @@ export const endpointRules = [
       ? [`hostedZoneId is ${show(hostedZoneId)}; allowed: not set without a domain`]
       : [],
   ),
+  rule(["certificateAuthority", "domain"], ({ certificateAuthority, domain }) =>
+    certificateAuthority !== "first" && domain !== undefined
+      ? [
+          `certificateAuthority is ${show(certificateAuthority)}; allowed: "first" with a domain, whose certificate is public`,
+        ]
+      : [],
+  ),
   rule(["internal", "domain"], ({ internal, domain }) =>
     internal && domain === undefined
       ? ["internal is true; allowed: false without a domain, because an internal endpoint is a load balancer"]

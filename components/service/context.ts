@@ -19,7 +19,7 @@ export interface ServiceContext extends Surroundings {
 export interface Service {
   /** Base URL for OpenAI clients, `https://HOST/v1`. */
   url: pulumi.Output<string>;
-  /** PEM of the certificate authority of the endpoint; empty for a public one. */
+  /** PEM of the certificate authorities of the endpoint; empty for a public one. */
   caCertificate: pulumi.Output<string>;
   /** Certificate of the instances. */
   certificate: Certificate;

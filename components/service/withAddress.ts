@@ -7,15 +7,20 @@ import { prepareLaunch } from "./prepareLaunch";
 
 /** One instance with an Elastic IP address. */
 export async function createWithAddress(context: ServiceContext): Promise<Service> {
-  const { name, settings, placement, keys, parent } = context;
-  const { allowedCidrs, secretRecoveryDays: recoveryDays, protect } = settings;
+  const { name, settings, region, placement, keys, parent } = context;
+  const {
+    allowedCidrs,
+    secretRecoveryDays: recoveryDays,
+    certificateAuthority: signedBy,
+    protect,
+  } = settings;
   const network = new Network(name, { ...placement, allowedCidrs }, { parent });
-  const endpoint = new AddressEndpoint(name, { recoveryDays, protect }, { parent });
+  const endpoint = new AddressEndpoint(name, { recoveryDays, signedBy, protect }, { parent });
   const launch = await prepareLaunch(context, network, endpoint.certificate);
   const [subnetId] = network.subnetsIn(placement.instanceZones);
   const { instanceId } = new EmbeddingInstance(
     name,
-    { ...launch, subnetId: subnetId!, allocationId: endpoint.allocationId },
+    { ...settings, ...launch, region, subnetId: subnetId!, allocationId: endpoint.allocationId },
     { parent },
   );
   if (settings.stopSchedule !== undefined) {

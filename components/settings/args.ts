@@ -69,6 +69,12 @@ export interface SettingsArgs {
    */
   hostedZoneId?: string;
   /**
+   * Which of the two private certificate authorities signs the endpoint's certificate. Clients trust both, so that the key of the other one can be replaced without an outage. Without a domain only.
+   * Allowed: first or second.
+   * Default: `first`.
+   */
+  certificateAuthority?: "first" | "second";
+  /**
    * Use an internal load balancer in vpcId and instances without a public IP address. Requires a domain.
    * Allowed: true or false.
    * Default: `false`.
@@ -122,7 +128,7 @@ export interface SettingsArgs {
    */
   secretRecoveryDays?: number;
   /**
-   * Protect the keys and the address that clients use: Pulumi refuses to delete them until this is false.
+   * Protect the API keys, the address that clients use and the keys of the certificate authorities that they trust: Pulumi refuses to delete them until this is false.
    * Allowed: true or false.
    * Default: `false`.
    */
@@ -193,6 +199,12 @@ export interface SettingsArgs {
    * Default: `2700`.
    */
   verificationTimeoutSeconds?: number;
+  /**
+   * Maximum time in which a single instance completes its requests before its address moves to a new instance. Requests that take longer are cut.
+   * Allowed: a whole number of seconds from 0 to 600.
+   * Default: `60`.
+   */
+  drainSeconds?: number;
   /**
    * ARN of the IAM managed policy that is the permissions boundary of the stack's roles. The deployer's policies require it (docs/guides/deployer.md). Empty creates the roles without a boundary, which these policies do not allow.
    * Allowed: the ARN of a managed policy such as arn:aws:iam::123456789012:policy/qwen3-embedding-boundary.

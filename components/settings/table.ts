@@ -3,6 +3,7 @@ import type * as v from "valibot";
 import { KEYS } from "../bundle/contract";
 import { DEFAULT_MODEL_SOURCE, MODEL } from "../bundle/model";
 import { PURCHASE_OPTIONS } from "../compute/purchaseOption";
+import { AUTHORITIES } from "../keys/authorities";
 import { isCron, isTimezone } from "../operations/cron";
 import { isCidr, isDomain, isHttpUrl, isModelSource, POLICY_ARN, S3_PREFIX, ZONE } from "./formats";
 import {
@@ -123,6 +124,13 @@ export const SETTINGS = {
     allowed: "the ID of a Route 53 hosted zone such as Z0123456789ABCDEFGHIJ",
     accepts: /^Z[A-Z0-9]{5,31}$/,
   }),
+  certificateAuthority: choice({
+    description:
+      "Which of the two private certificate authorities signs the endpoint's certificate. Clients trust both, so that the key of the other one can be replaced without an outage. Without a domain only.",
+    group: GROUP.endpoint,
+    default: "first",
+    words: AUTHORITIES,
+  }),
   internal: flag({
     description:
       "Use an internal load balancer in vpcId and instances without a public IP address. Requires a domain.",
@@ -201,7 +209,7 @@ export const SETTINGS = {
   }),
   protect: flag({
     description:
-      "Protect the keys and the address that clients use: Pulumi refuses to delete them until this is false.",
+      "Protect the API keys, the address that clients use and the keys of the certificate authorities that they trust: Pulumi refuses to delete them until this is false.",
     group: GROUP.keys,
     default: false,
   }),
@@ -305,6 +313,15 @@ export const SETTINGS = {
     default: 2700,
     min: 10,
     max: 4 * 3600,
+    unit: "seconds",
+  }),
+  drainSeconds: integer({
+    description:
+      "Maximum time in which a single instance completes its requests before its address moves to a new instance. Requests that take longer are cut.",
+    group: GROUP.operations,
+    default: 60,
+    min: 0,
+    max: 600,
     unit: "seconds",
   }),
   permissionsBoundary: optionalText({

@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 export interface EmbeddingStack {
   /** Base URL, `https://ADDRESS/v1`. */
   endpoint: string;
-  /** PEM of the certificate authority that signed the endpoint's certificate; empty if the authority is public. */
+  /** PEM of the certificate authorities that can sign the endpoint's certificate; empty if the authority is public. */
   caCertificate: string;
   model: string;
   /** ARN of the secret with the client's key. */

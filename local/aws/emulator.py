@@ -41,6 +41,7 @@ from moto.iam.models import IAMBackend, ManagedPolicy, iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.s3.models import s3_backends
 from moto.sts.models import AssumedRole, sts_backends
+from instances import Instances
 from operations import ACCOUNT, Operation
 from run_command import SystemsManager, SystemsManagerError
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -82,6 +83,7 @@ class Emulator:
         write_private(state / "credentials.token", self.host_token)
         self.moto = DomainDispatcherApplication(create_backend_app)
         self.systems_manager = SystemsManager(state, ami, self._agent_may_register)
+        self.instances = Instances(state, self.systems_manager.leader)
         self.functions = functions.Functions(state, self._function_variables)
         # moto keeps its state in dictionaries without locks.
         self.one_at_a_time = threading.Lock()
@@ -130,6 +132,9 @@ class Emulator:
             return respond_json("200 OK", answer, start)
         if operation.name == "InvokeFunction":
             return self._invoke(operation.parameters["FunctionName"], region, body, start)
+        if operation.service == "ec2" and (text := self.instances.answer(operation.name, operation.parameters)):
+            start("200 OK", [("Content-Type", "text/xml")])
+            return [text.encode()]
         if operation.service == "s3":
             return self.moto(environ, start)
         with self.one_at_a_time:

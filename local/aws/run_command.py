@@ -71,7 +71,7 @@ class SystemsManager:
         if parameters.get("DocumentName") != "AWS-RunShellScript":
             raise SystemsManagerError("InvalidDocument", "only AWS-RunShellScript is emulated: see run_command.py")
         instances = parameters.get("InstanceIds", [])
-        leaders = {instance: self._leader(instance) for instance in instances}
+        leaders = {instance: self._registered(instance) for instance in instances}
         if not instances or None in leaders.values():
             raise SystemsManagerError("InvalidInstanceId", f"Instances {instances} not in a valid state for account")
         script = "\n".join(parameters["Parameters"]["commands"])
@@ -100,17 +100,24 @@ class SystemsManager:
             "StandardErrorContent": found.stderr,
         }
 
-    def _leader(self, instance: str) -> int | None:
-        """The instance's init process. None if the instance is unknown or not running, or its role is insufficient."""
-        path = self.state / "instances" / f"{Path(instance).name}.json"
-        if not path.exists():
-            return None
-        record = json.loads(path.read_text())
-        if not record.get("instanceProfile") or not self.may_register(record["instanceProfile"]):
+    def _registered(self, instance: str) -> int | None:
+        """The init process of an instance that AWS could send a command to: None if its role is insufficient too."""
+        record = self._record(instance)
+        profile = record and record.get("instanceProfile")
+        return self.leader(instance) if profile and self.may_register(profile) else None
+
+    def leader(self, instance: str) -> int | None:
+        """The instance's init process. None if the instance is unknown or not running."""
+        record = self._record(instance)
+        if record is None:
             return None
         # The supervisor runs systemd-nspawn, which runs the instance's init.
         nspawn = _last_child(record["supervisorPid"])
         return nspawn and _last_child(nspawn)
+
+    def _record(self, instance: str) -> dict | None:
+        path = self.state / "instances" / f"{Path(instance).name}.json"
+        return json.loads(path.read_text()) if path.exists() else None
 
 
 def _last_child(pid: int) -> int | None:

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the system packages that are missing. An image that has them all needs no package archive.
 set -eu
-packages="ca-certificates libnginx-mod-http-js libnuma1 nginx python3-boto3 python3-venv"
+packages="ca-certificates libnginx-mod-http-js libnuma1 nftables nginx python3-boto3 python3-venv"
 # SGLang and Triton compile at run time: nvcc is in the bundle's lock, the host's compiler and headers are not.
 [ "$QWEN3_ACCELERATOR" = cpu ] || packages="$packages g++ python3-dev"
 missing=""

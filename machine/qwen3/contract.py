@@ -30,6 +30,11 @@ KEYS = Path(_paths["keys"])
 """On tmpfs: the digests of the keys and two marks."""
 TLS = Path(_paths["tls"])
 """On tmpfs: the endpoint's certificate and its private key."""
+DRAIN = Path(_paths["drain"])
+"""On tmpfs: what nginx reads in addition to its configuration while its requests are completed."""
+
+DRAIN_CONFIGURATION: str = _contract["drainConfiguration"]
+"""Contents of DRAIN: every response closes its connection."""
 
 DIGESTS = _key_files["digests"]
 """Below KEYS: the folder with one file per digest, named by the digest."""
@@ -47,6 +52,8 @@ PRIVATE_KEY = _tls_files["privateKey"]
 
 KEYS_GROUP: str = _contract["accounts"]["keysGroup"]
 """The group that may read the digests."""
+GATEWAY_PORT: int = _contract["ports"]["gateway"]
+"""nginx's port on every address."""
 FIRST_WORKER_PORT: int = _contract["ports"]["firstWorker"]
 """The first worker's port on 127.0.0.1; worker N listens on FIRST_WORKER_PORT + N."""
 

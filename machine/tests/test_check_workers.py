@@ -1,5 +1,6 @@
 """qwen3-check asks each worker on its own port, over HTTP and with an engine that computes nothing."""
 
+import json
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from http_worker import HttpWorker
 from worker_client import KEY
 
-from qwen3.check import workers
+from qwen3.check import vectors, workers
 from qwen3.check.row import Failed
 from qwen3.check.workers import Workers
 from qwen3.worker.items import Tokens
@@ -86,3 +87,23 @@ def test_the_units_are_those_that_the_bundle_enables(tmp_path: Path, monkeypatch
         "qwen3-keys.service\nqwen3-embed@0.service\nnginx.service\nqwen3-embed@1.service\n"
     )
     assert workers.units() == names(2)
+
+
+def test_the_vectors_that_two_instances_compare(worker: HttpWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QWEN3_MODEL_SOURCE", "s3://bucket/model")
+    monkeypatch.setenv("QWEN3_ACCELERATOR", "cpu")
+    # The first worker is down.
+    found = vectors.document(instance([9, worker.port]), KEY)
+    assert found["model"] == {
+        "QWEN3_MODEL_SOURCE": "s3://bucket/model",
+        "QWEN3_MODEL_SHA256": "",
+        "QWEN3_ACCELERATOR": "cpu",
+    }
+    assert [len(vector) for vector in found["vectors"]] == [vectors.DIMENSIONS] * 3  # type: ignore[attr-defined]
+    # Run Command returns 24,000 characters.
+    assert len(json.dumps(found)) < 20_000
+
+
+def test_no_vectors_without_a_worker() -> None:
+    with pytest.raises(Failed, match=r"^qwen3-embed@0\.service: .*refused"):
+        vectors.document(instance([9]), KEY)

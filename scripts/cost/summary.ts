@@ -1,10 +1,12 @@
 import { GPU_INSTANCE_TYPES } from "../../components/compute/instanceTypes";
+import { isReserved } from "../../components/compute/purchaseOption";
+import type { Settings } from "../../components/settings/table";
 import { estimate, type Priced } from "./estimate";
 import { ASSUMED_TOKENS_PER_SECOND, HOURS_A_MONTH, INSTANCE_HOUR } from "./prices";
 
 export interface Summarized extends Priced {
   accelerator: "cuda" | "cpu";
-  purchaseOption: string;
+  purchaseOption: Settings["purchaseOption"];
   verificationTimeoutSeconds: number;
 }
 
@@ -17,10 +19,18 @@ export function summary(stack: string, settings: Summarized): string {
     `${instancesMin} × ${instanceType}${each} in ${region}. ${cost(stack, settings)}`,
     "A new instance needs about a quarter of an hour before it serves: it installs packages and downloads weights. " +
       `The update waits up to ${Math.round(settings.verificationTimeoutSeconds / 60)} minutes for it, and fails if the endpoint does not pass the checks.`,
-    settings.domain === undefined
-      ? "If the plan replaces the Instance, the endpoint does not respond until the new one serves. No other change interrupts it."
-      : "If the plan changes the LaunchTemplate, instances are replaced one after another while the others serve.",
+    interruption(settings),
   ].join("\n");
+}
+
+/** What a changed instance means for clients. */
+function interruption({ domain, purchaseOption }: Summarized): string {
+  if (domain !== undefined) {
+    return "If the plan changes the LaunchTemplate, instances are replaced one after another while the others serve.";
+  }
+  return isReserved({ purchaseOption })
+    ? "If the plan replaces the Instance, the endpoint does not respond until the new one serves: the reservation may have capacity for one only."
+    : "If the plan creates an Instance and deletes the old one, the old one serves until the new one does; both run for that time. Requests that take longer than drainSeconds are cut.";
 }
 
 /** Prices are those of one region, on demand, for the types that have one. */

@@ -11,7 +11,7 @@ const STACK_NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*
 export interface StackOutputs {
   /** Base URL for OpenAI's clients, `https://HOST/v1`. */
   endpoint: string;
-  /** PEM of the CA that signs the endpoint's certificate; empty for a public CA. */
+  /** PEM of the two CAs that can sign the endpoint's certificate; empty for a public CA. */
   caCertificate: string;
   model: string;
   /** Length of an embedding. */

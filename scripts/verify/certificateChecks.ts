@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { handshake } from "./handshake";
 import { type Check, expect } from "./row";
 
-/** Any update renews the stack's own certificate in its last half year. */
+/** Any update renews the stack's own certificate in its last half year, and a CA in its last three years. */
 const OWN_DAYS = 60;
 /** ACM renews a public certificate 60 days before its end, by itself. */
 const PUBLIC_DAYS = 7;
@@ -32,7 +32,7 @@ export function publicCertificateChecks(host: string, port: number, roots: strin
   ];
 }
 
-/** A certificate of the stack's own CA. */
+/** A certificate of one of the stack's own CAs. */
 export function ownCertificateChecks(host: string, port: number, roots: string[], ca: string): Check[] {
   return [
     {
@@ -53,13 +53,24 @@ export function ownCertificateChecks(host: string, port: number, roots: string[]
     {
       name: `the certificate is valid for ${OWN_DAYS} days`,
       about: "service",
-      next: "run pulumi up, which renews the certificate in its last half year; for the CA, see docs/reference/verify.md",
+      next: "run npx pulumi up -s STACK, which renews it, and give clients the new caCertificate if a CA was renewed",
       async run() {
         const { validTo } = await handshake(host, port, ca);
-        return daysLeft({ "the certificate": validTo, "its CA": new X509Certificate(ca).validTo }, OWN_DAYS);
+        return daysLeft({ "the certificate": validTo, ...endsOf(ca) }, OWN_DAYS);
       },
     },
   ];
+}
+
+/** When each CA ends, by its name. A client that has all of them depends on the one that signs, which can be any. */
+function endsOf(bundle: string): Record<string, string> {
+  const certificates = bundle.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  return Object.fromEntries(
+    certificates.map((pem) => {
+      const { subject, validTo } = new X509Certificate(pem);
+      return [`the CA ${JSON.stringify(/^CN=(.*)$/m.exec(subject)?.[1] ?? subject)}`, validTo];
+    }),
+  );
 }
 
 /** @param ends by certificate @throws Error if one of them ends before */

@@ -56,7 +56,7 @@ export interface Embeddings {
   usage: Usage | undefined;
 }
 
-/** HTTPS to the endpoint, trusting either one CA or the public CAs. */
+/** HTTPS to the endpoint, trusting either the CAs of the stack or the public CAs. */
 export class EndpointClient {
   readonly origin: string;
   readonly #key: string;

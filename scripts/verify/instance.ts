@@ -43,7 +43,7 @@ export async function instanceRows(
 }
 
 /** @throws Error if the program did not report, because then it shows nothing. */
-function reportedRows(line: string, { status, stdout, stderr }: RemoteResult): Row[] {
+export function reportedRows(line: string, { status, stdout, stderr }: RemoteResult): Row[] {
   const rows = parseRows(stdout);
   if (rows === undefined || rows.length === 0) {
     throw new Error(`${line} reported nothing (${status}): ${excerpt(stderr || stdout) || "no output"}`);

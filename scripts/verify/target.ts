@@ -9,7 +9,7 @@ export const DEFAULT_TIMEOUT_SECONDS = 45 * 60;
 export interface Target {
   /** Base URL, `https://HOST/v1`. */
   endpoint: string;
-  /** PEM of the CA to trust; empty for the public CAs. */
+  /** PEM of the CAs to trust; empty for the public CAs. */
   caCertificate: string;
   secretArn: string;
   /** The name of the model in replies. */

@@ -20,8 +20,12 @@ export interface EngineEnvironment {
   backend: string;
   /** The runs of Verification: one object of variables per run. */
   verifications: () => Record<string, string>[];
+  /** The runs of the handover between two instances, in the same form. */
+  handovers: () => Record<string, string>[];
   /** Whether verifications fail from now on. */
   failVerifications: (fail: boolean) => void;
+  /** Whether handovers fail from now on. */
+  failHandovers: (fail: boolean) => void;
   /** The proxy between the engine's providers and the emulator. */
   aws: FaultyAws;
   stop: () => Promise<void>;
@@ -89,27 +93,36 @@ async function prepareStack(
     QWEN3_LOCAL_MACHINES: "none",
   });
   Object.assign(process.env, workspace.env);
+  const runs = () => readdirSync(record).map((file) => variables(readFileSync(join(record, file), "utf8")));
+  const ran = (script: string) => runs().filter(({ ARGUMENTS }) => ARGUMENTS?.includes(` ${script} `));
+  const fail = (script: string, fails: boolean) =>
+    fails
+      ? writeFileSync(join(state, `fail-${script}`), "")
+      : rmSync(join(state, `fail-${script}`), { force: true });
   return {
     stack: await openStack(workspace, runProgram),
     endpoint: emulator.url,
     env: workspace.env,
     aws,
-    failVerifications: (fail) =>
-      fail ? writeFileSync(join(state, "fail"), "") : rmSync(join(state, "fail"), { force: true }),
+    failVerifications: (fails) => fail("verify", fails),
+    failHandovers: (fails) => fail("handover", fails),
     backend: join(state, "pulumi"),
-    verifications: () =>
-      readdirSync(record).map((file) =>
-        Object.fromEntries(
-          readFileSync(join(record, file), "utf8")
-            .split("\0")
-            .filter(Boolean)
-            .map((line) => {
-              const at = line.indexOf("=");
-              return [line.slice(0, at), line.slice(at + 1)];
-            }),
-        ),
-      ),
+    verifications: () => ran("verify"),
+    handovers: () => ran("handover"),
   };
+}
+
+/** Lines of `env -0`. */
+function variables(text: string): Record<string, string> {
+  return Object.fromEntries(
+    text
+      .split("\0")
+      .filter(Boolean)
+      .map((line) => {
+        const at = line.indexOf("=");
+        return [line.slice(0, at), line.slice(at + 1)];
+      }),
+  );
 }
 
 /** A folder with a `node` that records its arguments and environment. */
@@ -120,7 +133,9 @@ function recordingNode(state: string, record: string): string {
   const node = join(folder, "node");
   writeFileSync(
     node,
-    `#!/bin/sh\nARGUMENTS="$*" env -0 > "${record}/$$"\n[ ! -e "${state}/fail" ] && echo verified\n`,
+    `#!/bin/sh\nARGUMENTS="$*" env -0 > "${record}/$$"
+case " $* " in *" handover "*) script=handover ;; *) script=verify ;; esac
+[ ! -e "${state}/fail-$script" ] && echo "$script passed"\n`,
   );
   chmodSync(node, 0o755);
   return folder;

@@ -104,13 +104,14 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
     expect(steps.filter((step) => step === "create Instance")).toHaveLength(1);
     await unchanged(dev);
     await set(dev, "maxInputs", "512");
-    expect((await up(dev)).steps).toContain("create-replacement Instance");
+    const changed = (await up(dev)).steps.filter((step) => step.endsWith(" Instance"));
+    expect(changed).toEqual(["create Instance", "delete Instance"]);
     await dev.stack.destroy();
     expect(await resourcesLeft(dev)).toBe(0);
     expect(await network(dev)).toEqual(before);
   });
 
-  it("prod is created, moves into a reservation without overlap, and is destroyed once it is unprotected", async () => {
+  it("prod is created, moves into a reservation, changes there without overlap, and is destroyed once it is unprotected", async () => {
     const prod = await start({ configuration: "Pulumi.prod.yaml" });
     await up(prod);
     await unchanged(prod);
@@ -120,6 +121,11 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
     );
     await set(prod, "capacityReservationId", "cr-0123456789abcdef0");
     await set(prod, "availabilityZone", "us-east-1b");
+    // The instance on demand serves until the one in the reservation does.
+    const moved = (await up(prod)).steps.filter((step) => step.endsWith(" Instance"));
+    expect(moved).toEqual(["create Instance", "delete Instance"]);
+    // The reservation has room for one.
+    await set(prod, "maxInputs", "512");
     const { steps } = await up(prod);
     const [gone, begun] = ["delete-replaced Instance", "create-replacement Instance"].map((step) =>
       steps.indexOf(step),

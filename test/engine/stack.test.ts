@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { IAMClient, ListInstanceProfilesCommand, ListRolesCommand } from "@aws-sdk/client-iam";
-import { ListBucketsCommand, S3Client } from "@aws-sdk/client-s3";
+import { ListBucketsCommand, ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
 import {
   GetSecretValueCommand,
   ListSecretsCommand,
@@ -16,6 +16,7 @@ import { run } from "../../local/process";
 import { engineOf } from "../../scripts/rotate/engine";
 import { judgePending, requireRotationAlone } from "../../scripts/rotate/plan";
 import { type EngineEnvironment, startEngineEnvironment } from "./environment";
+import { resourcesOf, steps, urnSteps } from "./state";
 
 const client = () => ({
   endpoint: environment.endpoint,
@@ -79,12 +80,21 @@ async function enginesOfThisProcess(): Promise<number[]> {
   return [...children.matchAll(/^\s*(\d+) pulumi$/gm)].map(([, pid]) => Number(pid));
 }
 
-/** `OPERATION TYPE` of every step of an update, in order, without those that changed nothing. */
-function steps(events: EngineEvent[]): string[] {
-  return events
-    .flatMap(({ resourcePreEvent }) => (resourcePreEvent ? [resourcePreEvent.metadata] : []))
-    .filter(({ op }) => !["same", "read", "refresh"].includes(op))
-    .map(({ op, type }) => `${op} ${type.split(":").at(-1)}`);
+/** Keys of the bundles in the stack's bucket. */
+async function bundles(): Promise<string[]> {
+  const [bucket] = await resourcesOf(environment.stack, "Bucket");
+  const s3 = new S3Client({ ...client(), forcePathStyle: true });
+  const { Contents } = await s3.send(new ListObjectsV2Command({ Bucket: bucket!.id, Prefix: "bundles/" }));
+  return (Contents ?? []).map(({ Key }) => Key!);
+}
+
+async function instances(): Promise<string[]> {
+  return (await resourcesOf(environment.stack, "Instance")).map(({ id }) => id);
+}
+
+/** The instance that has the address, as the state has it. */
+async function holder(): Promise<unknown> {
+  return (await resourcesOf(environment.stack, "EipAssociation"))[0]?.outputs.instanceId;
 }
 
 describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () => {
@@ -201,7 +211,7 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     const plan = await engineOf(stack).plan();
     await stack.removeConfig("qwen3-embedding-stack:maxInputs");
     expect(() => judgePending(plan, urn, "engine")).toThrow(
-      /stack engine has pending changes other than the key; deploy or undo them first:[\s\S]*replace aws:ec2\/instance:Instance {2}qwen3-embedding-engine {2}\(userData\)/,
+      /stack engine has pending changes other than the key; deploy or undo them first:[\s\S]*create {2}aws:ec2\/instance:Instance {2}qwen3-embedding-engine-[0-9a-f]{8}[\s\S]*delete {2}aws:ec2\/instance:Instance/,
     );
   });
 
@@ -293,15 +303,56 @@ describe.skipIf(unsupported() !== undefined)("the stack on the real engine", () 
     expect(programs()).toEqual([...before, VERIFY].sort());
   });
 
-  it("replaces the instance when the user data changes", async () => {
+  it("creates a changed instance beside the old one, which is deleted once the new one is verified", async () => {
     const { stack } = environment;
     const before = (await stack.outputs()).instanceId!.value;
     await stack.setConfig("qwen3-embedding-stack:maxInputs", { value: "512" });
     const events: EngineEvent[] = [];
     const { outputs } = await stack.up({ onEvent: (event) => events.push(event) });
     expect(outputs.instanceId!.value).not.toBe(before);
-    expect(steps(events)).toContain("create-replacement Instance");
+    const order = urnSteps(events).filter((step) =>
+      /Instance |handover|EipAssociation|Verification/.test(step),
+    );
+    expect(order.map((step) => step.replace(/-[0-9a-f]{8}$/, ""))).toEqual([
+      "create Instance qwen3-embedding-engine",
+      "create-replacement Command qwen3-embedding-engine-handover",
+      "replace Command qwen3-embedding-engine-handover",
+      "create-replacement EipAssociation qwen3-embedding-engine",
+      "replace EipAssociation qwen3-embedding-engine",
+      "delete-replaced EipAssociation qwen3-embedding-engine",
+      "delete-replaced Command qwen3-embedding-engine-handover",
+      "delete Instance qwen3-embedding-engine",
+    ]);
     expect(steps(events).filter((step) => /SecretVersion|RandomPassword/.test(step))).toEqual([]);
+    const run = environment
+      .handovers()
+      .filter(({ HANDOVER_INSTANCE_ID }) => HANDOVER_INSTANCE_ID === outputs.instanceId!.value);
+    expect(run).toEqual([expect.objectContaining({ HANDOVER_DRAIN_SECONDS: "60" })]);
+  });
+
+  it("does not move the address to an instance that fails, and undoing the change creates and moves nothing", async () => {
+    const { stack, failHandovers } = environment;
+    const before = (await stack.outputs()).instanceId!.value as string;
+    // A setting of the bundle, so that its object in S3 changes too.
+    await stack.setConfig("qwen3-embedding-stack:maxBodyBytes", { value: "65536" });
+    const uploaded = await bundles();
+    failHandovers(true);
+    await expect(stack.up()).rejects.toThrow(/handover --from-env/);
+    failHandovers(false);
+    const failed = await instances();
+    expect(failed).toHaveLength(2);
+    expect(failed).toContain(before);
+    expect(await holder()).toBe(before);
+
+    await stack.removeConfig("qwen3-embedding-stack:maxBodyBytes");
+    const events: EngineEvent[] = [];
+    const { outputs } = await stack.up({ onEvent: (event) => events.push(event) });
+    const undone = steps(events).filter((step) => /Instance$|Eip|BucketObject/.test(step));
+    expect(undone.sort()).toEqual(["delete BucketObjectv2", "delete Instance"]);
+    expect(await bundles()).toEqual(uploaded);
+    expect(outputs.instanceId!.value).toBe(before);
+    expect(await instances()).toEqual([before]);
+    await stack.preview({ expectNoChanges: true });
   });
 
   it("leaves nothing behind, and can be created again under the same names", async () => {

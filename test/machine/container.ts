@@ -196,6 +196,14 @@ export class BootedMachine {
     }
   }
 
+  /** Whether the operating system of an instance runs. */
+  isRunning(instanceId: string): Promise<boolean> {
+    return inMachine(instanceId, "true", 5000).then(
+      () => true,
+      () => false,
+    );
+  }
+
   /** Main process IDs of the units that serve. */
   servingPids(): Promise<string> {
     return this.run("systemctl show --property Id,MainPID nginx qwen3-keys 'qwen3-embed@*'");

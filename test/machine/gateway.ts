@@ -8,11 +8,14 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { expect } from "vitest";
+import { DRAIN_CONFIGURATION } from "../../components/bundle/contract";
 import type { FleetMembership } from "../../components/bundle/instanceConfig";
-import { digestPath, gatewayKeys, prepareGateway, writeDigests } from "../../local/gateway";
+import { digestPath, drainPath, gatewayKeys, prepareGateway, writeDigests } from "../../local/gateway";
 import { freePort } from "../freePort";
 
 export const MAX_BODY = 1_000_000;
+/** Of a worker that answers late. */
+export const LATE_MS = 2000;
 export const KEY = "qwe3_".padEnd(54, "k");
 
 export interface Reply {
@@ -24,7 +27,7 @@ export interface Reply {
 /** A worker that records its requests and responds according to `behave`. */
 export class FakeWorker {
   readonly seen: IncomingMessage[] = [];
-  behave: "answer" | "reset" | "hang" = "answer";
+  behave: "answer" | "reset" | "hang" | "answer late" = "answer";
   port = 0;
   #server: Server | undefined;
 
@@ -38,8 +41,10 @@ export class FakeWorker {
       request.on("end", () => {
         if (this.behave === "reset") {
           request.socket.resetAndDestroy();
-        } else if (this.behave === "answer") {
-          reply.setHeader("content-type", "application/json").end(JSON.stringify({ size }));
+        } else if (this.behave !== "hang") {
+          const answer = () =>
+            reply.setHeader("content-type", "application/json").end(JSON.stringify({ size }));
+          setTimeout(answer, this.behave === "answer late" ? LATE_MS : 0);
         }
       });
     });
@@ -94,6 +99,24 @@ export class Gateway {
   /** Writes a digest's file, complete or not. */
   write(key: string, text: string): void {
     writeFileSync(digestPath(this.keys, key), text);
+  }
+
+  /** Begins or ends a drain as qwen3-drain does, and waits until new connections meet the new configuration. */
+  async drain(begin: boolean): Promise<void> {
+    if (begin) {
+      writeFileSync(drainPath(this.folder), DRAIN_CONFIGURATION);
+    } else {
+      rmSync(drainPath(this.folder));
+    }
+    this.#process?.kill("SIGHUP");
+    await expect.poll(() => this.closesConnections(), { timeout: 10_000 }).toBe(begin);
+  }
+
+  /** Whether a response closes its connection although the client would keep it. */
+  async closesConnections(): Promise<boolean> {
+    const socket = this.connect();
+    socket.write("GET /health HTTP/1.1\r\nHost: gateway\r\n\r\n");
+    return (await readReply(socket)).headers.connection === "close";
   }
 
   async stop(): Promise<void> {

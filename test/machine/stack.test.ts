@@ -17,6 +17,7 @@ import { notebook } from "./application/notebook";
 import { type BootedMachine, closeContainer, openContainer } from "./container";
 import { LONG } from "./effort";
 import { Load } from "./load";
+import { changes } from "./suites/changes";
 import { faults } from "./suites/faults";
 import { fuzz } from "./suites/fuzz";
 import { hardening } from "./suites/hardening";
@@ -181,6 +182,7 @@ print('read')"`,
   describe("overload", () => overload(() => machine));
   describe("tune", () => tune(() => machine));
   describe.runIf(LONG)("soak", () => soak(() => machine));
+  describe("changes", () => changes(() => machine));
   describe("faults", () => faults(() => machine));
 
   describe("leaks", () => leaks(() => machine));

@@ -60,6 +60,7 @@ const configuration = (mixed: Mix) =>
       subnetIds: mixed(fc.subarray(SUBNETS), ["subnet"], SUBNETS[0], [SUBNETS[0], SUBNETS[0]]),
       packageMirror: mixed(fc.constantFrom("", "s3://mirror/packages"), "https://pypi.org"),
       imageId: mixed(fc.constantFrom("", "ami-0123456789abcdef0"), "ubuntu"),
+      certificateAuthority: mixed(fc.constantFrom("first", "second"), "third"),
       internal: mixed(fc.boolean(), "yes"),
       createVpcEndpoints: mixed(fc.boolean(), 0),
       contextLength: mixed(fc.constantFrom(64, 8192, 32768), 63, 32769, "long"),

@@ -63,7 +63,7 @@ describe("the bundle", () => {
     );
     // The other files are run or read by a program that is named before them.
     const executable = [...modes].filter(([, mode]) => mode & 0o111).map(([name]) => name);
-    expect(executable).toEqual(["bin/qwen3-audit", "bin/qwen3-check", "bin/qwen3-tune"]);
+    expect(executable).toEqual(["bin/qwen3-audit", "bin/qwen3-check", "bin/qwen3-drain", "bin/qwen3-tune"]);
   });
 });
 

@@ -124,7 +124,7 @@ describe("the summary in a preview", () => {
   const previewed = {
     ...settings,
     accelerator: "cuda" as const,
-    purchaseOption: "on-demand",
+    purchaseOption: "on-demand" as const,
     verificationTimeoutSeconds: 2700,
   };
 
@@ -136,11 +136,19 @@ describe("the summary in a preview", () => {
     expect(text).toContain(`${Math.round(month).toLocaleString("en-US")} per month on demand; `);
     expect(text).toContain("npm run cost -- --stack dev");
     expect(text).toContain("waits up to 45 minutes");
-    expect(text).toContain("replaces the Instance, the endpoint does not respond");
+    expect(text).toContain("the old one serves until the new one does");
+    expect(summary("dev", { ...previewed, purchaseOption: "reservation" })).toContain(
+      "replaces the Instance, the endpoint does not respond until the new one serves",
+    );
   });
 
   it("says that a fleet is replaced instance by instance, and that a spot price is lower than the stated one", () => {
-    const fleet = { ...previewed, domain: "embeddings.example.com", instancesMin: 3, purchaseOption: "spot" };
+    const fleet = {
+      ...previewed,
+      domain: "embeddings.example.com",
+      instancesMin: 3,
+      purchaseOption: "spot" as const,
+    };
     expect(summary("prod", fleet)).toMatch(/^3 × .*on demand \(this stack's purchaseOption is spot\)/);
     expect(summary("prod", fleet)).toContain("one after another");
   });

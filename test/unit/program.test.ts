@@ -67,6 +67,44 @@ describe("the program", () => {
     expect(of(registered, "Instance")[0]!.inputs).not.toHaveProperty("keyName");
   });
 
+  it("names an instance by what it is, and a reserved one by the stack", async () => {
+    const name = async (settings: Record<string, unknown>) =>
+      of((await runProgram({ ...publicAccess, ...settings })).registered, "Instance")[0]!.name;
+    const usual = await name({});
+    expect(usual).toMatch(/^qwen3-embedding-test-[0-9a-f]{8}$/);
+    expect(of(registered, "Instance")[0]!.name).toBe(usual);
+    // Limits of the deployment and the clients are no part of an instance.
+    expect(await name({ verificationTimeoutSeconds: 60, drainSeconds: 0, keyGraceSeconds: 0 })).toBe(usual);
+    const others = [
+      await name({ maxInputs: 512 }),
+      await name({ maxBodyBytes: 65536 }),
+      await name({ instanceType: "g6e.2xlarge" }),
+      await name({ imageId: "ami-0123456789abcdef0" }),
+      await name({ purchaseOption: "spot" }),
+    ];
+    expect(new Set([usual, ...others]).size).toBe(6);
+    const capacityReservationId = "cr-0123456789abcdef0";
+    const reserved = { purchaseOption: "reservation", capacityReservationId, availabilityZone: "us-east-1a" };
+    expect(await name(reserved)).toBe("qwen3-embedding-test");
+  });
+
+  it("hands the address over between an instance and its association", () => {
+    const { inputs } = of(registered, "Command").find(({ name }) => name.endsWith("-handover"))!;
+    const [instance] = of(registered, "Instance");
+    expect(inputs).toMatchObject({
+      create: expect.stringMatching(/^exec node .* handover --from-env$/),
+      update: "true",
+      triggers: [`${instance!.name}-id`],
+      environment: {
+        HANDOVER_INSTANCE_ID: `${instance!.name}-id`,
+        HANDOVER_ALLOCATION_ID: expect.any(String),
+        HANDOVER_REGION: "us-east-1",
+        HANDOVER_TIMEOUT_SECONDS: "2700",
+        HANDOVER_DRAIN_SECONDS: "60",
+      },
+    });
+  });
+
   it("grants the role access to its own secrets and artifacts by exact ARN", () => {
     const { Statement } = JSON.parse(of(registered, "RolePolicy")[0]!.inputs.policy as string) as {
       Statement: { Sid: string; Action: string[]; Resource: string | string[] }[];
@@ -80,7 +118,7 @@ describe("the program", () => {
   });
 
   it("verifies strictly after every change, except of keys alone", () => {
-    const [{ inputs }] = of(registered, "Command") as [Registered];
+    const { inputs } = of(registered, "Command").find(({ name }) => !name.endsWith("-handover"))!;
     const { create, update, triggers, environment } = inputs as {
       create: string;
       update: string;
@@ -100,7 +138,8 @@ describe("the program", () => {
   it("returns what an app stack needs", () => {
     expect(outputs).toMatchObject({
       endpoint: "https://203.0.113.10/v1",
-      caCertificate: "CA CERTIFICATE",
+      caCertificate:
+        "CERTIFICATE OF qwen3-embedding-test-ca\nCERTIFICATE OF qwen3-embedding-test-second-ca\n",
       model: "Qwen3-Embedding-4B",
       dimensions: 2560,
       region: "us-east-1",

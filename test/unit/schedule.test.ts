@@ -96,6 +96,7 @@ describe("a stack with a schedule and a budget", () => {
   });
 
   it("lets the schedule only stop and start this instance, for this account only", () => {
+    const instance = registered.find(({ type }) => type === "aws:ec2/instance:Instance");
     const role = registered.find(({ type, name }) => type === "aws:iam/role:Role" && /schedule/.test(name));
     const policy = registered.find(
       ({ type, name }) => type === "aws:iam/rolePolicy:RolePolicy" && /schedule/.test(name),
@@ -111,7 +112,7 @@ describe("a stack with a schedule and a budget", () => {
         Sid: "StopAndStartInstance",
         Effect: "Allow",
         Action: ["ec2:StartInstances", "ec2:StopInstances"],
-        Resource: "arn:aws:ec2:us-east-1:123456789012:instance/qwen3-embedding-test-id",
+        Resource: `arn:aws:ec2:us-east-1:123456789012:instance/${instance!.name}-id`,
       },
     ]);
   });

@@ -93,6 +93,16 @@ describe("checkSettings", () => {
       /memFractionStatic is 0.5, of 24 GB on an L4.*allowed: from 0.54 to 0.94 with this type and contextLength/,
     ],
     [
+      "a third certificate authority",
+      { certificateAuthority: "third" },
+      /certificateAuthority is "third"; allowed: first or second/,
+    ],
+    [
+      "a certificate authority that no client trusts",
+      { certificateAuthority: "second", domain: "embeddings.example.com" },
+      /certificateAuthority is "second"; allowed: "first" with a domain/,
+    ],
+    [
       "an endpoint that is not a URL",
       { awsEndpointUrl: "localhost:4566" },
       /awsEndpointUrl is "localhost:4566"/,

@@ -273,12 +273,31 @@ describe("a fault fails its row", () => {
   });
 
   test.each([
-    ["a certificate", { certificate: 59 }, /the certificate ends in 5[89] days/],
-    ["a CA", { ca: 59 }, /its CA ends in 5[89] days/],
-  ])("%s that ends in 59 days", async (_, validity, evidence) => {
+    [
+      "a certificate",
+      { certificate: 59 },
+      {},
+      /the certificate ends in 5[89] days.*"Test CA" ends in (99|100)/,
+    ],
+    ["the CA that signed it", { ca: 59 }, {}, /"Test CA" ends in 5[89] days.*"Other CA" ends in (99|100)/],
+    ["the other CA", {}, { ca: 59 }, /"Test CA" ends in (99|100) days.*"Other CA" ends in 5[89]/],
+  ])("%s that ends in 59 days", async (_, validity, otherValidity, evidence) => {
     const served = makeCertificates("IP:127.0.0.1", validity);
-    const { rows } = await scene.run({ served, target: { caCertificate: served.ca } });
-    expect(only(rows)).toMatchObject({ name: "the certificate is valid for 60 days", evidence });
+    const other = makeCertificates("IP:127.0.0.1", otherValidity, "Other CA");
+    const { rows } = await scene.run({ served, target: { caCertificate: served.ca + other.ca } });
+    expect(only(rows)).toMatchObject({
+      name: "the certificate is valid for 60 days",
+      evidence,
+      next: /pulumi up -s STACK/,
+    });
+  });
+
+  test("no row if both CAs and the certificate are valid for longer, whichever CA signed it", async () => {
+    const other = makeCertificates("IP:127.0.0.1", {}, "Other CA").ca;
+    for (const caCertificate of [scene.certificates.ca + other, other + scene.certificates.ca]) {
+      const { rows } = await scene.run({ target: { caCertificate } });
+      expect(rows.filter(({ ok }) => !ok)).toEqual([]);
+    }
   });
 
   test("a publicly trusted certificate", async () => {

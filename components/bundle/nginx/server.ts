@@ -1,4 +1,4 @@
-import { LONGEST_ANSWER_SECONDS, PATHS, QUEUED_REQUESTS, ROUTES, TLS_FILES } from "../contract";
+import { GATEWAY_PORT, LONGEST_ANSWER_SECONDS, PATHS, QUEUED_REQUESTS, ROUTES, TLS_FILES } from "../contract";
 import { errorLocations } from "./errors";
 import { UNAUTHENTICATED_BURST } from "./http";
 import type { GatewayConfig } from "./index";
@@ -11,7 +11,7 @@ const SMALL_BODY_BYTES = 1024;
 
 export function server({ workers, maxBodyBytes }: Pick<GatewayConfig, "workers" | "maxBodyBytes">): string {
   return `    server {
-        listen 443 ssl http2 default_server backlog=4096;
+        listen ${GATEWAY_PORT} ssl http2 default_server backlog=4096;
 
         ssl_certificate ${PATHS.tls}/${TLS_FILES.certificate};
         ssl_certificate_key ${PATHS.tls}/${TLS_FILES.privateKey};
@@ -27,6 +27,8 @@ export function server({ workers, maxBodyBytes }: Pick<GatewayConfig, "workers" 
         limit_conn large ${CLIENT_LARGE_PER_WORKER * workers};
         limit_conn any_large ${LARGE_PER_WORKER * workers};
         merge_slashes off;
+        # Exists while the instance completes its requests before its address moves; a pattern, because it may be absent.
+        include ${PATHS.drain}*;
 
         add_header X-Request-Id $request_id always;
         add_header X-Content-Type-Options nosniff always;

@@ -17,7 +17,7 @@ export class Embeddings {
    * @param {object} options
    * @param {string} options.baseUrl `https://ADDRESS/v1`
    * @param {string} options.model
-   * @param {string} options.ca PEM of the one certificate authority to trust; empty for public authorities
+   * @param {string} options.ca PEM of the only certificate authorities to trust; empty for public authorities
    * @param {() => Promise<string>} options.readKey called for the first request, and when the key is refused
    */
   constructor({ baseUrl, model, ca, readKey }) {

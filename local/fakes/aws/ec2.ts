@@ -9,6 +9,8 @@ interface Addresses {
   private: Record<string, string>;
   /** Allocation IDs by public address. */
   public: Record<string, string>;
+  /** Instance IDs by allocation ID. */
+  associations?: Record<string, string>;
 }
 
 const PRIVATE_RANGE = { first: 10, last: 199 };
@@ -61,6 +63,16 @@ const instance: ResourceDefinition = {
     }
     return { id, outputs: { arn: arn("ec2", `instance/${id}`), privateIp, instanceState: "running" } };
   },
+  // A refresh removes an instance that was terminated.
+  read: async (id, olds) => {
+    const local = machines();
+    if (local === undefined || local.isLaunched(id)) {
+      return { id, outputs: {} };
+    }
+    await local.terminateInstance(id);
+    releaseAddress("private", olds.privateIp as string);
+    return undefined;
+  },
   // Tags and this flag change on a running instance; the other properties require a stop.
   update: async (_id, olds, news) => {
     for (const name of [
@@ -102,11 +114,15 @@ const eipAssociation: ResourceDefinition = {
     const id = ec2Id("eipassoc");
     const publicIp = publicAddress(inputs.allocationId as string);
     await machines()?.attachAddress(inputs.instanceId as string, publicIp);
+    associate(inputs.allocationId as string, inputs.instanceId as string);
     return { id, outputs: { publicIp } };
   },
   // An association that another one replaced no longer exists.
   delete: async (_id, olds) => {
     await machines()?.detachAddress(olds.publicIp as string, olds.instanceId as string);
+    if (readAddresses().associations?.[olds.allocationId as string] === olds.instanceId) {
+      associate(olds.allocationId as string, undefined);
+    }
   },
 };
 
@@ -150,7 +166,11 @@ function machines(): typeof import("../../container") | undefined {
   return process.env.QWEN3_LOCAL_MACHINES === "none" ? undefined : require("../../container");
 }
 
-function takeAddress(kind: keyof Addresses, range: { first: number; last: number }, owner: string): string {
+function takeAddress(
+  kind: "private" | "public",
+  range: { first: number; last: number },
+  owner: string,
+): string {
   const addresses = readAddresses();
   for (let last = range.first; last <= range.last; last++) {
     const address = `${subnet()}.${last}`;
@@ -162,10 +182,17 @@ function takeAddress(kind: keyof Addresses, range: { first: number; last: number
   throw new Error(`AddressLimitExceeded: the local network ${subnet()}.0/24 has no ${kind} address left`);
 }
 
-function releaseAddress(kind: keyof Addresses, address: string): void {
+function releaseAddress(kind: "private" | "public", address: string): void {
   const addresses = readAddresses();
   delete addresses[kind][address];
   writeAddresses(addresses);
+}
+
+function associate(allocationId: string, instanceId: string | undefined): void {
+  const { associations, ...addresses } = readAddresses();
+  const others = Object.entries(associations ?? {}).filter(([allocation]) => allocation !== allocationId);
+  const own = instanceId === undefined ? [] : [[allocationId, instanceId] as const];
+  writeAddresses({ ...addresses, associations: Object.fromEntries([...others, ...own]) });
 }
 
 function publicAddress(allocationId: string): string {

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from .. import audit
 from ..aws import Aws
-from . import gateway, host, keys, metadata, workers
+from . import gateway, host, keys, metadata, vectors, workers
 from .row import Check, Failed, Row
 
 WAIT_SECONDS = 240.0
@@ -30,9 +30,23 @@ def main() -> None:
         metavar="SECONDS",
         help="how long a worker may still be starting (default: %(default)g)",
     )
-    rows = list(all_rows(parser.parse_args().wait))
+    parser.add_argument(
+        "--vectors", action="store_true", help="print vectors of fixed texts instead, to compare two instances"
+    )
+    arguments = parser.parse_args()
+    if arguments.vectors:
+        print_vectors()
+        return
+    rows = list(all_rows(arguments.wait))
     print(json.dumps({"checks": [row.document() for row in rows]}))
     sys.exit(1 if any(row.ok is False for row in rows) else 0)
+
+
+def print_vectors() -> None:
+    try:
+        print(json.dumps(vectors.document(workers.Workers(), any_key(keys.Keys(Aws())))))
+    except Failed as problem:
+        sys.exit(f"qwen3-check: {problem}")
 
 
 def all_rows(wait: float) -> Iterator[Row]:

@@ -69,19 +69,24 @@ class Workers:
 
 def embed(port: int, key: str) -> list[Vector]:
     """One worker's vectors of the two texts. Raises Failed, OSError or HTTPException."""
-    status, body = request(port, HEALTH.method, HEALTH.path)
+    status, _ = request(port, HEALTH.method, HEALTH.path)
     if status != 200:
         raise Failed(f"{HEALTH.path} returns {status}")
-    sent = json.dumps({"model": SERVED_MODEL, "input": list(TEXTS)})
-    status, body = request(port, EMBEDDINGS.method, EMBEDDINGS.path, sent, key)
+    return embeddings(port, key, TEXTS)
+
+
+def embeddings(port: int, key: str, texts: Sequence[str], dimensions: int | None = None) -> list[Vector]:
+    """One worker's vectors of some texts. Raises Failed, OSError or HTTPException."""
+    asked = {"model": SERVED_MODEL, "input": list(texts)} | ({"dimensions": dimensions} if dimensions else {})
+    status, body = request(port, EMBEDDINGS.method, EMBEDDINGS.path, json.dumps(asked), key)
     if status != 200:
         raise Failed(f"{EMBEDDINGS.path} returns {status}")
     try:
         vectors = [item["embedding"] for item in json.loads(body)["data"]]
     except (ValueError, KeyError, TypeError):
         raise Failed(f"{EMBEDDINGS.path} returns something else than embeddings") from None
-    if len(vectors) != len(TEXTS):
-        raise Failed(f"{len(vectors)} vectors for {len(TEXTS)} texts")
+    if len(vectors) != len(texts):
+        raise Failed(f"{len(vectors)} vectors for {len(texts)} texts")
     return vectors
 
 

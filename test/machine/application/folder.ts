@@ -18,7 +18,7 @@ export async function applicationFolder(name: string): Promise<ApplicationFolder
 }
 
 /** The current output of `npm run env`, by name. */
-export async function variables({ name }: ApplicationFolder): Promise<Record<string, string>> {
+export async function variables({ name }: Pick<ApplicationFolder, "name">): Promise<Record<string, string>> {
   return parseEnv(await npm("run", "--silent", "env", "--", "--stack", name)) as Record<string, string>;
 }
 

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import { close, listen } from "../../loopback";
 
@@ -10,6 +11,8 @@ export interface Invocation {
 interface AwsInput {
   SecretId?: string;
   InstanceIds?: string[];
+  InstanceId?: string;
+  CommandId?: string;
   Parameters?: { commands: string[] };
 }
 
@@ -29,9 +32,16 @@ export interface FakeGroup {
   refresh?: { status: string; percent?: number; reason?: string };
 }
 
+const EC2_ACTIONS = new Set([
+  "AssociateAddress",
+  "DescribeAddresses",
+  "DescribeInstances",
+  "TerminateInstances",
+]);
+
 /**
- * Secrets Manager and Systems Manager over AWS's JSON protocol, and Auto Scaling over its query protocol, as far as the
- * scripts call them.
+ * Secrets Manager and Systems Manager over AWS's JSON protocol, Auto Scaling over its query protocol and EC2 over its own,
+ * as far as the scripts call them.
  */
 export class FakeAws {
   /** By ARN. */
@@ -42,8 +52,16 @@ export class FakeAws {
   invocations: Invocation[] = [];
   /** Commands that were sent to instances. */
   commands: { instanceId: string; command: string }[] = [];
+  /** The response to a command on an instance, in place of `invocations`. */
+  respond?: (instanceId: string, command: string) => Invocation;
+  /** States of EC2 instances by ID; the last one was launched last. */
+  states: Record<string, string> = {};
+  /** IDs of the instances that have an Elastic IP address, by allocation ID. */
+  holders: Record<string, string | undefined> = {};
   /** Auto Scaling groups by name: the states that consecutive calls return. The last one is repeated. */
   groups: Record<string, FakeGroup[]> = {};
+  /** Commands by ID. */
+  readonly #sent = new Map<string, string>();
   readonly #server: Server;
 
   constructor() {
@@ -76,11 +94,19 @@ export class FakeAws {
   #query(asked: URLSearchParams): [number, string] {
     const action = asked.get("Action") ?? "";
     const error = this.errors.find((candidate) => candidate.action === action);
+    if (error && EC2_ACTIONS.has(action)) {
+      const code = `<Code>${error.type}</Code><Message>${error.message ?? error.type}</Message>`;
+      return [403, `<Response><Errors><Error>${code}</Error></Errors></Response>`];
+    }
     if (error) {
       return [
         403,
         `<ErrorResponse><Error><Code>${error.type}</Code><Message>${error.message ?? error.type}</Message></Error></ErrorResponse>`,
       ];
+    }
+    const ec2 = this.#ec2(action, asked);
+    if (ec2 !== undefined) {
+      return [200, `<${action}Response>${ec2}</${action}Response>`];
     }
     const name = asked.get("AutoScalingGroupNames.member.1") ?? asked.get("AutoScalingGroupName") ?? "";
     const group = this.groups[name]?.[0];
@@ -92,6 +118,32 @@ export class FakeAws {
       this.groups[name]?.shift();
     }
     return [200, `<${action}Response><${action}Result>${result}</${action}Result></${action}Response>`];
+  }
+
+  #ec2(action: string, asked: URLSearchParams): string | undefined {
+    const id = asked.get("InstanceId.1") ?? "";
+    switch (action) {
+      case "DescribeAddresses": {
+        const holder = this.holders[asked.get("AllocationId.1") ?? ""];
+        const instance = holder === undefined ? "" : `<instanceId>${holder}</instanceId>`;
+        return `<addressesSet><item>${instance}</item></addressesSet>`;
+      }
+      case "DescribeInstances": {
+        const state = this.states[id];
+        const launched = new Date(Object.keys(this.states).indexOf(id) * 60_000).toISOString();
+        const item = `<instanceId>${id}</instanceId><instanceState><name>${state}</name></instanceState><launchTime>${launched}</launchTime>`;
+        const set = `<item><instancesSet><item>${item}</item></instancesSet></item>`;
+        return `<reservationSet>${state === undefined ? "" : set}</reservationSet>`;
+      }
+      case "AssociateAddress":
+        this.holders[asked.get("AllocationId") ?? ""] = asked.get("InstanceId") ?? "";
+        return "<associationId>eipassoc-1</associationId>";
+      case "TerminateInstances":
+        this.states[id] = "terminated";
+        return `<instancesSet><item><instanceId>${id}</instanceId></item></instancesSet>`;
+      default:
+        return undefined;
+    }
   }
 
   #call(action: string, input: AwsInput): [number, object] {
@@ -110,9 +162,15 @@ export class FakeAws {
       case "SendCommand": {
         const [instanceId = ""] = input.InstanceIds ?? [];
         this.commands.push({ instanceId, command: (input.Parameters?.commands ?? []).join("\n") });
-        return [200, { Command: { CommandId: "11111111-2222-3333-4444-555555555555" } }];
+        const CommandId = randomUUID();
+        this.#sent.set(CommandId, this.commands.at(-1)!.command);
+        return [200, { Command: { CommandId } }];
       }
       case "GetCommandInvocation": {
+        const own = this.respond?.(input.InstanceId ?? "", this.#sent.get(input.CommandId ?? "") ?? "");
+        if (own) {
+          return [200, own];
+        }
         const next = this.invocations.length > 1 ? this.invocations.shift() : this.invocations[0];
         return [200, { ...next }];
       }

@@ -20,6 +20,7 @@ export interface Validity {
 export function makeCertificates(
   subjectAltName: string,
   { ca = 100, certificate = 100 }: Validity = {},
+  authority = "Test CA",
 ): Certificates {
   const folder = mkdtempSync(join(tmpdir(), "qwen3-certificates-"));
   const openssl = (...args: string[]) => execFileSync("openssl", args, { cwd: folder, stdio: "pipe" });
@@ -27,7 +28,7 @@ export function makeCertificates(
   try {
     openssl(
       ...["req", "-x509", ...newKey, "-keyout", "ca.key", "-out", "ca.pem"],
-      ...["-days", String(ca), "-subj", "/CN=Test CA"],
+      ...["-days", String(ca), "-subj", `/CN=${authority}`],
     );
     openssl("req", "-new", ...newKey, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=endpoint");
     writeFileSync(join(folder, "extensions"), `subjectAltName=${subjectAltName}\n`);

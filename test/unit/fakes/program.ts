@@ -25,7 +25,7 @@ export const SENTINEL = {
 const COMPUTED: Record<string, (name: string) => Record<string, unknown>> = {
   "random:index/randomPassword:RandomPassword": () => ({ result: pulumi.secret(SENTINEL.password) }),
   "tls:index/privateKey:PrivateKey": () => ({ privateKeyPem: pulumi.secret(SENTINEL.tlsKey) }),
-  "tls:index/selfSignedCert:SelfSignedCert": () => ({ certPem: "CA CERTIFICATE" }),
+  "tls:index/selfSignedCert:SelfSignedCert": (name) => ({ certPem: `CERTIFICATE OF ${name}\n` }),
   "tls:index/certRequest:CertRequest": () => ({ certRequestPem: "REQUEST" }),
   "tls:index/locallySignedCert:LocallySignedCert": () => ({ certPem: "CERTIFICATE" }),
   "aws:secretsmanager/secret:Secret": arn("secretsmanager", "secret:"),
