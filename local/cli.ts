@@ -11,9 +11,13 @@ const context = new Context(process.env, process);
 const start = new ScriptCommand("start", "start", "npm start --")
   .description("Deploy the whole stack on this computer and verify its endpoint.")
   .addArgument(nameArgument())
-  .action(async (name: string) => {
+  .option(
+    "--real-provider",
+    "use AWS's own Pulumi provider, against the emulator; no instance boots and nothing is verified",
+  )
+  .action(async (name: string, options: { realProvider?: boolean }) => {
     const { startEnvironment } = await import("./start");
-    await startEnvironment(name, context);
+    await startEnvironment(name, context, options);
   });
 
 const stop = new ScriptCommand("stop", "stop", "npm stop --")

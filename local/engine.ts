@@ -3,11 +3,12 @@ import { delimiter, join } from "node:path";
 import { CACHE, ROOT } from "../scripts/lib/paths";
 import { type FakeProvider, writeFakeProviders } from "./fakeProviders";
 import { run, runWithProgress } from "./process";
+import { installPlugin } from "./realProvider";
 
 /** The engine that is built if Pulumi's site cannot be reached: the newest version that is a Go module. */
 const ENGINE_VERSION = "v3.259.0";
 
-/** Plugins that have a fake. The real one is used wherever it can be installed, except for AWS's. */
+/** Plugins that have a fake. The real one is used wherever it can be installed, except for AWS's, which is requested. */
 const PLUGINS = { random: "4.21.2", command: "1.2.1", tls: "5.6.1" } as const;
 
 /** A Pulumi command line and the fake providers that it needs, as folders for PATH. */
@@ -22,10 +23,20 @@ export interface Engine {
  * Finds or builds an engine: one on PATH, else the one that `npx pulumi` downloads, else one built from its Go module.
  *
  * @param providers folder for the fake providers of one environment
+ * @param realAws PULUMI_HOME of the environment, if it uses AWS's own provider, which is installed there
  */
-export async function prepareEngine(providers: string, onProgress: (line: string) => void): Promise<Engine> {
+export async function prepareEngine(
+  providers: string,
+  onProgress: (line: string) => void,
+  realAws?: string,
+): Promise<Engine> {
   const found = onPath() ?? (await lazyInstaller(onProgress)) ?? (await build(onProgress));
-  await writeFakeProviders(providers, await fakedProviders(found, onProgress));
+  if (realAws !== undefined) {
+    onProgress("plugin aws");
+    await installPlugin(found.pulumi, realAws);
+  }
+  const faked = await fakedProviders(found, onProgress);
+  await writeFakeProviders(providers, [...(realAws === undefined ? (["aws"] as const) : []), ...faked]);
   return { ...found, path: [join(found.pulumi, ".."), providers, process.env.PATH].join(delimiter) };
 }
 
@@ -110,7 +121,7 @@ async function build(onProgress: (line: string) => void): Promise<Found> {
   return { pulumi: target, origin: `built from its Go module, ${ENGINE_VERSION}`, built: true };
 }
 
-/** The providers to fake: AWS's always, another if its plugin cannot be installed. A built engine has no plugins. */
+/** The providers, other than AWS's, whose plugin cannot be installed. A built engine has no plugins. */
 async function fakedProviders(found: Found, onProgress: (line: string) => void): Promise<FakeProvider[]> {
   const names = Object.keys(PLUGINS) as (keyof typeof PLUGINS)[];
   const needed = await Promise.all(
@@ -119,7 +130,7 @@ async function fakedProviders(found: Found, onProgress: (line: string) => void):
       return reachable ? [] : [name];
     }),
   );
-  return ["aws", ...needed.flat()];
+  return needed.flat();
 }
 
 function installs(

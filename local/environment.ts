@@ -9,7 +9,7 @@ import { buildImage } from "./image";
 import { publishModel } from "./model";
 import { createNetwork, deleteNetwork, type LocalNetwork } from "./network";
 import { endProcess, isAlive, startDetached } from "./process";
-import { createWorkspace, updateConfiguration } from "./workspace";
+import { createWorkspace, pulumiHome, updateConfiguration } from "./workspace";
 
 const EMULATOR_PORT = 4566;
 const PROXY_PORT = 3128;
@@ -28,11 +28,15 @@ export interface Environment extends Workspace {
   proxyPid: number;
   /** Whether the preparation finished. */
   prepared: boolean;
+  /** Whether AWS's own provider is used. Then no instance boots. */
+  realProvider?: boolean;
 }
 
 /** A step of the preparation, with a title for the progress display. */
 export interface Step {
   title: string;
+  /** Only needed where instances boot. */
+  boots?: boolean;
   run: (onProgress: (line: string) => void) => Promise<string>;
 }
 
@@ -40,22 +44,24 @@ export interface Step {
  * The steps that prepare an environment, in order. Each returns a short summary of what it found or made.
  * After the last one, {@link readEnvironment} returns the environment.
  */
-export function preparation(name: string): Step[] {
+export function preparation(name: string, realProvider = false): Step[] {
   const state = stateFolder(name);
   const known = { image: "", path: "", emulatorUrl: "", enforcing: false };
   let environment: Environment;
-  return [
+  const steps: Step[] = [
     {
       title: "Pulumi's engine",
       run: async (onProgress) => {
         mkdirSync(state, { recursive: true, mode: 0o700 });
-        const engine = await prepareEngine(join(state, "providers"), onProgress);
+        const home = realProvider ? pulumiHome(state) : undefined;
+        const engine = await prepareEngine(join(state, "providers"), onProgress, home);
         known.path = engine.path;
         return engine.origin;
       },
     },
     {
       title: "The image for instances",
+      boots: true,
       run: async (onProgress) => {
         known.image = await buildImage(onProgress);
         return known.image;
@@ -63,6 +69,7 @@ export function preparation(name: string): Step[] {
     },
     {
       title: "The units' IPAddressDeny and DevicePolicy",
+      boots: true,
       run: async () => {
         const reason = await notEnforced(known.image);
         known.enforcing = reason === undefined;
@@ -74,7 +81,7 @@ export function preparation(name: string): Step[] {
       run: async (onProgress) => {
         const network = await createNetwork(name);
         const { hostAddress } = network;
-        environment = { ...NOTHING, name, state, network };
+        environment = { ...NOTHING, name, state, network, realProvider };
         // From here on processes run. Stopping the environment needs this file, whatever happens next.
         writeEnvironment(environment);
         const emulator = await startEmulator({
@@ -104,6 +111,7 @@ export function preparation(name: string): Step[] {
       },
     },
   ];
+  return steps.filter(({ boots }) => !boots || !realProvider);
 }
 
 /** The state before anything runs; no process has the ID 0. */

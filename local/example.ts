@@ -33,6 +33,9 @@ export async function runExample(
   if (!environment || !isUsable(environment)) {
     throw new Error(`there is no local environment ${name}: npm start creates one`);
   }
+  if (environment.realProvider) {
+    throw new Error(`the local environment ${name} has no endpoint: it was started with --real-provider`);
+  }
   const stack = await openExample(environment);
   const color = process.stdout.isTTY ? ("always" as const) : ("never" as const);
   const output = { onOutput: (text: string) => context.out(text), suppressProgress: true, color };

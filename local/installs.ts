@@ -61,6 +61,9 @@ export const SGLANG: Install = {
 /** What a local environment requires. */
 export const LOCAL_ENVIRONMENT: readonly Install[] = [PROGRAMS, ENGINE, EMULATOR, IMAGE, SGLANG];
 
+/** What a local environment with AWS's own provider requires, in which no instance boots. */
+export const REAL_PROVIDER_ENVIRONMENT: readonly Install[] = [PROGRAMS, ENGINE, EMULATOR];
+
 /** Lists what is missing, before it is installed. Returns an empty string if nothing is. */
 export function announcement(installs: readonly Install[]): string {
   const missing = installs.filter((each) => !each.isThere());

@@ -5,12 +5,17 @@ import { runProgram } from "../scripts/lib/program";
 import { inMachine, listInstances } from "./container";
 import type { Environment } from "./environment";
 import { runWithProgress } from "./process";
+import { configureRealProvider, programWithoutCommands } from "./realProvider";
 import { openStack } from "./workspace";
 
-/** Deploys the environment's stack with the repository's own program, and verifies the endpoint. */
+/** Deploys the environment's stack with the repository's own program, and verifies the endpoint if an instance boots. */
 export async function bringUp(environment: Environment): Promise<OutputMap> {
   Object.assign(process.env, environment.env);
-  const stack = await openStack(environment, runProgram);
+  const { realProvider = false } = environment;
+  const stack = await openStack(environment, realProvider ? programWithoutCommands : runProgram);
+  if (realProvider) {
+    await configureRealProvider(stack, environment.env.AWS_ENDPOINT_URL!);
+  }
   const stopFollowing = followInstances();
   try {
     const result = await stack.up({
@@ -22,7 +27,7 @@ export async function bringUp(environment: Environment): Promise<OutputMap> {
     const changed = Object.entries(result.summary.resourceChanges ?? {}).some(
       ([kind, n]) => kind !== "same" && n > 0,
     );
-    if (!changed) {
+    if (!changed && !realProvider) {
       // An update verifies what it changed. Without a change, nothing has verified the endpoint yet.
       await runWithProgress(
         "npm",

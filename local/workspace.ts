@@ -35,7 +35,7 @@ export function createWorkspace(
     workDir,
     env: {
       PATH: settings.path,
-      PULUMI_HOME: join(state, "pulumi-home"),
+      PULUMI_HOME: pulumiHome(state),
       PULUMI_BACKEND_URL: `file://${backend}`,
       PULUMI_CONFIG_PASSPHRASE_FILE: passphrase,
       PULUMI_SKIP_UPDATE_CHECK: "true",
@@ -45,6 +45,11 @@ export function createWorkspace(
       AWS_REGION: "us-east-1",
     },
   };
+}
+
+/** PULUMI_HOME of the environment in this folder. */
+export function pulumiHome(state: string): string {
+  return join(state, "pulumi-home");
 }
 
 /** Opens the workspace's stack with a program, usually the repository's own. */

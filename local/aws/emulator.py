@@ -1,8 +1,8 @@
 """An emulator of the AWS services that this stack uses: moto behind authentication and authorisation.
 
-The administrator may perform every emulated action. A session of an instance profile may perform what the policies of
-its role allow, by action and resource; everything else is AccessDenied. An action that is not emulated is rejected with
-its name. State is kept in memory and is lost when the process ends.
+The administrator may perform every action that moto has. A session of an instance profile may perform what the policies
+of its role allow, by action and resource; everything else is AccessDenied. An action that moto does not have, or for
+which policies cannot be evaluated, is rejected with its name. State is kept in memory and is lost when the process ends.
 
 DIR/emulator.json       {"url", "pid"}, written once the emulator listens
 DIR/credentials.token   authenticates the host's metadata service to /_local/credentials
@@ -28,6 +28,8 @@ from xml.sax.saxutils import escape
 
 # Managed policies can be attached by their well-known ARNs.
 os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
+# A certificate is issued when it is next described.
+os.environ.setdefault("MOTO_ACM_VALIDATION_WAIT", "1")
 
 import corrections
 import functions
@@ -83,6 +85,8 @@ class Emulator:
         self.systems_manager = SystemsManager(state, ami, self._agent_may_register)
         self.instances = Instances(state, self.systems_manager.leader)
         self.functions = functions.Functions(state, self._function_variables)
+        # moto keeps its state in dictionaries without locks.
+        self.one_at_a_time = threading.Lock()
 
     def __call__(self, environ: dict, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] == "/_local/credentials":
@@ -100,18 +104,13 @@ class Emulator:
             principal = authenticate(signature, environ, body)
             who = principal.arn
             operation = operations.identify(signature.service, signature.region, environ, body)
-            what = f"{operation.action} {operation.resource}"
+            what = f"{operation.action} {operation.resource or ''}".rstrip()
             check_new_policy(operation, body)
             self._authorise(principal, operation)
-            if operation.service == "ssm":
-                answer = self.systems_manager.answer(operation.name, operation.parameters, signature.region)
-                return respond_json("200 OK", answer, start)
-            if operation.service == "lambda":
-                return self._invoke(operation.parameters["FunctionName"], body, start)
-            if operation.service == "ec2" and (text := self.instances.answer(operation.name, operation.parameters)):
-                start("200 OK", [("Content-Type", "text/xml")])
-                return [text.encode()]
-            return self.moto(environ, start)
+            return self._perform(operation, signature.region, environ, body, start)
+        except NotImplementedError:
+            said = f"not emulated: {operation.action}, which moto does not have"
+            refusal = Refusal("501 Not Implemented", "NotImplemented", said)
         except (operations.UnknownOperation, policies.UnknownPolicyElement) as error:
             where = "local/aws/policies.py" if isinstance(error, policies.UnknownPolicyElement) else "local/aws/operations.py"
             what = str(error)
@@ -124,10 +123,32 @@ class Emulator:
             refusal = error
         return refuse(refusal, signature and signature.service, environ, start)
 
+    def _perform(
+        self, operation: Operation, region: str, environ: dict, body: bytes, start: StartResponse
+    ) -> Iterable[bytes]:
+        """Raises NotImplementedError if moto does not have the operation."""
+        if operation.service == "ssm" and operation.name in SystemsManager.OPERATIONS:
+            answer = self.systems_manager.answer(operation.name, operation.parameters, region)
+            return respond_json("200 OK", answer, start)
+        if operation.name == "InvokeFunction":
+            return self._invoke(operation.parameters["FunctionName"], region, body, start)
+        if operation.service == "ec2" and (text := self.instances.answer(operation.name, operation.parameters)):
+            start("200 OK", [("Content-Type", "text/xml")])
+            return [text.encode()]
+        if operation.service == "s3":
+            return self.moto(environ, start)
+        with self.one_at_a_time:
+            response = list(self.moto(environ, start))
+        if operation.service == "lambda":
+            self.functions.end_deleted(region)
+        return response
+
     def _authorise(self, principal: Principal, operation: Operation) -> None:
-        """Raises Refusal unless the principal's policies grant the operation."""
+        """Raises Refusal unless the principal's policies grant the operation, UnknownOperation if that is not known."""
         if principal.role is None or operation.name == "GetCallerIdentity":
             return
+        if operation.resource is None:
+            raise operations.UnknownOperation(operation.action)
         if not self._allowed(principal.role, operation):
             raise access_denied(principal, operation)
         if operation.action == "s3:GetObject" and not object_exists(operation):
@@ -199,8 +220,8 @@ class Emulator:
             "AWS_ENDPOINT_URL": self.url,
         }
 
-    def _invoke(self, name: str, event: bytes, start_response: StartResponse) -> Iterable[bytes]:
-        answer = self.functions.invoke(name, event)
+    def _invoke(self, name: str, region: str, event: bytes, start_response: StartResponse) -> Iterable[bytes]:
+        answer = self.functions.invoke(name, region, event)
         failed = [("X-Amz-Function-Error", "Unhandled")] if "error" in answer else []
         start_response("200 OK", [("Content-Type", "application/json"), *failed])
         return [json.dumps(answer.get("error", answer.get("result"))).encode()]
@@ -382,8 +403,12 @@ def main() -> None:
     parser.add_argument("--ami", required=True, help="image ID that the public AMI parameters return")
     parser.add_argument("--region", default="us-east-1")
     arguments = parser.parse_args()
-    corrections.apply()
     publish_the_image(arguments.state / "images.json", arguments.ami)
+    corrections.apply()
+    # moto reads the images when its EC2 is imported.
+    import additions
+
+    additions.apply()
     emulator = Emulator(arguments.state, arguments.ami, arguments.region)
     server = make_server(arguments.host, arguments.port, emulator, threaded=True, request_handler=Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import select
+import shutil
 import subprocess
 import threading
 import time
+import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from moto.awslambda.exceptions import UnknownFunctionException
+from moto.awslambda.models import LambdaFunction, lambda_backends
+from operations import ACCOUNT
+
 RUNTIME = Path(__file__).with_name("function.mjs")
+MODULES = Path(__file__).resolve().parents[2] / "node_modules"
 # A new instance gets new credentials; this is well before the old ones expire.
 LIFETIME_SECONDS = 1800
 
@@ -26,7 +34,7 @@ class FunctionMissing(Exception):
 
 
 class Functions:
-    """The functions that the fake AWS provider wrote to DIR/functions (local/fakes/aws/lambda.ts)."""
+    """Runs moto's functions. The code and the log of each are in DIR/functions/NAME."""
 
     def __init__(self, state: Path, credentials: Credentials) -> None:
         self._state = state / "functions"
@@ -34,35 +42,53 @@ class Functions:
         self._instances: dict[str, Instance] = {}
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
-    def invoke(self, name: str, event: bytes) -> dict[str, Any]:
+    def invoke(self, name: str, region: str, event: bytes) -> dict[str, Any]:
         """Returns `{"result"}` or `{"error"}`. A function runs one call at a time, as with a concurrency of 1.
 
         Raises FunctionMissing.
         """
-        path = self._state / name / "function.json"
-        if "/" in name or not path.exists():
+        function = function_named(name, region)
+        if function is None:
             raise FunctionMissing(f"Function not found: {name}")
-        definition = json.loads(path.read_text())
+        name = function.function_name
         with self._locks[name]:
             instance = self._instances.get(name)
-            if instance is None or not instance.serves(definition["revision"]):
+            if instance is None or not instance.serves(revision_of(function)):
                 if instance is not None:
                     instance.end()
-                instance = self._instances[name] = Instance(definition, path.parent, self._credentials)
-            return instance.call(event, definition["timeout"])
+                instance = self._instances[name] = Instance(function, self._state / name, self._credentials)
+            return instance.call(event, function.timeout)
+
+    def end_deleted(self, region: str) -> None:
+        """Ends the processes of functions that no longer exist."""
+        for name in [name for name in self._instances if function_named(name, region) is None]:
+            self._instances.pop(name).end()
+
+
+def function_named(name: str, region: str) -> LambdaFunction | None:
+    try:
+        return lambda_backends[ACCOUNT][region].get_function(name)
+    except UnknownFunctionException:
+        return None
+
+
+def revision_of(function: LambdaFunction) -> str:
+    """Differs after every change of code or configuration."""
+    return json.dumps(function.get_configuration(), sort_keys=True)
 
 
 class Instance:
-    def __init__(self, definition: Mapping[str, Any], folder: Path, credentials: Credentials) -> None:
-        self.revision = definition["revision"]
+    def __init__(self, function: LambdaFunction, folder: Path, credentials: Credentials) -> None:
+        self.revision = revision_of(function)
         self._end = time.monotonic() + LIFETIME_SECONDS
         environment = {
             "PATH": os.environ["PATH"],
-            "AWS_LAMBDA_FUNCTION_NAME": folder.name,
-            **credentials(definition["role"].split("/")[-1]),
-            **definition["variables"],
+            "AWS_LAMBDA_FUNCTION_NAME": function.function_name,
+            **credentials(function.role.split("/")[-1]),
+            **function.environment_vars,
         }
-        command = [definition["node"], str(RUNTIME), definition["code"], definition["handler"]]
+        code = unpack(function.code_bytes, folder)
+        command = [str(MODULES / ".bin" / "node"), str(RUNTIME), str(code), function.handler]
         with os.fdopen(os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             self._process = subprocess.Popen(
                 command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=folder
@@ -90,3 +116,17 @@ class Instance:
     def end(self) -> None:
         self._process.kill()
         self._process.wait()
+
+
+def unpack(archive: bytes, folder: Path) -> Path:
+    """Replaces the code below a function's folder by that of a zip file. Returns the code's own folder."""
+    code = folder / "code"
+    shutil.rmtree(code, ignore_errors=True)
+    code.mkdir(parents=True)
+    with zipfile.ZipFile(io.BytesIO(archive)) as files:
+        files.extractall(code)
+    # Lambda's Node.js runtime includes the AWS SDK.
+    modules = folder / "node_modules"
+    if not modules.is_symlink():
+        modules.symlink_to(MODULES)
+    return code

@@ -45,6 +45,8 @@ class SystemsManager:
     command can be sent.
     """
 
+    OPERATIONS = ("GetParameter", "SendCommand", "GetCommandInvocation")
+
     def __init__(self, state: Path, ami: str, may_register: Callable[[str], bool]) -> None:
         self.state = state
         self.ami = ami

@@ -7,9 +7,10 @@ import {
   CreateInstanceProfileCommand,
   CreatePolicyCommand,
   CreateRoleCommand,
-  CreateUserCommand,
   DeleteRolePermissionsBoundaryCommand,
+  GenerateServiceLastAccessedDetailsCommand,
   IAMClient,
+  ListRolesCommand,
   PutRolePermissionsBoundaryCommand,
   PutRolePolicyCommand,
 } from "@aws-sdk/client-iam";
@@ -37,8 +38,9 @@ import {
 } from "@aws-sdk/client-ssm";
 import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Emulator, startEmulator } from "../../local/aws/emulator";
-import { endProcess, waitUntil } from "../../local/process";
+import { type Emulator, emulatorPython, startEmulator } from "../../local/aws/emulator";
+import { endProcess, run, waitUntil } from "../../local/process";
+import { SERVICES } from "../../local/realProvider";
 import { freePort } from "../freePort";
 
 const AMI = "ami-0123456789abcdef0";
@@ -293,10 +295,18 @@ describe("requests without a valid principal, or that are not emulated", () => {
     });
   });
 
-  it("names an action that is not emulated", async () => {
-    const iam = new IAMClient({ ...as(), maxAttempts: 1 });
-    await expect(iam.send(new CreateUserCommand({ UserName: "somebody" }))).rejects.toMatchObject({
-      message: expect.stringContaining("iam:CreateUser"),
+  it("names an action that moto does not have, and one for which a role's policies cannot be evaluated", async () => {
+    const missing = new GenerateServiceLastAccessedDetailsCommand({
+      Arn: "arn:aws:iam::123456789012:role/x",
+    });
+    const iam = (credentials?: Credentials) => new IAMClient({ ...as(credentials), maxAttempts: 1 });
+    await expect(iam().send(missing)).rejects.toMatchObject({
+      message: expect.stringContaining("not emulated: iam:GenerateServiceLastAccessedDetails"),
+      $metadata: { httpStatusCode: 501 },
+    });
+    expect((await iam().send(new ListRolesCommand({}))).Roles).not.toEqual([]);
+    await expect(iam(await session()).send(new ListRolesCommand({}))).rejects.toMatchObject({
+      message: expect.stringContaining("not emulated: iam:ListRoles"),
       $metadata: { httpStatusCode: 501 },
     });
   });
@@ -323,6 +333,44 @@ describe("requests without a valid principal, or that are not emulated", () => {
       InstanceId: "i-0",
     });
     await expect(ssm.send(invocation)).rejects.toMatchObject({ name: "InvocationDoesNotExist" });
+  });
+});
+
+describe("the services that AWS's own provider uses for this stack", () => {
+  /** A call of each, by boto3's names, which are those of the provider's endpoints. */
+  const CALLS: Record<string, [operation: string, parameters?: Record<string, string>]> = {
+    acm: ["list_certificates"],
+    autoscaling: ["describe_auto_scaling_groups"],
+    budgets: ["describe_budgets", { AccountId: "123456789012" }],
+    cloudwatch: ["describe_alarms"],
+    ec2: ["describe_vpcs"],
+    elbv2: ["describe_load_balancers"],
+    iam: ["list_roles"],
+    route53: ["list_hosted_zones"],
+    s3: ["list_buckets"],
+    scheduler: ["list_schedules"],
+    secretsmanager: ["list_secrets"],
+    ssm: ["get_parameter", { Name: AMI_PARAMETER }],
+    sts: ["get_caller_identity"],
+  };
+
+  it("are all there, for the administrator", async () => {
+    const program = `
+import boto3, json, sys
+for service, (operation, *parameters) in json.loads(sys.argv[1]).items():
+    client = boto3.client(service, endpoint_url=sys.argv[2], region_name="us-east-1")
+    print(service, getattr(client, operation)(**(parameters or [{}])[0])["ResponseMetadata"]["HTTPStatusCode"])
+`;
+    const calls = Object.fromEntries(SERVICES.map((service) => [service, CALLS[service]]));
+    const said = await run(await emulatorPython(), ["-c", program, JSON.stringify(calls), emulator.url], {
+      env: {
+        ...process.env,
+        AWS_ACCESS_KEY_ID: ADMINISTRATOR.accessKeyId,
+        AWS_SECRET_ACCESS_KEY: ADMINISTRATOR.secretAccessKey,
+        AWS_MAX_ATTEMPTS: "1",
+      },
+    });
+    expect(said.trim().split("\n")).toEqual(SERVICES.map((service) => `${service} 200`));
   });
 });
 

@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { EC2 } from "@aws-sdk/client-ec2";
 import {
   GetRolePolicyCommand,
   IAMClient,
@@ -47,6 +48,18 @@ async function resourcesLeft({ stack }: EngineEnvironment): Promise<number> {
   return ((await stack.exportStack()).deployment.resources ?? []).length;
 }
 
+/** The networks that exist in the emulator. */
+async function network({ endpoint }: EngineEnvironment) {
+  const ec2 = new EC2({ endpoint, region: "us-east-1", credentials: ADMINISTRATOR });
+  const { Vpcs } = await ec2.describeVpcs();
+  const { Subnets } = await ec2.describeSubnets();
+  const { SecurityGroups } = await ec2.describeSecurityGroups();
+  const { RouteTables } = await ec2.describeRouteTables();
+  const { InternetGateways } = await ec2.describeInternetGateways();
+  const { VpcEndpoints } = await ec2.describeVpcEndpoints();
+  return { Vpcs, Subnets, SecurityGroups, RouteTables, InternetGateways, VpcEndpoints };
+}
+
 /** Whether the instances' role, as the engine created it, allows actions, by the emulator's evaluation of policies. */
 async function allowed(
   { endpoint }: EngineEnvironment,
@@ -84,7 +97,9 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
 
   it("dev is created, changed and destroyed", async () => {
     const dev = await start({ configuration: "Pulumi.dev.yaml" });
+    const before = await network(dev);
     const { outputs, steps } = await up(dev);
+    expect((await network(dev)).Vpcs).toHaveLength(before.Vpcs!.length + 1);
     expect(outputs).toMatchObject({ endpoint: expect.stringMatching(/^https:\/\/[\d.]+\/v1$/) });
     expect(steps.filter((step) => step === "create Instance")).toHaveLength(1);
     await unchanged(dev);
@@ -93,6 +108,7 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
     expect(changed).toEqual(["create Instance", "delete Instance"]);
     await dev.stack.destroy();
     expect(await resourcesLeft(dev)).toBe(0);
+    expect(await network(dev)).toEqual(before);
   });
 
   it("prod is created, moves into a reservation, changes there without overlap, and is destroyed once it is unprotected", async () => {
@@ -195,22 +211,18 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
   it("a private endpoint is created in an existing VPC, and leaves the VPC unchanged", async () => {
     const endpoint = await start({
       configuration: "Pulumi.local.yaml",
-      values: {
-        domain: "embeddings.example.com",
-        vpcId: "vpc-0123456789abcdef0",
-        internal: "true",
-        createVpcEndpoints: "true",
-      },
+      values: { domain: "embeddings.example.com", internal: "true", createVpcEndpoints: "true" },
     });
+    // The VPC that every account has.
+    const before = await network(endpoint);
+    await set(endpoint, "vpcId", before.Vpcs![0]!.VpcId!);
     await expect(endpoint.stack.up()).rejects.toThrow(
       /subnetIds is \[\]; allowed: with vpcId, two subnets or more/,
     );
     for (const [index, zone] of ["a", "b"].entries()) {
-      await endpoint.stack.setConfig(
-        `${SETTING}subnetIds[${index}]`,
-        { value: `subnet-0123456${zone}` },
-        true,
-      );
+      const value = before.Subnets!.find(({ AvailabilityZone }) => AvailabilityZone === `us-east-1${zone}`)!
+        .SubnetId!;
+      await endpoint.stack.setConfig(`${SETTING}subnetIds[${index}]`, { value }, true);
     }
     const { steps } = await up(endpoint);
     expect(steps.filter((step) => step === "create VpcEndpoint")).toHaveLength(6);
@@ -218,8 +230,10 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
       [],
     );
     await unchanged(endpoint);
+    expect((await network(endpoint)).VpcEndpoints).toHaveLength(6);
     await endpoint.stack.destroy();
     expect(await resourcesLeft(endpoint)).toBe(0);
+    expect(await network(endpoint)).toEqual(before);
   });
 
   it("says what to change if AWS has no capacity, for one instance and for a fleet", async () => {

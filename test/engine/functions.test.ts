@@ -1,17 +1,19 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CreateRoleCommand, IAMClient } from "@aws-sdk/client-iam";
-import { GetFunctionCommand, InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
+import { Lambda } from "@aws-sdk/client-lambda";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ADMINISTRATOR } from "../../local/aws/administrator";
 import { type Emulator, startEmulator } from "../../local/aws/emulator";
+import { zip } from "../../local/fakes/aws/lambda";
+import { isAlive } from "../../local/process";
 import { freePort } from "../freePort";
 
 describe("functions in the emulator", () => {
   let state: string;
   let emulator: Emulator;
-  let client: LambdaClient;
+  let client: Lambda;
 
   beforeAll(async () => {
     state = mkdtempSync(join(tmpdir(), "qwen3-functions-"));
@@ -22,7 +24,7 @@ describe("functions in the emulator", () => {
       ami: "ami-0",
     });
     const connection = { endpoint: emulator.url, region: "us-east-1", credentials: ADMINISTRATOR };
-    client = new LambdaClient({ ...connection, maxAttempts: 1 });
+    client = new Lambda({ ...connection, maxAttempts: 1 });
     const trust = { Version: "2012-10-17", Statement: [] };
     await new IAMClient(connection).send(
       new CreateRoleCommand({ RoleName: "runner", AssumeRolePolicyDocument: JSON.stringify(trust) }),
@@ -34,28 +36,36 @@ describe("functions in the emulator", () => {
     rmSync(state, { recursive: true, force: true });
   });
 
-  /** Writes a function as the fake AWS provider does (local/fakes/aws/lambda.ts). */
-  function write(revision: string, source: string, timeout = 5): void {
-    const folder = join(state, "functions", "f");
-    const code = join(folder, revision);
-    mkdirSync(code, { recursive: true });
-    writeFileSync(join(code, "index.mjs"), source);
-    const role = "arn:aws:iam::123456789012:role/runner";
-    const definition = { revision, node: process.execPath, code, handler: "index.handler", role, timeout };
-    writeFileSync(join(folder, "partial"), JSON.stringify({ ...definition, variables: { GIVEN: "yes" } }));
-    renameSync(join(folder, "partial"), join(folder, "function.json"));
+  /** Creates the function, or changes its code and its timeout. */
+  async function write(source: string, Timeout = 5): Promise<void> {
+    const FunctionName = "f";
+    const ZipFile = zip({ archive: { assets: { "index.mjs": { asset: { text: source } } } } });
+    const known = { FunctionName, Timeout, Environment: { Variables: { GIVEN: "yes" } } };
+    const { Functions } = await client.listFunctions();
+    if (Functions!.length > 0) {
+      await client.updateFunctionCode({ FunctionName, ZipFile });
+      await client.updateFunctionConfiguration(known);
+      return;
+    }
+    await client.createFunction({
+      ...known,
+      Code: { ZipFile },
+      Handler: "index.handler",
+      Role: "arn:aws:iam::123456789012:role/runner",
+      Runtime: "nodejs24.x",
+    });
   }
 
   async function invoke(event: unknown, name = "f", by = client) {
-    const { Payload, FunctionError } = await by.send(
-      new InvokeCommand({ FunctionName: name, Payload: JSON.stringify(event) }),
-    );
+    const { Payload, FunctionError } = await by.invoke({
+      FunctionName: name,
+      Payload: JSON.stringify(event),
+    });
     return { answer: JSON.parse(Buffer.from(Payload!).toString()), failed: FunctionError };
   }
 
   it("run with their variables and a session of their role, in one process until they change", async () => {
-    write(
-      "one",
+    await write(
       `let calls = 0;
       export const handler = async ({ add }) => {
         console.log("a line of log");
@@ -72,13 +82,12 @@ describe("functions in the emulator", () => {
     };
     expect(await invoke({ add: 1 })).toEqual({ answer: first, failed: undefined });
     expect((await invoke({ add: 2 })).answer.calls).toBe(3);
-    write("two", "export const handler = async () => 'changed';");
+    await write("export const handler = async () => 'changed';");
     expect((await invoke({})).answer).toBe("changed");
   });
 
   it("fail as Lambda's do, with an error, an exit or a timeout, after which the next call works", async () => {
-    write(
-      "three",
+    await write(
       `export const handler = async (event) => {
         if (event === "exit") process.exit(1);
         if (event === "wait") await new Promise((resolve) => setTimeout(resolve, 60_000));
@@ -95,17 +104,18 @@ describe("functions in the emulator", () => {
     }
   });
 
-  it("can be invoked only with permission, and no other operation of Lambda is emulated", async () => {
-    await expect(invoke({}, "missing")).rejects.toThrow(/ResourceNotFound|Function not found: missing/);
-    const stranger = new LambdaClient({
+  it("end when they are deleted, and can be invoked only with permission", async () => {
+    await write("export const handler = async () => process.pid;");
+    const { answer: pid } = await invoke({});
+    const stranger = new Lambda({
       endpoint: emulator.url,
       region: "us-east-1",
       credentials: { accessKeyId: "AKIASTRANGER", secretAccessKey: "x" },
       maxAttempts: 1,
     });
     await expect(invoke({}, "f", stranger)).rejects.toThrow(/security token/);
-    await expect(client.send(new GetFunctionCommand({ FunctionName: "f" }))).rejects.toThrow(
-      /not emulated: lambda/,
-    );
+    await client.deleteFunction({ FunctionName: "f" });
+    await expect.poll(() => isAlive(pid)).toBe(false);
+    await expect(invoke({}, "f")).rejects.toThrow(/ResourceNotFound|Function not found: f/);
   });
 });

@@ -8,8 +8,7 @@ import { added, type Given, type ProviderEmulator, startProviderEmulator, type U
 import { environments, type ProviderEnvironment } from "./environments";
 import { DEPLOYER_POLICIES, type Policy } from "./policies";
 import { record } from "./record";
-import type { ProviderSchema } from "./schema";
-import { type Change, findTools, Terraform, type Tools } from "./terraform";
+import { type Change, findTools, readSchema, Terraform, type Tools } from "./terraform";
 import { type Configuration, translate } from "./translate";
 
 /** The result of one environment. */
@@ -65,7 +64,7 @@ beforeAll(async () => {
   if (typeof tools === "string") {
     throw new Error(`this layer cannot run: ${tools}`);
   }
-  const { schema, file } = await readSchema(tools);
+  const { schema, file } = await readSchema(tools, folder);
   const readModel = writePolicy("read-model", READ_MODEL);
   // The engine runs one environment at a time, because its settings are those of this process. The AWS provider waits
   // more than it computes, so the rest of each environment runs in parallel with the next.
@@ -210,18 +209,6 @@ function writePolicy(name: string, policy: Policy): string {
   const file = join(folder, `${name}.json`);
   writeFileSync(file, JSON.stringify(policy));
   return file;
-}
-
-async function readSchema(tools: Tools): Promise<{ schema: ProviderSchema; file: string }> {
-  const work = join(folder, "schema");
-  mkdirSync(work);
-  const terraform = new Terraform(tools, work);
-  const version = await terraform.init();
-  console.log(`AWS's provider for Terraform, version ${version}`);
-  const schema = await terraform.schema();
-  const file = join(folder, "schema.json");
-  writeFileSync(file, JSON.stringify(schema));
-  return { schema, file };
 }
 
 /** The whole life of an environment in a separate account. */

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { run } from "../../local/process";
 import { DEPLOYER } from "./emulator";
@@ -34,6 +34,9 @@ export function findTools(env: NodeJS.ProcessEnv = process.env): Tools | string 
   return { terraform, mirror };
 }
 
+/** A URL at which nothing listens. */
+export const NOWHERE = "http://127.0.0.1:9";
+
 /** A planned change. */
 export interface Change {
   address: string;
@@ -45,12 +48,17 @@ export interface Change {
 export class Terraform {
   private readonly env: NodeJS.ProcessEnv;
 
-  /** @param endpoint the URL of every AWS service for the provider */
+  /**
+   * @param endpoint the URL of every AWS service for the provider
+   * @param as credentials, and settings of the provider
+   */
   constructor(
     private readonly tools: Tools,
     private readonly folder: string,
-    endpoint = "http://127.0.0.1:9",
+    endpoint = NOWHERE,
+    private readonly as: { credentials?: typeof DEPLOYER; settings?: Record<string, unknown> } = {},
   ) {
+    const { credentials = DEPLOYER } = as;
     const cliConfig = join(folder, "cli.tfrc");
     writeFileSync(
       cliConfig,
@@ -63,8 +71,8 @@ export class Terraform {
       TF_IN_AUTOMATION: "true",
       CHECKPOINT_DISABLE: "true",
       AWS_ENDPOINT_URL: endpoint,
-      AWS_ACCESS_KEY_ID: DEPLOYER.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: DEPLOYER.secretAccessKey,
+      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
       AWS_EC2_METADATA_DISABLED: "true",
     };
   }
@@ -74,7 +82,9 @@ export class Terraform {
     const main = {
       terraform: { required_providers: { aws: { source: SOURCE } } },
       // A request for a missing action would otherwise be retried for ten minutes.
-      provider: { aws: { region: "us-east-1", s3_use_path_style: true, max_retries: 2 } },
+      provider: {
+        aws: { region: "us-east-1", s3_use_path_style: true, max_retries: 2, ...this.as.settings },
+      },
       // Terraform does not accept an empty object here.
       ...Object.fromEntries(Object.entries(configuration).filter(([, part]) => Object.keys(part).length > 0)),
     };
@@ -130,4 +140,20 @@ export class Terraform {
 
 function variableArguments(variables: Record<string, string>): string[] {
   return Object.entries(variables).map(([name, value]) => `-var=${name}=${value}`);
+}
+
+/** The schema of the installed AWS provider, also as a file in `folder`. */
+export async function readSchema(
+  tools: Tools,
+  folder: string,
+): Promise<{ schema: ProviderSchema; file: string }> {
+  const work = join(folder, "schema");
+  mkdirSync(work);
+  const terraform = new Terraform(tools, work);
+  const version = await terraform.init();
+  console.log(`AWS's provider for Terraform, version ${version}`);
+  const schema = await terraform.schema();
+  const file = join(folder, "schema.json");
+  writeFileSync(file, JSON.stringify(schema));
+  return { schema, file };
 }

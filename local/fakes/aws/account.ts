@@ -24,6 +24,15 @@ export const connection = () => ({
   },
 });
 
+/** Returns a function that returns the one client of this class, made when first called: the region is known then. */
+export function lazily<Client>(Class: new (config: ReturnType<typeof connection>) => Client): () => Client {
+  let client: Client | undefined;
+  return () => {
+    client ??= new Class({ ...connection(), forcePathStyle: true } as ReturnType<typeof connection>);
+    return client;
+  };
+}
+
 /** An ID in EC2's format, for example `vpc-` and 17 hexadecimal digits. */
 export function ec2Id(prefix: string): string {
   return `${prefix}-${randomBytes(9).toString("hex").slice(0, 17)}`;

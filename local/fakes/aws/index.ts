@@ -1,15 +1,14 @@
-import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
+import { SSM } from "@aws-sdk/client-ssm";
 import { InputError, type Props, type ProviderDefinition } from "../framework";
-import { configureRegion, connection, currentRegion } from "./account";
-import { budgets } from "./budgets";
+import { configureRegion, currentRegion, lazily } from "./account";
 import { ec2, getAvailabilityZones, getInstanceTypeOfferings } from "./ec2";
 import { fleet, getZone } from "./fleet";
-import { iam } from "./iam";
-import { lambda } from "./lambda";
-import { getRouteTables, getSubnet, getVpc, network } from "./network";
-import { getObject, s3 } from "./s3";
-import { scheduler } from "./scheduler";
-import { getSecretVersion, secretsmanager } from "./secretsmanager";
+import { iamResources } from "./iam";
+import { lambdaResources } from "./lambda";
+import { getRouteTables, getSubnet, getVpc, networkResources } from "./network";
+import { recordedResources } from "./recorded";
+import { getObject, s3Resources } from "./s3";
+import { getSecretVersion, secretsmanagerResources } from "./secretsmanager";
 
 /** Fake of the AWS provider, with only what this stack uses. docs/guides/local.md lists what is real. */
 export const aws: ProviderDefinition = {
@@ -23,15 +22,14 @@ export const aws: ProviderDefinition = {
     configureRegion(String(region));
   },
   resources: {
-    ...network,
+    ...networkResources,
     ...ec2,
     ...fleet,
-    ...iam,
-    ...secretsmanager,
-    ...s3,
-    ...lambda,
-    ...scheduler,
-    ...budgets,
+    ...iamResources,
+    ...secretsmanagerResources,
+    ...s3Resources,
+    ...lambdaResources,
+    ...recordedResources,
   },
   invokes: {
     "aws:index/getRegion:getRegion": async () => ({ id: currentRegion(), region: currentRegion() }),
@@ -47,16 +45,10 @@ export const aws: ProviderDefinition = {
   },
 };
 
+const ssm = lazily(SSM);
+
 async function getParameter(args: Props): Promise<Props> {
-  const { Parameter } = await new SSMClient(connection()).send(
-    new GetParameterCommand({ Name: args.name as string }),
-  );
-  return {
-    ...args,
-    id: args.name,
-    value: Parameter?.Value,
-    insecureValue: Parameter?.Value,
-    type: Parameter?.Type,
-    arn: Parameter?.ARN,
-  };
+  const { Parameter } = await ssm().getParameter({ Name: String(args.name) });
+  const { Value, Type, ARN } = Parameter ?? {};
+  return { ...args, id: args.name, value: Value, insecureValue: Value, type: Type, arn: ARN };
 }

@@ -1,144 +1,102 @@
-import { randomBytes } from "node:crypto";
-import {
-  copyFileSync,
-  mkdirSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { dirname, join } from "node:path";
-import { ROOT } from "../../../scripts/lib/paths";
-import { autoname, hasUnknown, InputError, type Props, type ResourceDefinition } from "../framework";
-import { arn } from "./account";
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { Lambda } from "@aws-sdk/client-lambda";
+import { hasUnknown, InputError, type ResourceDefinition } from "../framework";
+import { lazily } from "./account";
+import { resource } from "./resource";
 
-/** What the emulator reads when a function is invoked (local/aws/functions.py). */
-interface Definition {
-  /** A new value causes a new instance of the function. */
-  revision: string;
-  node: string;
-  code: string;
-  handler: string;
-  role: string;
-  timeout: number;
-  variables: Record<string, string>;
-}
+const lambda = lazily(Lambda);
 
-interface Asset {
-  asset?: { path?: string; text?: string };
-}
-
+/** What the emulator runs (local/aws/function.mjs). */
 const RUNTIME = "nodejs24.x";
 
-const lambdaFunction: ResourceDefinition = {
-  inputs: [
-    ...[
-      "name",
-      "description",
-      "role",
-      "runtime",
-      "architectures",
-      "handler",
-      "code",
-      "memorySize",
-      "timeout",
-    ],
-    ...["environment", "loggingConfig", "tags"],
-  ],
-  replaceOn: ["name"],
-  check: (inputs, context) => {
-    if (!hasUnknown(inputs.runtime) && inputs.runtime !== RUNTIME) {
-      throw new InputError(
+interface Archive {
+  archive?: { assets?: Record<string, { asset?: { path?: string; text?: string } }> };
+}
+
+export const lambdaResources: Record<string, ResourceDefinition> = {
+  "aws:lambda/function:Function": resource({
+    inputs: [
+      ...([
+        "name",
+        "description",
+        "role",
         "runtime",
-        `is ${String(inputs.runtime)}; the local fake supports only ${RUNTIME}`,
-      );
-    }
-    return autoname({ timeout: 3, ...inputs }, "name", context);
-  },
-  create: async (inputs) => {
-    writeFunction(inputs);
-    const name = inputs.name as string;
-    return { id: name, outputs: { arn: arn("lambda", `function:${name}`) } };
-  },
-  update: async (_id, _olds, news) => {
-    writeFunction(news);
-    return {};
-  },
-  delete: async (id) => rmSync(folderOf(id), { recursive: true, force: true }),
+        "architectures",
+        "handler",
+        "code",
+        "memorySize",
+      ] as const),
+      ...(["timeout", "environment", "loggingConfig", "tags"] as const),
+    ],
+    replaceOn: ["name"],
+    autonamed: true,
+    check: (inputs) => {
+      if (!hasUnknown(inputs.runtime) && inputs.runtime !== RUNTIME) {
+        throw new InputError(
+          "runtime",
+          `is ${String(inputs.runtime)}; the local fake supports only ${RUNTIME}`,
+        );
+      }
+      return inputs;
+    },
+    create: async ({ name, code, architectures, tags, ...inputs }) => {
+      const { FunctionArn } = await lambda().createFunction({
+        ...configuration(name, inputs),
+        Code: { ZipFile: zip(code) },
+        Architectures: architectures,
+        Tags: tags,
+      });
+      return { id: name, arn: FunctionArn };
+    },
+    update: async ({ id, code, ...inputs }) => {
+      await lambda().updateFunctionCode({ FunctionName: id, ZipFile: zip(code) });
+      await lambda().updateFunctionConfiguration(configuration(id, inputs));
+    },
+    delete: ({ id }) => lambda().deleteFunction({ FunctionName: id }),
+  }),
 };
 
-const logGroup: ResourceDefinition = {
-  inputs: ["name", "retentionInDays", "tags"],
-  replaceOn: ["name"],
-  check: autonamed,
-  // The group is not stored: what a function logs is in functions/NAME/log.
-  create: async ({ name }) => ({ id: name as string, outputs: { arn: arn("logs", `log-group:${name}`) } }),
-  update: async () => ({}),
-};
+// biome-ignore lint/suspicious/noExplicitAny: as in resource.ts
+const configuration = (FunctionName: string, inputs: Record<string, any>) => ({
+  FunctionName,
+  Description: inputs.description,
+  Role: inputs.role,
+  Runtime: inputs.runtime,
+  Handler: inputs.handler,
+  MemorySize: inputs.memorySize,
+  Timeout: inputs.timeout,
+  Environment: { Variables: inputs.environment?.variables ?? {} },
+});
 
-export const lambda: Record<string, ResourceDefinition> = {
-  "aws:lambda/function:Function": lambdaFunction,
-  "aws:cloudwatch/logGroup:LogGroup": logGroup,
-};
+/** Reads base64 by file name. The same files make the same archive. */
+const MAKE_ZIP = `
+import base64, io, json, sys, zipfile
+out = io.BytesIO()
+with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+    for name, content in sorted(json.load(sys.stdin).items()):
+        archive.writestr(zipfile.ZipInfo(name), base64.b64decode(content))
+sys.stdout.buffer.write(out.getvalue())
+`;
 
-function autonamed(inputs: Props, context: Parameters<typeof autoname>[2]): Props {
-  return autoname(inputs, "name", context);
-}
-
-/** Writes a new folder of code, then replaces the definition that points to it atomically. */
-function writeFunction(inputs: Props): void {
-  const folder = folderOf(inputs.name as string);
-  const revision = randomBytes(6).toString("hex");
-  const code = join(folder, revision);
-  writeCode(code, inputs.code as { archive?: { assets?: Record<string, Asset> } });
-  const { variables = {} } = (inputs.environment ?? {}) as { variables?: Record<string, string> };
-  const definition: Definition = {
-    revision,
-    node: process.execPath,
-    code,
-    handler: inputs.handler as string,
-    role: inputs.role as string,
-    timeout: inputs.timeout as number,
-    variables,
-  };
-  const path = join(folder, "function.json");
-  writeFileSync(`${path}.partial`, JSON.stringify(definition), { mode: 0o600 });
-  renameSync(`${path}.partial`, path);
-  for (const old of readdirSync(folder, { withFileTypes: true })) {
-    if (old.isDirectory() && old.name !== revision) {
-      rmSync(join(folder, old.name), { recursive: true });
-    }
-  }
-}
-
-function writeCode(folder: string, { archive }: { archive?: { assets?: Record<string, Asset> } }): void {
-  mkdirSync(folder, { recursive: true });
-  // Lambda's Node.js runtime includes the AWS SDK.
-  rmSync(join(folder, "..", "node_modules"), { force: true });
-  symlinkSync(join(ROOT, "node_modules"), join(folder, "..", "node_modules"));
-  for (const [name, { asset }] of Object.entries(archive?.assets ?? {})) {
-    const file = join(folder, name);
-    mkdirSync(dirname(file), { recursive: true });
-    if (asset?.path !== undefined) {
-      copyFileSync(asset.path, file);
-    } else if (asset?.text !== undefined) {
-      writeFileSync(file, asset.text);
-    } else {
+/** The archive as a zip file, made by Python's standard library; Node's has none. */
+export function zip({ archive }: Archive): Uint8Array {
+  const files = Object.entries(archive?.assets ?? {}).map(([name, { asset }]) => {
+    const content = asset?.path === undefined ? asset?.text : readFileSync(asset.path);
+    if (content === undefined) {
       throw new InputError(
         "code",
         `must have a path or a text for ${name}; the local fake supports no other asset`,
       );
     }
+    return [name, Buffer.from(content).toString("base64")];
+  });
+  const made = spawnSync("python3", ["-c", MAKE_ZIP], {
+    input: JSON.stringify(Object.fromEntries(files)),
+    maxBuffer: 256 * 1024 * 1024,
+  });
+  if (made.status !== 0) {
+    throw new Error(`code: python3 could not make the zip file: ${made.error?.message ?? made.stderr}`);
   }
-}
-
-function folderOf(name: string): string {
-  const state = process.env.QWEN3_LOCAL_STATE;
-  if (!state) {
-    throw new Error(
-      "QWEN3_LOCAL_STATE is not set: the fake AWS provider runs through `npm start` and the tests",
-    );
-  }
-  return join(state, "functions", name);
+  return made.stdout;
 }

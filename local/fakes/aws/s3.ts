@@ -1,24 +1,16 @@
 import { readFileSync } from "node:fs";
-import {
-  CreateBucketCommand,
-  DeleteBucketCommand,
-  DeleteBucketPolicyCommand,
-  DeleteObjectCommand,
-  GetObjectCommand,
-  ListObjectsV2Command,
-  PutBucketEncryptionCommand,
-  PutBucketPolicyCommand,
-  PutObjectCommand,
-  PutPublicAccessBlockCommand,
-  S3Client,
-  type ServerSideEncryptionRule,
-} from "@aws-sdk/client-s3";
+import { S3 } from "@aws-sdk/client-s3";
 import { InputError, type Props, type ResourceDefinition } from "../framework";
-import { connection, uniqueName } from "./account";
+import { lazily, uniqueName } from "./account";
+import { resource } from "./resource";
 
-const client = () => new S3Client({ ...connection(), forcePathStyle: true });
+const s3 = lazily(S3);
 
-const bucket: ResourceDefinition = {
+interface EncryptionRule {
+  applyServerSideEncryptionByDefault: { sseAlgorithm: "AES256" | "aws:kms" };
+}
+
+const bucket = resource({
   inputs: ["bucket", "bucketPrefix", "forceDestroy", "tags"],
   replaceOn: ["bucket", "bucketPrefix"],
   check: (inputs) => {
@@ -30,90 +22,78 @@ const bucket: ResourceDefinition = {
     }
     return inputs;
   },
-  create: async (inputs) => {
+  create: async ({ bucket: given, bucketPrefix }) => {
     // S3 allows 63 characters, of which the provider's suffix takes 26.
-    const name = (inputs.bucket as string | undefined) ?? uniqueName(inputs.bucketPrefix).slice(0, 63);
-    await client().send(new CreateBucketCommand({ Bucket: name }));
-    return { id: name, outputs: { bucket: name, arn: `arn:aws:s3:::${name}` } };
+    const name = given ?? uniqueName(bucketPrefix).slice(0, 63);
+    await s3().createBucket({ Bucket: name });
+    return { id: name, bucket: name, arn: `arn:aws:s3:::${name}` };
   },
-  update: async () => ({}),
-  delete: async (id, olds) => {
-    if (olds.forceDestroy === true) {
-      const { Contents = [] } = await client().send(new ListObjectsV2Command({ Bucket: id }));
-      for (const { Key } of Contents) {
-        await client().send(new DeleteObjectCommand({ Bucket: id, Key }));
-      }
+  update: async () => undefined,
+  delete: async ({ id, forceDestroy }) => {
+    if (forceDestroy === true) {
+      const { Contents = [] } = await s3().listObjectsV2({ Bucket: id });
+      await Promise.all(Contents.map(({ Key }) => s3().deleteObject({ Bucket: id, Key })));
     }
-    await client().send(new DeleteBucketCommand({ Bucket: id }));
+    await s3().deleteBucket({ Bucket: id });
   },
-};
+});
 
-const object: ResourceDefinition = {
+const put = ({ bucket, key, content, source, contentType }: Props) =>
+  s3().putObject({
+    Bucket: String(bucket),
+    Key: String(key),
+    Body: body(content, source),
+    ContentType: contentType as string | undefined,
+  });
+
+function body(content: unknown, source: unknown): string | Buffer {
+  const { asset } = (source ?? {}) as { asset?: { path?: string } };
+  if (asset?.path) {
+    return readFileSync(asset.path);
+  }
+  if (typeof content !== "string") {
+    throw new InputError("content", "the local fake requires content, or source with a FileAsset");
+  }
+  return content;
+}
+
+const object = resource({
   inputs: ["bucket", "key", "content", "source", "contentType", "tags"],
   replaceOn: ["bucket", "key"],
   create: async (inputs) => {
     await put(inputs);
-    return { id: `${inputs.bucket}/${inputs.key}`, outputs: {} };
+    return { id: `${inputs.bucket}/${inputs.key}` };
   },
-  update: async (_id, _olds, news) => {
-    await put(news);
-    return {};
-  },
-  delete: async (_id, olds) => {
-    await client().send(new DeleteObjectCommand({ Bucket: olds.bucket as string, Key: olds.key as string }));
-  },
-};
+  update: put,
+  delete: ({ bucket: name, key }) => s3().deleteObject({ Bucket: name, Key: key }),
+});
 
-async function put(inputs: Props): Promise<void> {
-  await client().send(
-    new PutObjectCommand({
-      Bucket: inputs.bucket as string,
-      Key: inputs.key as string,
-      Body: body(inputs),
-      ContentType: inputs.contentType as string,
-    }),
-  );
-}
-
-function body(inputs: Props): string | Buffer {
-  const { asset } = (inputs.source ?? {}) as { asset?: { path?: string } };
-  if (asset?.path) {
-    return readFileSync(asset.path);
-  }
-  if (typeof inputs.content !== "string") {
-    throw new InputError("content", "the local fake requires content, or source with a FileAsset");
-  }
-  return inputs.content;
-}
-
-/** A bucket's setting, recorded under the bucket's name, as in the real provider. */
+/** A setting of a bucket has the bucket's name as its ID, as in the real provider. */
 function setting(
-  input: string,
-  apply: (bucketName: string, inputs: Props) => Promise<unknown>,
-  more: Partial<ResourceDefinition> = {},
-  others: string[] = [],
+  inputs: string[],
+  apply: (inputs: Props, name: string) => Promise<unknown>,
+  remove?: (name: string) => Promise<unknown>,
 ): ResourceDefinition {
-  return {
-    inputs: ["bucket", input, ...others],
+  return resource<string>({
+    inputs: ["bucket", ...inputs],
     replaceOn: ["bucket"],
-    create: async (inputs) => {
-      await apply(inputs.bucket as string, inputs);
-      return { id: inputs.bucket as string, outputs: {} };
+    create: async (news) => {
+      await apply(news, news.bucket);
+      return { id: news.bucket };
     },
-    update: async (_id, _olds, news) => {
-      await apply(news.bucket as string, news);
-      return {};
-    },
-    ...more,
-  };
+    update: (news) => apply(news, news.bucket),
+    delete: remove && (({ id }) => remove(id)),
+  });
 }
 
-const publicAccessBlock = setting(
-  "blockPublicAcls",
-  (name, inputs) =>
-    client().send(
-      new PutPublicAccessBlockCommand({
-        Bucket: name,
+export const s3Resources: Record<string, ResourceDefinition> = {
+  "aws:s3/bucket:Bucket": bucket,
+  "aws:s3/bucketObjectv2:BucketObjectv2": object,
+  "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": setting(
+    ["blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"],
+    (inputs, Bucket) =>
+      s3().putPublicAccessBlock({
+        Bucket,
         PublicAccessBlockConfiguration: {
           BlockPublicAcls: inputs.blockPublicAcls === true,
           BlockPublicPolicy: inputs.blockPublicPolicy === true,
@@ -121,47 +101,28 @@ const publicAccessBlock = setting(
           RestrictPublicBuckets: inputs.restrictPublicBuckets === true,
         },
       }),
-    ),
-  {},
-  ["blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"],
-);
-
-const encryption = setting("rules", (name, inputs) => {
-  const rules = inputs.rules as { applyServerSideEncryptionByDefault: { sseAlgorithm: string } }[];
-  return client().send(
-    new PutBucketEncryptionCommand({
-      Bucket: name,
-      ServerSideEncryptionConfiguration: {
-        Rules: rules.map(
-          ({ applyServerSideEncryptionByDefault: { sseAlgorithm } }) =>
-            ({
-              ApplyServerSideEncryptionByDefault: { SSEAlgorithm: sseAlgorithm },
-            }) as ServerSideEncryptionRule,
-        ),
-      },
-    }),
-  );
-});
-
-const policy = setting(
-  "policy",
-  (name, inputs) =>
-    client().send(new PutBucketPolicyCommand({ Bucket: name, Policy: inputs.policy as string })),
-  { delete: async (id) => void (await client().send(new DeleteBucketPolicyCommand({ Bucket: id }))) },
-);
-
-export const s3: Record<string, ResourceDefinition> = {
-  "aws:s3/bucket:Bucket": bucket,
-  "aws:s3/bucketObjectv2:BucketObjectv2": object,
-  "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": publicAccessBlock,
-  "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": encryption,
-  "aws:s3/bucketPolicy:BucketPolicy": policy,
+  ),
+  "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": setting(
+    ["rules"],
+    ({ rules }, Bucket) =>
+      s3().putBucketEncryption({
+        Bucket,
+        ServerSideEncryptionConfiguration: {
+          Rules: (rules as EncryptionRule[]).map(({ applyServerSideEncryptionByDefault: rule }) => ({
+            ApplyServerSideEncryptionByDefault: { SSEAlgorithm: rule.sseAlgorithm },
+          })),
+        },
+      }),
+  ),
+  "aws:s3/bucketPolicy:BucketPolicy": setting(
+    ["policy"],
+    ({ policy }, Bucket) => s3().putBucketPolicy({ Bucket, Policy: String(policy) }),
+    (Bucket) => s3().deleteBucketPolicy({ Bucket }),
+  ),
 };
 
 /** The invoke `aws.s3.getObject`: the object's properties and its text. */
 export async function getObject(args: Props): Promise<Props> {
-  const answer = await client().send(
-    new GetObjectCommand({ Bucket: args.bucket as string, Key: args.key as string }),
-  );
-  return { ...args, id: `${args.bucket}/${args.key}`, body: await answer.Body?.transformToString() };
+  const { Body } = await s3().getObject({ Bucket: String(args.bucket), Key: String(args.key) });
+  return { ...args, id: `${args.bucket}/${args.key}`, body: await Body?.transformToString() };
 }

@@ -1,125 +1,95 @@
 import {
-  CreateSecretCommand,
-  DeleteSecretCommand,
-  DescribeSecretCommand,
   type DescribeSecretCommandOutput,
-  GetSecretValueCommand,
-  PutSecretValueCommand,
   ResourceNotFoundException,
-  SecretsManagerClient,
-  UpdateSecretCommand,
-  UpdateSecretVersionStageCommand,
+  SecretsManager,
 } from "@aws-sdk/client-secrets-manager";
 import type { Props, ResourceDefinition } from "../framework";
-import { connection, uniqueName } from "./account";
+import { lazily, uniqueName } from "./account";
+import { resource, tagList } from "./resource";
 
-const client = () => new SecretsManagerClient(connection());
+const secrets = lazily(SecretsManager);
 
-const secret: ResourceDefinition = {
+const secret = resource({
   inputs: ["name", "namePrefix", "description", "recoveryWindowInDays", "tags"],
   replaceOn: ["name", "namePrefix"],
   check: (inputs) => ({ recoveryWindowInDays: 30, ...inputs }),
-  create: async (inputs) => {
-    const name = (inputs.name as string | undefined) ?? uniqueName(inputs.namePrefix);
-    const { ARN } = await client().send(
-      new CreateSecretCommand({ Name: name, Description: inputs.description as string, Tags: tags(inputs) }),
-    );
-    return { id: ARN!, outputs: { arn: ARN, name } };
+  create: async ({ name, namePrefix, description, tags }) => {
+    const Name = name ?? uniqueName(namePrefix);
+    const { ARN } = await secrets().createSecret({ Name, Description: description, Tags: tagList(tags) });
+    return { id: ARN, arn: ARN, name: Name };
   },
-  update: async (id, _olds, news) => {
-    await client().send(new UpdateSecretCommand({ SecretId: id, Description: news.description as string }));
-    return {};
-  },
-  delete: async (id, olds) => {
-    const days = Number(olds.recoveryWindowInDays);
-    await client().send(
-      new DeleteSecretCommand({
-        SecretId: id,
-        ...(days === 0 ? { ForceDeleteWithoutRecovery: true } : { RecoveryWindowInDays: days }),
-      }),
-    );
-  },
-};
+  update: ({ id, description }) => secrets().updateSecret({ SecretId: id, Description: description }),
+  delete: ({ id, recoveryWindowInDays: days }) =>
+    secrets().deleteSecret({
+      SecretId: id,
+      ...(days === 0 ? { ForceDeleteWithoutRecovery: true } : { RecoveryWindowInDays: Number(days) }),
+    }),
+});
 
-const secretVersion: ResourceDefinition = {
+/** A version's ID is `ARN|VERSION`. */
+const parts = (id: string) => id.split("|") as [arn: string, versionId: string];
+
+const secretVersion = resource({
   inputs: ["secretId", "secretString", "versionStages"],
   replaceOn: ["secretId", "secretString"],
   secrets: ["secretString"],
-  create: async (inputs) => {
-    const { ARN, VersionId, VersionStages } = await client().send(
-      new PutSecretValueCommand({
-        SecretId: inputs.secretId as string,
-        SecretString: inputs.secretString as string,
-        VersionStages: inputs.versionStages as string[] | undefined,
-      }),
-    );
-    return {
-      id: `${ARN}|${VersionId}`,
-      outputs: { arn: ARN, versionId: VersionId, versionStages: VersionStages },
-    };
+  create: async ({ secretId, secretString, versionStages }) => {
+    const { ARN, VersionId, VersionStages } = await secrets().putSecretValue({
+      SecretId: secretId,
+      SecretString: secretString,
+      VersionStages: versionStages,
+    });
+    return { id: `${ARN}|${VersionId}`, arn: ARN, versionId: VersionId, versionStages: VersionStages };
   },
   // As in the real provider (terraform-provider-aws, secret_version.go): labels are moved in place and refreshed. A
   // delete removes the labels in the state, except for AWSCURRENT, which cannot be removed.
-  update: async (id, olds, news) => {
-    const [arn, versionId] = id.split("|") as [string, string];
-    const stages = (props: Props) => (props.versionStages ?? []) as string[];
-    const holders = Object.entries((await describe(arn))?.VersionIdsToStages ?? {});
-    for (const stage of stages(news).filter((each) => !stages(olds).includes(each))) {
-      await client().send(
-        new UpdateSecretVersionStageCommand({
-          SecretId: arn,
-          VersionStage: stage,
-          MoveToVersionId: versionId,
-          RemoveFromVersionId: holders.find(([, held]) => held.includes(stage))?.[0],
-        }),
-      );
+  update: async ({ id, versionStages: stages }, { versionStages: before }) => {
+    const [SecretId, MoveToVersionId] = parts(id);
+    const holders = Object.entries((await describe(SecretId))?.VersionIdsToStages ?? {});
+    for (const VersionStage of (stages ?? []).filter((each: string) => !(before ?? []).includes(each))) {
+      const RemoveFromVersionId = holders.find(([, held]) => held.includes(VersionStage))?.[0];
+      await secrets().updateSecretVersionStage({
+        SecretId,
+        VersionStage,
+        MoveToVersionId,
+        RemoveFromVersionId,
+      });
     }
-    return {};
   },
   read: async (id, olds) => {
-    const [arn, versionId] = id.split("|") as [string, string];
+    const [arn, versionId] = parts(id);
     const found = await describe(arn);
     // A version without a label is not described, but can still be read.
     return found && { id, outputs: { ...olds, versionStages: found.VersionIdsToStages?.[versionId] ?? [] } };
   },
-  delete: async (id, olds) => {
-    const [arn, versionId] = id.split("|") as [string, string];
-    try {
-      for (const stage of (olds.versionStages ?? []) as string[]) {
-        if (stage !== "AWSCURRENT") {
-          await client().send(
-            new UpdateSecretVersionStageCommand({
-              SecretId: arn,
-              VersionStage: stage,
-              RemoveFromVersionId: versionId,
-            }),
-          );
-        }
-      }
-    } catch (error) {
-      if (!(error instanceof ResourceNotFoundException)) {
-        throw error;
-      }
+  delete: async ({ id, versionStages }) => {
+    const [SecretId, RemoveFromVersionId] = parts(id);
+    for (const VersionStage of (versionStages ?? []).filter((each: string) => each !== "AWSCURRENT")) {
+      await unlessMissing(
+        secrets().updateSecretVersionStage({ SecretId, VersionStage, RemoveFromVersionId }),
+      );
     }
   },
-};
+});
 
 /** Returns undefined for a secret that does not exist or is scheduled for deletion. */
 async function describe(arn: string): Promise<DescribeSecretCommandOutput | undefined> {
-  try {
-    const described = await client().send(new DescribeSecretCommand({ SecretId: arn }));
-    return described.DeletedDate ? undefined : described;
-  } catch (error) {
+  const described = await unlessMissing(secrets().describeSecret({ SecretId: arn }));
+  return described?.DeletedDate ? undefined : described;
+}
+
+function unlessMissing<T>(call: Promise<T>): Promise<T | undefined> {
+  return call.catch((error: unknown) => {
     if (error instanceof ResourceNotFoundException) {
       return undefined;
     }
     throw error;
-  }
+  });
 }
 
 /** The invoke `aws.secretsmanager.getSecretVersion`: the current value and when it was put. */
 export async function getSecretVersion(args: Props): Promise<Props> {
-  const answer = await client().send(new GetSecretValueCommand({ SecretId: args.secretId as string }));
+  const answer = await secrets().getSecretValue({ SecretId: String(args.secretId) });
   return {
     ...args,
     id: `${args.secretId}|AWSCURRENT`,
@@ -131,14 +101,7 @@ export async function getSecretVersion(args: Props): Promise<Props> {
   };
 }
 
-function tags(inputs: Props) {
-  return Object.entries((inputs.tags ?? {}) as Record<string, string>).map(([Key, Value]) => ({
-    Key,
-    Value,
-  }));
-}
-
-export const secretsmanager: Record<string, ResourceDefinition> = {
+export const secretsmanagerResources: Record<string, ResourceDefinition> = {
   "aws:secretsmanager/secret:Secret": secret,
   "aws:secretsmanager/secretVersion:SecretVersion": secretVersion,
 };
