@@ -4,13 +4,16 @@ import { join } from "node:path";
 import { build } from "esbuild";
 import { CACHE, ROOT } from "../scripts/lib/paths";
 
+/** Node's cache of compiled programs, which it names by their content and its own version. */
+const COMPILED = join(CACHE, "fakes", "compiled");
+
 export type FakeProvider = "aws" | "command" | "random" | "tls";
 
 /**
  * Writes the fakes of these providers into an otherwise empty folder for PATH, where the engine finds them.
  *
  * Each is bundled into one file: the engine starts every provider anew for each refresh and each update, and a bundle
- * loads in a third of the time.
+ * loads in a third of the time. Node keeps what it has compiled, which halves the time of the largest once more.
  */
 export async function writeFakeProviders(folder: string, names: readonly FakeProvider[]): Promise<void> {
   const programs = await bundle(names);
@@ -19,7 +22,8 @@ export async function writeFakeProviders(folder: string, names: readonly FakePro
   const node = join(ROOT, "node_modules", ".bin", "node");
   for (const [name, program] of programs) {
     const script = join(folder, `pulumi-resource-${name}`);
-    writeFileSync(script, `#!/bin/sh\nexec "${node}" "${program}" "$@"\n`);
+    const line = `NODE_COMPILE_CACHE="${COMPILED}" exec "${node}" "${program}" "$@"`;
+    writeFileSync(script, `#!/bin/sh\n${line}\n`);
     chmodSync(script, 0o755);
   }
 }
@@ -36,6 +40,8 @@ async function bundle(names: readonly FakeProvider[]): Promise<[FakeProvider, st
     // A module's unused parts are left out, so that EC2's client, the largest, loads in half of the time.
     mainFields: ["module", "main"],
     logLevel: "error",
+    // The engine ends a provider before Node would write its cache by itself.
+    footer: { js: 'setTimeout(() => require("node:module").flushCompileCache(), 0).unref();' },
     // The bundle is not where its sources are.
     define: { "process.env.QWEN3_ROOT": JSON.stringify(ROOT) },
   });
