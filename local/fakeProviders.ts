@@ -40,6 +40,8 @@ async function bundle(names: readonly FakeProvider[]): Promise<[FakeProvider, st
     // A module's unused parts are left out, so that EC2's client, the largest, loads in half of the time.
     mainFields: ["module", "main"],
     logLevel: "error",
+    // Not for the commands that a provider runs.
+    banner: { js: "delete process.env.NODE_COMPILE_CACHE;" },
     // The engine ends a provider before Node would write its cache by itself.
     footer: { js: 'setTimeout(() => require("node:module").flushCompileCache(), 0).unref();' },
     // The bundle is not where its sources are.
