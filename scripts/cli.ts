@@ -6,6 +6,7 @@ import { envCommand } from "./env/command";
 import { evaluateCommand } from "./evaluate/command";
 import { Context, runProcess } from "./lib/commandLine";
 import { mirrorCommand } from "./mirror/command";
+import { rolloutCommand } from "./rollout/command";
 import { rotateCommand } from "./rotate/command";
 import { tuneCommand } from "./tune/command";
 import { verifyCommand } from "./verify/command";
@@ -20,6 +21,7 @@ const program = new Command("tsx scripts/cli.ts")
   .addCommand(doctorCommand(context))
   .addCommand(costCommand(context))
   .addCommand(mirrorCommand(context))
-  .addCommand(tuneCommand(context));
+  .addCommand(tuneCommand(context))
+  .addCommand(rolloutCommand(context), { hidden: true });
 
 void runProcess(program, context);

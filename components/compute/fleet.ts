@@ -1,5 +1,6 @@
 import * as autoscaling from "@pulumi/aws/autoscaling";
 import * as ec2 from "@pulumi/aws/ec2";
+import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import {
   type FleetMembership,
@@ -9,6 +10,7 @@ import {
   UTILIZATION_METRIC,
 } from "../bundle/instanceConfig";
 import { renderUserData } from "../bundle/userData";
+import { operatorCommand } from "../operations/operatorCommand";
 import { stackTags } from "../tags";
 import { latestImage } from "./image";
 import { type InputsOf, type LaunchArgs, METADATA_OPTIONS, rootVolume } from "./launch";
@@ -40,6 +42,8 @@ export interface EmbeddingFleetArgs extends LaunchArgs {
   config: InputsOf<InstanceConfig> & { fleet: FleetMembership };
   /** Maximum time from the launch of an instance to its first successful response. */
   readyWithinSeconds: number;
+  /** How the deployer reaches AWS, for the command that waits for the group. */
+  access: { region: string; profile?: string; awsEndpointUrl?: string };
 }
 
 /**
@@ -59,7 +63,8 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
     const template = this.createTemplate(name, args, role);
     this.templateVersion = template.latestVersion.apply(String);
     const group = this.createGroup(name, args, template, role);
-    this.keepLifecycleHook(name, args, group);
+    const hook = this.keepLifecycleHook(name, args, group);
+    this.rollOut(name, args, group, hook);
     if (args.config.fleet.publishesUtilization) {
       this.trackUtilization(name, group);
     }
@@ -151,9 +156,9 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
           },
         },
         capacityRebalance: args.purchaseOption === "spot",
-        // In service for the group and healthy for the load balancer.
-        minElbCapacity: min,
-        waitForCapacityTimeout: `${args.readyWithinSeconds}s`,
+        // rollOut waits: the provider fails at the first launch that fails, although the group tries the next zone.
+        waitForCapacityTimeout: "0",
+        ignoreFailedScalingActivities: true,
         tags: [{ key: "Name", value: name, propagateAtLaunch: false }],
       },
       {
@@ -163,7 +168,6 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
         // The first boot reads secrets and the bundle through a network that must have its routes; a destroy deletes
         // the instances before them.
         dependsOn: [permissions, ...args.after],
-        hooks: { onError: args.onError ?? [] },
         // Each instance first completes its requests.
         customTimeouts: { delete: "30m" },
       },
@@ -180,6 +184,33 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
       name,
       { name: READY_HOOK, autoscalingGroupName: group.name, ...readyHook(args) },
       { parent: this },
+    );
+  }
+
+  /** Waits until the group has all its instances, again after a change of what they are requested with. */
+  private rollOut(
+    name: string,
+    args: EmbeddingFleetArgs,
+    group: autoscaling.Group,
+    hook: autoscaling.LifecycleHook,
+  ): local.Command {
+    const { region, profile, awsEndpointUrl } = args.access;
+    return new local.Command(
+      name,
+      {
+        create: operatorCommand("rollout"),
+        environment: {
+          ROLLOUT_AUTO_SCALING_GROUP: group.name,
+          ROLLOUT_TEMPLATE_VERSION: this.templateVersion,
+          ROLLOUT_READY_SECONDS: String(args.readyWithinSeconds),
+          ROLLOUT_CAPACITY: JSON.stringify(args.capacity),
+          ROLLOUT_REGION: region,
+          ...(profile && { ROLLOUT_PROFILE: profile }),
+          ...(awsEndpointUrl && { AWS_ENDPOINT_URL: awsEndpointUrl }),
+        },
+        logging: local.Logging.StdoutAndStderr,
+      },
+      { parent: this, dependsOn: [hook], customTimeouts: { create: "24h", update: "24h" } },
     );
   }
 

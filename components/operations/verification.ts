@@ -1,8 +1,7 @@
-import { existsSync } from "node:fs";
-import { join, relative } from "node:path";
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { EmbeddingService } from "../embeddingService";
+import { operatorCommand } from "./operatorCommand";
 
 export interface VerificationArgs {
   service: EmbeddingService;
@@ -25,7 +24,7 @@ export class Verification extends pulumi.ComponentResource {
   constructor(name: string, args: VerificationArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qwen3-embedding-stack:index:Verification", name, {}, opts);
     const { service } = args;
-    const command = verifyCommand();
+    const command = operatorCommand("verify --from-env");
     const checked = environment(args);
     new local.Command(
       name,
@@ -74,21 +73,4 @@ function environment(args: VerificationArgs): Record<string, pulumi.Input<string
 
 function orEmpty(value: pulumi.Output<string | undefined>): pulumi.Output<string> {
   return value.apply((text) => text ?? "");
-}
-
-/**
- * The command line of `verify`. Its path is relative to the program's folder, in which the provider runs it, so that
- * another checkout is no change. `exec`, because the provider signals only the process that it started: a shell between
- * the two would leave `verify` running after an interrupted update.
- */
-function verifyCommand(): string {
-  const folder = join(__dirname, "..", "..", "scripts");
-  const source = join(folder, "cli.ts");
-  const [loader, program] = existsSync(source) ? ["--import tsx ", source] : ["", join(folder, "cli.js")];
-  return `exec node ${loader}${quote(relative(process.cwd(), program))} verify --from-env`;
-}
-
-/** A word of a shell's command line. */
-function quote(text: string): string {
-  return /^[\w./@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -1,3 +1,4 @@
+import * as pulumi from "@pulumi/pulumi";
 import { EmbeddingFleet } from "../compute/fleet";
 import { DomainEndpoint } from "../endpoint/domainEndpoint";
 import { Network, networkRanges } from "../network/network";
@@ -39,6 +40,11 @@ export async function createWithDomain(context: ServiceContext, domain: string):
       publicAddresses: !settings.internal,
       targetGroupArn: endpoint.targetGroupArn,
       readyWithinSeconds: settings.verificationTimeoutSeconds,
+      access: {
+        region: context.region,
+        profile: new pulumi.Config("aws").get("profile"),
+        awsEndpointUrl: settings.awsEndpointUrl,
+      },
     },
     { parent },
   );

@@ -1,18 +1,21 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { AutoScalingClient, type AutoScalingGroup, type InstanceRefresh } from "@aws-sdk/client-auto-scaling";
 import {
-  AutoScalingClient,
-  type AutoScalingGroup,
-  DescribeAutoScalingGroupsCommand,
-  DescribeInstanceRefreshesCommand,
-  type InstanceRefresh,
-} from "@aws-sdk/client-auto-scaling";
+  describeGroup,
+  failedActivities,
+  inService,
+  isRunning,
+  lastRefresh,
+  reasonOf,
+} from "../lib/autoScaling";
 import { type AwsAccess, awsClientConfig } from "../lib/aws";
 import { describeError } from "../lib/text";
 import type { Row } from "./row";
 
 /** The row on the Auto Scaling group, where there is one. */
 export const FLEET = "every instance of the fleet is current";
-const RUNNING = new Set(["Pending", "InProgress", "Cancelling", "RollbackInProgress", "Baking"]);
+/** How far back failed scaling activities are a reason for a fleet that is not complete. */
+const RECENT_MS = 3600_000;
 
 export interface FleetOptions {
   timeoutMs: number;
@@ -33,7 +36,7 @@ export async function waitForFleet(group: string, access: AwsAccess, options: Fl
     return await poll(client, group, options);
   } catch (error) {
     const next =
-      "these credentials need autoscaling:DescribeAutoScalingGroups and autoscaling:DescribeInstanceRefreshes";
+      "these credentials need autoscaling:DescribeAutoScalingGroups, DescribeInstanceRefreshes and DescribeScalingActivities";
     return failed(describeError(error), next, []);
   } finally {
     client.destroy();
@@ -58,38 +61,21 @@ async function poll(client: AutoScalingClient, name: string, options: FleetOptio
     if (Date.now() + options.pollMs > deadline) {
       const seconds = Math.round(options.timeoutMs / 1000);
       const evidence = options.timeoutMs > 0 ? `not within ${seconds} s; last: ${state}` : state;
-      return failed(evidence, activities(name), instances);
+      return failed(`${evidence}${await lastFailure(client, name)}`, activities(name), instances);
     }
     await sleep(options.pollMs);
   }
 }
 
-async function describeGroup(client: AutoScalingClient, name: string): Promise<AutoScalingGroup> {
-  const { AutoScalingGroups: [group] = [] } = await client.send(
-    new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [name] }),
-  );
-  if (!group) {
-    throw new Error(`there is no Auto Scaling group ${name}: run npx pulumi refresh, then npx pulumi up`);
-  }
-  return group;
-}
-
-async function lastRefresh(client: AutoScalingClient, name: string): Promise<InstanceRefresh | undefined> {
-  const { InstanceRefreshes } = await client.send(
-    new DescribeInstanceRefreshesCommand({ AutoScalingGroupName: name, MaxRecords: 1 }),
-  );
-  return InstanceRefreshes?.[0];
-}
-
-function inService({ Instances = [] }: AutoScalingGroup) {
-  return Instances.filter(
-    ({ LifecycleState, HealthStatus }) => LifecycleState === "InService" && HealthStatus === "Healthy",
-  );
+/** AWS's reason of the last scaling activity that failed, if one did lately. */
+async function lastFailure(client: AutoScalingClient, name: string): Promise<string> {
+  const [activity] = await failedActivities(client, name, new Date(Date.now() - RECENT_MS));
+  return activity ? `; AWS: ${reasonOf(activity)}` : "";
 }
 
 /** Returns undefined once nothing is in progress. */
 function waitingFor(group: AutoScalingGroup, refresh: InstanceRefresh | undefined): string | undefined {
-  if (refresh && RUNNING.has(refresh.Status ?? "")) {
+  if (isRunning(refresh)) {
     return `instances are being replaced, ${refresh.PercentageComplete ?? 0} % (${refresh.Status})`;
   }
   const { DesiredCapacity: desired = 0 } = group;

@@ -20,6 +20,8 @@ export interface EngineEnvironment {
   backend: string;
   /** The runs of Verification: one object of variables per run. */
   verifications: () => Record<string, string>[];
+  /** The runs of a fleet's rollout, likewise. */
+  rollouts: () => Record<string, string>[];
   /** Whether verifications fail from now on. */
   failVerifications: (fail: boolean) => void;
   /** The proxy between the engine's providers and the emulator. */
@@ -97,19 +99,26 @@ async function prepareStack(
     failVerifications: (fail) =>
       fail ? writeFileSync(join(state, "fail"), "") : rmSync(join(state, "fail"), { force: true }),
     backend: join(state, "pulumi"),
-    verifications: () =>
-      readdirSync(record).map((file) =>
-        Object.fromEntries(
-          readFileSync(join(record, file), "utf8")
-            .split("\0")
-            .filter(Boolean)
-            .map((line) => {
-              const at = line.indexOf("=");
-              return [line.slice(0, at), line.slice(at + 1)];
-            }),
-        ),
-      ),
+    verifications: () => runs(record, "verify"),
+    rollouts: () => runs(record, "rollout"),
   };
+}
+
+/** The variables of each run of one of the operator's commands, in the order of their process IDs. */
+function runs(record: string, command: string): Record<string, string>[] {
+  return readdirSync(record)
+    .map((file) =>
+      Object.fromEntries(
+        readFileSync(join(record, file), "utf8")
+          .split("\0")
+          .filter(Boolean)
+          .map((line) => {
+            const at = line.indexOf("=");
+            return [line.slice(0, at), line.slice(at + 1)];
+          }),
+      ),
+    )
+    .filter(({ ARGUMENTS = "" }) => ARGUMENTS.split(" ").includes(command));
 }
 
 /** A folder with a `node` that records its arguments and environment. */

@@ -24,6 +24,13 @@ function one(registered: Registered[], type: string): Record<string, unknown> {
   return found[0]!.inputs;
 }
 
+/** The resource that runs one of the operator's commands. */
+function command(registered: Registered[], words: string): Record<string, unknown> {
+  const found = of(registered, "Command").filter(({ inputs }) => String(inputs.create).endsWith(` ${words}`));
+  expect(found, words).toHaveLength(1);
+  return found[0]!.inputs;
+}
+
 describe("a fleet", () => {
   let registered: Registered[];
   let outputs: Record<string, unknown>;
@@ -177,8 +184,29 @@ describe("a fleet", () => {
     expect(outputs).not.toHaveProperty("instanceId");
   });
 
+  it("waits for its instances by itself, whatever a first launch fails with", () => {
+    expect(one(registered, "Group")).toMatchObject({
+      waitForCapacityTimeout: "0",
+      ignoreFailedScalingActivities: true,
+    });
+    const rollout = command(registered, "rollout");
+    expect(rollout).toMatchObject({
+      environment: {
+        ROLLOUT_AUTO_SCALING_GROUP: GROUP,
+        ROLLOUT_READY_SECONDS: "2700",
+        ROLLOUT_REGION: "us-east-1",
+      },
+    });
+    expect(JSON.parse((rollout.environment as Record<string, string>).ROLLOUT_CAPACITY!)).toMatchObject({
+      purchaseOption: "on-demand",
+      instanceType: "g6e.xlarge",
+      zones: ["us-east-1a", "us-east-1b", "us-east-1d"],
+      vcpus: 4,
+    });
+  });
+
   it("is verified as a fleet, again with each version of the launch template", () => {
-    expect(one(registered, "Command")).toMatchObject({
+    expect(command(registered, "verify --from-env")).toMatchObject({
       environment: { VERIFY_AUTO_SCALING_GROUP: GROUP, VERIFY_CA_CERTIFICATE: "" },
       triggers: expect.arrayContaining([GROUP, "1"]),
     });

@@ -48,8 +48,8 @@ const group: ResourceDefinition = {
   inputs: [
     ...["name", "minSize", "maxSize", "vpcZoneIdentifiers", "launchTemplate", "targetGroupArns", "tags"],
     ...["initialLifecycleHooks", "healthCheckType", "healthCheckGracePeriod", "defaultInstanceWarmup"],
-    ...["instanceMaintenancePolicy", "instanceRefresh", "capacityRebalance", "minElbCapacity"],
-    "waitForCapacityTimeout",
+    ...["instanceMaintenancePolicy", "instanceRefresh", "capacityRebalance"],
+    ...["waitForCapacityTimeout", "ignoreFailedScalingActivities"],
   ],
   // The hooks too: the provider creates them with the group and never again.
   replaceOn: ["name", "initialLifecycleHooks"],
@@ -65,7 +65,10 @@ const group: ResourceDefinition = {
         "the local environment boots one instance: remove the settings domain and instancesMax",
       );
     }
-    requireCapacity("scaling activity: Failed: Could not launch On-Demand Instances.");
+    // A provider that waits for capacity fails with the group's first activity that does.
+    if (inputs.waitForCapacityTimeout !== "0" && inputs.ignoreFailedScalingActivities !== true) {
+      requireCapacity("scaling activity: Failed: Could not launch On-Demand Instances.");
+    }
     context.log(`${inputs.minSize} instances`);
     const name = inputs.name as string;
     return {

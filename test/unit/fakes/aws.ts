@@ -27,6 +27,14 @@ export interface FakeGroup {
   version: string;
   instances: FakeInstance[];
   refresh?: { status: string; percent?: number; reason?: string };
+  /** Scaling activities, newest first. */
+  activities?: FakeActivity[];
+}
+
+/** A scaling activity that began just now. */
+export interface FakeActivity {
+  status: string;
+  message: string;
 }
 
 /**
@@ -84,11 +92,11 @@ export class FakeAws {
     }
     const name = asked.get("AutoScalingGroupNames.member.1") ?? asked.get("AutoScalingGroupName") ?? "";
     const group = this.groups[name]?.[0];
-    const result =
-      action === "DescribeAutoScalingGroups"
-        ? `<AutoScalingGroups>${group ? groupXml(name, group) : ""}</AutoScalingGroups>`
-        : `<InstanceRefreshes>${group?.refresh ? refreshXml(name, group.refresh) : ""}</InstanceRefreshes>`;
-    if (action === "DescribeInstanceRefreshes" && (this.groups[name]?.length ?? 0) > 1) {
+    const result = queryResult(action, name, group);
+    // The next state, after a whole pass of `verify` or `rollout`.
+    const last =
+      asked.get("MaxRecords") === "100" ? "DescribeScalingActivities" : "DescribeInstanceRefreshes";
+    if (action === last && (this.groups[name]?.length ?? 0) > 1) {
       this.groups[name]?.shift();
     }
     return [200, `<${action}Response><${action}Result>${result}</${action}Result></${action}Response>`];
@@ -120,6 +128,21 @@ export class FakeAws {
         return [400, { __type: "UnknownOperationException", message: action }];
     }
   }
+}
+
+function queryResult(action: string, name: string, group: FakeGroup | undefined): string {
+  switch (action) {
+    case "DescribeAutoScalingGroups":
+      return `<AutoScalingGroups>${group ? groupXml(name, group) : ""}</AutoScalingGroups>`;
+    case "DescribeScalingActivities":
+      return `<Activities>${(group?.activities ?? []).map(activityXml).join("")}</Activities>`;
+    default:
+      return `<InstanceRefreshes>${group?.refresh ? refreshXml(name, group.refresh) : ""}</InstanceRefreshes>`;
+  }
+}
+
+function activityXml({ status, message }: FakeActivity): string {
+  return `<member><StatusCode>${status}</StatusCode><StatusMessage>${message}</StatusMessage><StartTime>${new Date().toISOString()}</StartTime></member>`;
 }
 
 function groupXml(name: string, { desired, version, instances }: FakeGroup): string {
