@@ -23,7 +23,7 @@ const ROOT_DEVICE = "/dev/sda1";
 /** Utilization in percent that the number of instances is adjusted to. */
 const TARGET_UTILIZATION = 70;
 
-/** Two health checks after an instance enters service, and its first minute of traffic. */
+/** Two health checks of the load balancer after an instance enters service, and its first minute of traffic. */
 const WARMUP_SECONDS = 60;
 
 /** AWS's maximum for one heartbeat; the stack sends no second one. */
@@ -141,9 +141,11 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
         targetGroupArns: [args.targetGroupArn],
         // So that the first instances of the group have the hook too.
         initialLifecycleHooks: [{ name: READY_HOOK, ...readyHook(args) }],
-        healthCheckType: "ELB",
-        // As long as the first health checks: an instance in service has already responded.
-        healthCheckGracePeriod: WARMUP_SECONDS,
+        // A load balancer would end an instance whose worker starts anew. The instance itself reports when it is beyond
+        // help (qwen3-health).
+        healthCheckType: "EC2",
+        // An instance in service has already responded.
+        healthCheckGracePeriod: 0,
         defaultInstanceWarmup: WARMUP_SECONDS,
         instanceMaintenancePolicy: oneAtATime,
         instanceRefresh: {

@@ -174,8 +174,8 @@ export class DomainEndpoint extends pulumi.ComponentResource {
           interval: 10,
           timeout: 6,
           healthyThreshold: 2,
-          // A worker restarted by systemd is back sooner than a replacement instance.
-          unhealthyThreshold: 10,
+          // Ends no instance: requests go to the others until its worker is back.
+          unhealthyThreshold: 3,
         },
         tags: stackTags(name),
       },

@@ -163,12 +163,14 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
       await allowed(fleet, [
         ["autoscaling:CompleteLifecycleAction", group(groupName), {}],
         ["cloudwatch:PutMetricData", "*", namespace("qwen3-embedding")],
+        ["autoscaling:SetInstanceHealth", group(groupName), {}],
         ["autoscaling:CompleteLifecycleAction", group("another"), {}],
+        ["autoscaling:SetInstanceHealth", group("another"), {}],
         ["autoscaling:SetDesiredCapacity", group(groupName), {}],
         ["cloudwatch:PutMetricData", "*", namespace("AWS/EC2")],
         ["cloudwatch:GetMetricData", "*", {}],
       ]),
-    ).toEqual([true, true, false, false, false, false]);
+    ).toEqual([true, true, true, false, false, false, false, false]);
 
     const events: EngineEvent[] = [];
     await fleet.stack.up({

@@ -75,7 +75,7 @@ describe("a fleet", () => {
       name: GROUP,
       minSize: 2,
       maxSize: 5,
-      healthCheckType: "ELB",
+      healthCheckType: "EC2",
       initialLifecycleHooks: [
         {
           name: "ready",
@@ -160,13 +160,13 @@ describe("a fleet", () => {
     expect(records.map(({ type }) => type).sort()).toEqual(["A", "CNAME"]);
   });
 
-  it("grants, in addition to a single instance's permissions, its own launch and its one namespace of metrics", () => {
+  it("grants, in addition to a single instance's permissions, its own group and its one namespace of metrics", () => {
     const { Statement } = JSON.parse(one(registered, "RolePolicy").policy as string) as {
       Statement: { Sid: string; Action: string[]; Resource: unknown; Condition?: unknown }[];
     };
     const statement = (sid: string) => Statement.find(({ Sid }) => Sid === sid);
-    expect(statement("CompleteLaunch")).toMatchObject({
-      Action: ["autoscaling:CompleteLifecycleAction"],
+    expect(statement("ReportReadinessAndHealth")).toMatchObject({
+      Action: ["autoscaling:CompleteLifecycleAction", "autoscaling:SetInstanceHealth"],
       Resource: `arn:aws:autoscaling:*:123456789012:autoScalingGroup:*:autoScalingGroupName/${GROUP}`,
     });
     expect(statement("PublishUtilization")).toMatchObject({

@@ -10,13 +10,18 @@ export function fleetUnits(fleet: FleetMembership, accelerator: Settings["accele
   return {
     files: {
       "qwen3-ready.service": readyUnit(),
+      "qwen3-health.service": healthUnit(accelerator),
       ...(fleet.publishesUtilization && { "qwen3-utilization.service": utilizationUnit(accelerator) }),
     },
-    enable: ["qwen3-ready.service", ...(fleet.publishesUtilization ? ["qwen3-utilization.service"] : [])],
+    enable: [
+      "qwen3-ready.service",
+      "qwen3-health.service",
+      ...(fleet.publishesUtilization ? ["qwen3-utilization.service"] : []),
+    ],
   };
 }
 
-/** Both call AWS with the instance's role, as a user that owns nothing. */
+/** They call AWS with the instance's role, as a user that owns nothing. */
 const COMMON = `EnvironmentFile=${PATHS.environment}
 Environment=PYTHONPATH=${PATHS.library} PYTHONUNBUFFERED=1
 LogNamespace=${JOURNALS.units.namespace}
@@ -42,6 +47,26 @@ Restart=on-failure
 RestartSec=15
 TimeoutStartSec=infinity
 PrivateDevices=yes
+${COMMON}
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+function healthUnit(accelerator: Settings["accelerator"]): string {
+  return `[Unit]
+Description=Tells the Auto Scaling group when this instance is beyond help
+Wants=network-online.target
+After=network-online.target nginx.service
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart=/usr/bin/python3 -m qwen3.health
+Restart=always
+RestartSec=15
+# Whether this instance has served: a reboot is no first boot.
+StateDirectory=qwen3-health
+${accelerator === "cuda" ? "# The driver's errors are in the kernel's log.\nSupplementaryGroups=systemd-journal\n" : ""}PrivateDevices=yes
 ${COMMON}
 [Install]
 WantedBy=multi-user.target
