@@ -1,13 +1,14 @@
 import * as autoscaling from "@pulumi/aws/autoscaling";
+import * as cloudwatch from "@pulumi/aws/cloudwatch";
 import * as ec2 from "@pulumi/aws/ec2";
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import {
   type FleetMembership,
   type InstanceConfig,
+  METRICS,
   METRICS_NAMESPACE,
   READY_HOOK,
-  UTILIZATION_METRIC,
 } from "../bundle/instanceConfig";
 import { renderUserData } from "../bundle/userData";
 import { operatorCommand } from "../operations/operatorCommand";
@@ -20,8 +21,26 @@ import { createInstanceRole, type InstanceRole } from "./role";
 /** Root device of Ubuntu's AMIs. */
 const ROOT_DEVICE = "/dev/sda1";
 
-/** Utilization in percent that the number of instances is adjusted to. */
-const TARGET_UTILIZATION = 70;
+/**
+ * How full the instances are, in percent of what they have shown they can compute: their tokens per second, and the
+ * tokens that wait, as if they were to be computed within a minute.
+ */
+const FULLNESS = "100 * (rate + waiting / 60) / capacity";
+
+/** Percent above which instances are added. */
+const TARGET_FULLNESS = 70;
+
+/** How full one instance less would be; no value with a single one. */
+const FULLNESS_WITHOUT_ONE = `${FULLNESS} * instances / (instances - 1)`;
+
+/** Percent below which one is removed: so far below the target that it is not added again. */
+const SPARE_FULLNESS = 60;
+
+/** Minutes for which an instance must have been superfluous. Traffic rises again within shorter ones. */
+const SPARE_MINUTES = 60;
+
+/** Between two removals: the load of the removed instance reaches the others, and the metrics. */
+const REMOVAL_COOLDOWN_SECONDS = 600;
 
 /** Two health checks of the load balancer after an instance enters service, and its first minute of traffic. */
 const WARMUP_SECONDS = 60;
@@ -66,7 +85,7 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
     const hook = this.keepLifecycleHook(name, args, group);
     this.rollOut(name, args, group, hook);
     if (args.config.fleet.publishesUtilization) {
-      this.trackUtilization(name, group);
+      this.scale(name, group);
     }
     this.autoScalingGroup = group.name;
     this.registerOutputs({ autoScalingGroup: this.autoScalingGroup, templateVersion: this.templateVersion });
@@ -216,22 +235,80 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
     );
   }
 
-  private trackUtilization(name: string, group: autoscaling.Group): autoscaling.Policy {
-    return new autoscaling.Policy(
+  /**
+   * Adds instances by target tracking, and removes them by an alarm with more patience. Target tracking would remove
+   * after 15 minutes: with recorded traffic the number of instances then goes up and down all day
+   * (test/unit/scaling.test.ts).
+   */
+  private scale(name: string, group: autoscaling.Group): void {
+    const dimensions = { AutoScalingGroupName: group.name };
+    const used = Object.entries(METRICS).map(([id, metricName]) => ({ id, metricName, stat: "Sum" }));
+    new autoscaling.Policy(
       name,
       {
         autoscalingGroupName: group.name,
         policyType: "TargetTrackingScaling",
         estimatedInstanceWarmup: WARMUP_SECONDS,
         targetTrackingConfiguration: {
-          targetValue: TARGET_UTILIZATION,
+          targetValue: TARGET_FULLNESS,
+          disableScaleIn: true,
           customizedMetricSpecification: {
-            namespace: METRICS_NAMESPACE,
-            metricName: UTILIZATION_METRIC,
-            statistic: "Average",
-            metricDimensions: [{ name: "AutoScalingGroupName", value: group.name }],
+            metrics: [
+              ...used.map(({ id, metricName, stat }) => ({
+                id,
+                metricStat: {
+                  metric: {
+                    namespace: METRICS_NAMESPACE,
+                    metricName,
+                    dimensions: [{ name: "AutoScalingGroupName", value: group.name }],
+                  },
+                  stat,
+                },
+                returnData: false,
+              })),
+              { id: "fullness", label: "fullness in percent", expression: FULLNESS, returnData: true },
+            ],
           },
         },
+      },
+      { parent: this },
+    );
+    const remove = new autoscaling.Policy(
+      `${name}-remove`,
+      {
+        autoscalingGroupName: group.name,
+        policyType: "SimpleScaling",
+        adjustmentType: "ChangeInCapacity",
+        scalingAdjustment: -1,
+        cooldown: REMOVAL_COOLDOWN_SECONDS,
+      },
+      { parent: this },
+    );
+    const counted = { id: "instances", metricName: METRICS.capacity, stat: "SampleCount" };
+    new cloudwatch.MetricAlarm(
+      `${name}-remove`,
+      {
+        alarmDescription: "One instance less would be enough; removes it. In this state most of the day.",
+        comparisonOperator: "LessThanThreshold",
+        threshold: SPARE_FULLNESS,
+        evaluationPeriods: SPARE_MINUTES,
+        datapointsToAlarm: SPARE_MINUTES,
+        treatMissingData: "notBreaching",
+        metricQueries: [
+          ...[...used, counted].map(({ id, metricName, stat }) => ({
+            id,
+            metric: { namespace: METRICS_NAMESPACE, metricName, dimensions, period: 60, stat },
+            returnData: false,
+          })),
+          {
+            id: "fullness",
+            label: "fullness without one instance, in percent",
+            expression: FULLNESS_WITHOUT_ONE,
+            returnData: true,
+          },
+        ],
+        alarmActions: [remove.arn],
+        tags: stackTags(name),
       },
       { parent: this },
     );

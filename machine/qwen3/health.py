@@ -54,8 +54,8 @@ RESETS = {
     156: "a part of the GPU was retired",
     158: "the GPU timed out",
 }
-"""The errors for which NVIDIA's catalogue asks to reset the GPU or to restart the host. Most others (13, 31, 43, 45, 94)
-end a process, and systemd restarts the worker.
+"""The errors for which NVIDIA's catalogue asks to reset the GPU or to restart the host. Most others (13, 31, 43, 45,
+94) end a process, and systemd restarts the worker.
 https://docs.nvidia.com/deploy/xid-errors/analyzing-xid-catalog.html, of October 2025"""
 
 

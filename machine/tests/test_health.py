@@ -132,7 +132,7 @@ def test_an_instance_that_recovers_while_aws_is_down_is_not_reported(tmp_path: P
         ("NVRM: Xid (PCI:0000:59:00): 79, pid=4000, name=python3, GPU has fallen off the bus.", 79),
         ("NVRM: Xid (PCI:0000:04:00): 119, pid=1, name=x, Timeout after 6s of waiting for RPC response", 119),
         (
-            "NVRM: Xid (PCI:0000:04:00): 154, GPU recovery action changed from 0x0 (None) to 0x2 (Node Reboot Required)",
+            "NVRM: Xid (PCI:0000:04:00): 154, GPU recovery action changed from 0x0 (None) to 0x2 (Node Reboot)",
             154,
         ),
         (

@@ -94,17 +94,37 @@ describe("a fleet", () => {
     expect((one(registered, "Group").vpcZoneIdentifiers as string[]).length).toBe(3);
   });
 
-  it("scales by the utilization of the GPUs", () => {
-    expect(one(registered, "Policy")).toMatchObject({
-      policyType: "TargetTrackingScaling",
+  it("adds instances by the tokens that they compute and that wait, and removes them by an alarm", () => {
+    const policies = of(registered, "Policy").map(({ inputs }) => inputs);
+    const dimensions = [{ name: "AutoScalingGroupName", value: GROUP }];
+    const sum = (id: string, metricName: string) => ({
+      id,
+      metricStat: { metric: { namespace: "qwen3-embedding", metricName, dimensions }, stat: "Sum" },
+      returnData: false,
+    });
+    expect(policies.find(({ policyType }) => policyType === "TargetTrackingScaling")).toMatchObject({
       targetTrackingConfiguration: {
         targetValue: 70,
+        disableScaleIn: true,
         customizedMetricSpecification: {
-          namespace: "qwen3-embedding",
-          metricName: "Utilization",
-          metricDimensions: [{ name: "AutoScalingGroupName", value: GROUP }],
+          metrics: [
+            sum("rate", "TokensPerSecond"),
+            sum("waiting", "TokensWaiting"),
+            sum("capacity", "TokensPerSecondCapacity"),
+            { id: "fullness", expression: "100 * (rate + waiting / 60) / capacity", returnData: true },
+          ],
         },
       },
+    });
+    expect(policies.find(({ policyType }) => policyType === "SimpleScaling")).toMatchObject({
+      scalingAdjustment: -1,
+      cooldown: 600,
+    });
+    expect(one(registered, "MetricAlarm")).toMatchObject({
+      threshold: 60,
+      evaluationPeriods: 60,
+      datapointsToAlarm: 60,
+      alarmActions: [expect.stringContaining("scalingPolicy:")],
     });
   });
 
@@ -238,6 +258,7 @@ describe("a fleet that does not scale", () => {
   it("publishes no utilization, has no scaling policy and no permission to publish", async () => {
     const { registered } = await runProgram({ ...fleet, instancesMin: 3, instancesMax: 3 });
     expect(of(registered, "Policy")).toEqual([]);
+    expect(of(registered, "MetricAlarm")).toEqual([]);
     expect(one(registered, "RolePolicy").policy).not.toContain("PutMetricData");
     expect(one(registered, "Group")).toMatchObject({
       minSize: 3,

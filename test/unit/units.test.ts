@@ -98,7 +98,7 @@ describe("units", () => {
     const properties = tuneProperties(accelerator).trim().split("\n");
     // Not in the worker: what stops and starts worker 0. Not in qwen3-tune: how a service that serves is run.
     const own =
-      /^(ExecStart|ExecStop|Type|NotifyAccess|Restart|TimeoutSt|RuntimeMax|Watchdog|Kill|OOM|LogName|WantedBy)/;
+      /^(ExecStart|ExecStop|Type|NotifyAccess|Restart|TimeoutSt|RuntimeMax|RuntimeDir|Watchdog|Kill|OOM|LogName|WantedBy)/;
     const lines = (given: string[]) => given.filter((line) => /^\w+=/.test(line) && !own.test(line));
     const [, service] = worker.split("[Service]");
     expect(lines(properties)).toEqual(lines(service!.split("\n").map((line) => line.replaceAll("%i", "0"))));

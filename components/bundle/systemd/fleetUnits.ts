@@ -1,7 +1,7 @@
 import type { Settings } from "../../settings/table";
 import { PATHS } from "../contract";
-import { type FleetMembership, METRICS_NAMESPACE, READY_HOOK, UTILIZATION_METRIC } from "../instanceConfig";
-import { DEVICES, HARDENING } from "./hardening";
+import { type FleetMembership, METRICS, METRICS_NAMESPACE, READY_HOOK } from "../instanceConfig";
+import { HARDENING } from "./hardening";
 import { JOURNALS } from "./journals";
 import type { Units } from "./units";
 
@@ -11,7 +11,7 @@ export function fleetUnits(fleet: FleetMembership, accelerator: Settings["accele
     files: {
       "qwen3-ready.service": readyUnit(),
       "qwen3-health.service": healthUnit(accelerator),
-      ...(fleet.publishesUtilization && { "qwen3-utilization.service": utilizationUnit(accelerator) }),
+      ...(fleet.publishesUtilization && { "qwen3-utilization.service": utilizationUnit() }),
     },
     enable: [
       "qwen3-ready.service",
@@ -73,18 +73,19 @@ WantedBy=multi-user.target
 `;
 }
 
-function utilizationUnit(accelerator: Settings["accelerator"]): string {
+function utilizationUnit(): string {
   return `[Unit]
-Description=Publishes this instance's utilization, by which its fleet scales
+Description=Publishes how full this instance is, by which its fleet scales
 Wants=network-online.target
-After=network-online.target qwen3-gpu.service
+After=network-online.target
 StartLimitIntervalSec=0
 
 [Service]
-ExecStart=/usr/bin/python3 -m qwen3.utilization ${METRICS_NAMESPACE} ${UTILIZATION_METRIC}
+ExecStart=/usr/bin/python3 -m qwen3.utilization ${METRICS_NAMESPACE} ${Object.values(METRICS).join(" ")}
 Restart=always
 RestartSec=15
-${accelerator === "cuda" ? DEVICES : "PrivateDevices=yes\n"}${COMMON}
+PrivateDevices=yes
+${COMMON}
 [Install]
 WantedBy=multi-user.target
 `;

@@ -128,16 +128,33 @@ export const fleet: Record<string, ResourceDefinition> = {
     inputs: ["name", "autoscalingGroupName", "lifecycleTransition", "heartbeatTimeout", "defaultResult"],
     replaceOn: ["name", "autoscalingGroupName"],
   }),
-  "aws:autoscaling/policy:Policy": recorded("policy", {
-    inputs: [
-      "name",
-      "autoscalingGroupName",
-      "policyType",
-      "estimatedInstanceWarmup",
-      "targetTrackingConfiguration",
-    ],
-    replaceOn: ["name", "autoscalingGroupName"],
-  }),
+  "aws:autoscaling/policy:Policy": recorded(
+    "policy",
+    {
+      inputs: [
+        ...["name", "autoscalingGroupName", "policyType", "estimatedInstanceWarmup"],
+        ...["targetTrackingConfiguration", "adjustmentType", "scalingAdjustment", "cooldown"],
+      ],
+      replaceOn: ["name", "autoscalingGroupName"],
+    },
+    (inputs) => ({
+      arn: arn(
+        "autoscaling",
+        `scalingPolicy:1:autoScalingGroupName/${inputs.autoscalingGroupName}:policyName/${inputs.name}`,
+      ),
+    }),
+  ),
+  "aws:cloudwatch/metricAlarm:MetricAlarm": recorded(
+    "alarm",
+    {
+      inputs: [
+        ...["name", "alarmDescription", "comparisonOperator", "threshold", "evaluationPeriods", "tags"],
+        ...["datapointsToAlarm", "treatMissingData", "metricQueries", "alarmActions"],
+      ],
+      replaceOn: ["name"],
+    },
+    (inputs) => ({ arn: arn("cloudwatch", `alarm:${inputs.name}`) }),
+  ),
   "aws:lb/loadBalancer:LoadBalancer": named(
     "elasticloadbalancing",
     "loadbalancer/app",
