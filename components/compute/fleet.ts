@@ -45,6 +45,12 @@ const REMOVAL_COOLDOWN_SECONDS = 600;
 /** Two health checks of the load balancer after an instance enters service, and its first minute of traffic. */
 const WARMUP_SECONDS = 60;
 
+/** For which an alarm's condition must hold: a worker that is started anew is back sooner. */
+const ALARM_MINUTES = 5;
+
+/** Responses with 5xx above which a change is rolled back. */
+const ERRORS_PERCENT = 5;
+
 /** AWS's maximum for one heartbeat; the stack sends no second one. */
 const LONGEST_HEARTBEAT_SECONDS = 7200;
 
@@ -57,6 +63,8 @@ export interface EmbeddingFleetArgs extends LaunchArgs {
   publicAddresses: boolean;
   /** Target group of the load balancer. */
   targetGroupArn: pulumi.Input<string>;
+  /** Dimensions of the load balancer's metrics. */
+  balancerDimensions: { LoadBalancer: pulumi.Input<string>; TargetGroup: pulumi.Input<string> };
   /** What an instance is. {@link EmbeddingFleet} adds the name of the group. */
   config: InputsOf<InstanceConfig> & { fleet: FleetMembership };
   /** Maximum time from the launch of an instance to its first successful response. */
@@ -69,7 +77,8 @@ export interface EmbeddingFleetArgs extends LaunchArgs {
  * Instances like {@link EmbeddingInstance} in an Auto Scaling group behind a load balancer.
  *
  * An instance enters service only once it has reported that it is ready; scaling out, health replacement and updates
- * all wait for that. A changed launch template replaces the instances one after another, each new one before an old one.
+ * all wait for that. A changed launch template replaces the instances one after another, each new one before an old one,
+ * and is saved in the group only then: AWS rolls back to the former one.
  */
 export class EmbeddingFleet extends pulumi.ComponentResource {
   readonly autoScalingGroup: pulumi.Output<string>;
@@ -83,7 +92,7 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
     this.templateVersion = template.latestVersion.apply(String);
     const group = this.createGroup(name, args, template, role);
     const hook = this.keepLifecycleHook(name, args, group);
-    this.rollOut(name, args, group, hook);
+    this.rollOut(name, args, group, template, [hook], this.createAlarms(name, args));
     if (args.config.fleet.publishesUtilization) {
       this.scale(name, group);
     }
@@ -167,15 +176,6 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
         healthCheckGracePeriod: 0,
         defaultInstanceWarmup: WARMUP_SECONDS,
         instanceMaintenancePolicy: oneAtATime,
-        instanceRefresh: {
-          strategy: "Rolling",
-          preferences: {
-            ...oneAtATime,
-            instanceWarmup: String(WARMUP_SECONDS),
-            skipMatching: true,
-            autoRollback: true,
-          },
-        },
         capacityRebalance: args.purchaseOption === "spot",
         // rollOut waits: the provider fails at the first launch that fails, although the group tries the next zone.
         waitForCapacityTimeout: "0",
@@ -184,8 +184,9 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
       },
       {
         parent: this,
-        // A change would replace the group; keepLifecycleHook updates the hook in place.
-        ignoreChanges: ["initialLifecycleHooks"],
+        // A changed hook would replace the group; keepLifecycleHook updates it in place. A changed template is saved in
+        // the group once rollOut has replaced the instances: before, AWS's rollback would return to the new one.
+        ignoreChanges: ["initialLifecycleHooks", "launchTemplate"],
         // The first boot reads secrets and the bundle through a network that must have its routes; a destroy deletes
         // the instances before them.
         dependsOn: [permissions, ...args.after],
@@ -208,12 +209,17 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
     );
   }
 
-  /** Waits until the group has all its instances, again after a change of what they are requested with. */
+  /**
+   * Replaces the instances when the template changes, and waits until the group has all of them: at first, and after a
+   * change of what they are requested with.
+   */
   private rollOut(
     name: string,
     args: EmbeddingFleetArgs,
     group: autoscaling.Group,
-    hook: autoscaling.LifecycleHook,
+    template: ec2.LaunchTemplate,
+    dependsOn: pulumi.Resource[],
+    alarms: cloudwatch.MetricAlarm[],
   ): local.Command {
     const { region, profile, awsEndpointUrl } = args.access;
     return new local.Command(
@@ -222,7 +228,9 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
         create: operatorCommand("rollout"),
         environment: {
           ROLLOUT_AUTO_SCALING_GROUP: group.name,
+          ROLLOUT_TEMPLATE_ID: template.id,
           ROLLOUT_TEMPLATE_VERSION: this.templateVersion,
+          ROLLOUT_ALARMS: pulumi.all(alarms.map((alarm) => alarm.name)).apply((names) => names.join(" ")),
           ROLLOUT_READY_SECONDS: String(args.readyWithinSeconds),
           ROLLOUT_CAPACITY: JSON.stringify(args.capacity),
           ROLLOUT_REGION: region,
@@ -231,8 +239,60 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
         },
         logging: local.Logging.StdoutAndStderr,
       },
-      { parent: this, dependsOn: [hook], customTimeouts: { create: "24h", update: "24h" } },
+      { parent: this, dependsOn, customTimeouts: { create: "24h", update: "24h" } },
     );
+  }
+
+  /** Alarms that roll back a replacement of instances. Each is in its state of alarm after five minutes. */
+  private createAlarms(name: string, { balancerDimensions }: EmbeddingFleetArgs): cloudwatch.MetricAlarm[] {
+    const balancer = (id: string, metricName: string, stat: string) => ({
+      id,
+      metric: {
+        namespace: "AWS/ApplicationELB",
+        metricName,
+        dimensions: balancerDimensions,
+        period: 60,
+        stat,
+      },
+      returnData: false,
+    });
+    const common = {
+      comparisonOperator: "GreaterThanThreshold",
+      evaluationPeriods: ALARM_MINUTES,
+      datapointsToAlarm: ALARM_MINUTES,
+      treatMissingData: "notBreaching",
+      tags: stackTags(name),
+    };
+    return [
+      new cloudwatch.MetricAlarm(
+        `${name}-unhealthy`,
+        {
+          ...common,
+          alarmDescription: "An instance in service does not pass the load balancer's health checks",
+          namespace: "AWS/ApplicationELB",
+          metricName: "UnHealthyHostCount",
+          dimensions: balancerDimensions,
+          statistic: "Maximum",
+          period: 60,
+          threshold: 0,
+        },
+        { parent: this },
+      ),
+      new cloudwatch.MetricAlarm(
+        `${name}-errors`,
+        {
+          ...common,
+          alarmDescription: "Percentage of requests that instances answered with 5xx, overload included",
+          threshold: ERRORS_PERCENT,
+          metricQueries: [
+            balancer("errors", "HTTPCode_Target_5XX_Count", "Sum"),
+            balancer("requests", "RequestCount", "Sum"),
+            { id: "share", label: "5xx in percent", expression: "100 * errors / requests", returnData: true },
+          ],
+        },
+        { parent: this },
+      ),
+    ];
   }
 
   /**

@@ -39,6 +39,7 @@ export async function createWithDomain(context: ServiceContext, domain: string):
       subnetIds: network.subnetsIn(placement.instanceZones),
       publicAddresses: !settings.internal,
       targetGroupArn: endpoint.targetGroupArn,
+      balancerDimensions: endpoint.dimensions,
       readyWithinSeconds: settings.verificationTimeoutSeconds,
       access: {
         region: context.region,

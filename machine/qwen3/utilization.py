@@ -2,8 +2,8 @@
 
 Three metrics, each the sum of the workers: tokens per second; tokens that waited for an engine, on average; and the
 tokens per second that the workers have shown they can compute. The scaling policy divides the first two by the third.
-The share of time in which a kernel ran is no measure: small requests far below the capacity read 70 to 100 %. Nor is the
-number of requests, because one may cost a thousand times as much as another.
+The share of time in which a kernel ran is no measure: small requests far below the capacity read 70 to 100 %. Nor is
+the number of requests, because one may cost a thousand times as much as another.
 
 Nothing is published before the instance is in service, or once it leaves the group.
 

@@ -35,8 +35,8 @@ export async function lastRefresh(
   return InstanceRefreshes?.[0];
 }
 
-export function isRunning(refresh: InstanceRefresh | undefined): refresh is InstanceRefresh {
-  return RUNNING.has(refresh?.Status ?? "");
+export function isRunning({ Status }: InstanceRefresh): boolean {
+  return RUNNING.has(Status ?? "");
 }
 
 export function inService({ Instances = [] }: AutoScalingGroup) {

@@ -5,7 +5,12 @@ import { type Rollout, type RolloutTiming, rollOut as run } from "./rollout";
 /** Rolls out what the variables describe. */
 export async function rollOut(context: Context, timing: Partial<RolloutTiming>): Promise<void> {
   const rollout = fromVariables(context.env);
-  await run(rollout, { pollMs: 10_000, progress: (line) => context.err(`${line}\n`), ...timing });
+  await run(rollout, {
+    pollMs: 10_000,
+    nextMs: 900_000,
+    progress: (line) => context.err(`${line}\n`),
+    ...timing,
+  });
 }
 
 /** @throws UsageError */
@@ -20,6 +25,13 @@ function fromVariables(env: NodeJS.ProcessEnv): Rollout {
   };
   return {
     group: text("ROLLOUT_AUTO_SCALING_GROUP", "the name of an Auto Scaling group", /./),
+    template: {
+      id: text("ROLLOUT_TEMPLATE_ID", "the ID of a launch template", /^lt-[0-9a-f]+$/),
+      version: text("ROLLOUT_TEMPLATE_VERSION", "the number of a version", /^[1-9]\d*$/),
+    },
+    alarms: text("ROLLOUT_ALARMS", "names of alarms with a space between two", /^/)
+      .split(" ")
+      .filter(Boolean),
     readySeconds: Number(text("ROLLOUT_READY_SECONDS", "a whole number above 0", /^[1-9]\d*$/)),
     capacity: JSON.parse(
       text("ROLLOUT_CAPACITY", "what instances are requested with, as JSON", /^\{.*\}$/),

@@ -75,7 +75,7 @@ async function lastFailure(client: AutoScalingClient, name: string): Promise<str
 
 /** Returns undefined once nothing is in progress. */
 function waitingFor(group: AutoScalingGroup, refresh: InstanceRefresh | undefined): string | undefined {
-  if (isRunning(refresh)) {
+  if (refresh && isRunning(refresh)) {
     return `instances are being replaced, ${refresh.PercentageComplete ?? 0} % (${refresh.Status})`;
   }
   const { DesiredCapacity: desired = 0 } = group;

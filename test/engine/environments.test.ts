@@ -134,12 +134,12 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
     expect(fleet.verifications()[0]).toMatchObject({ VERIFY_AUTO_SCALING_GROUP: groupName });
     await unchanged(fleet);
 
-    // A changed instance: a new version of the template, and the group refreshes its instances.
+    // A changed instance: a new version of the template, which rollout gives to the group.
     await set(fleet, "maxInputs", "512");
     expect((await up(fleet)).steps.sort()).toEqual(
       [
         // The component records its settings, so that a preview shows which one changed.
-        ...["update EmbeddingService", "update LaunchTemplate", "update Group", "update Command"],
+        ...["update EmbeddingService", "update LaunchTemplate", "update Command"],
         ...["create-replacement Command", "replace Command", "delete-replaced Command"],
       ].sort(),
     );

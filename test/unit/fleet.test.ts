@@ -31,6 +31,12 @@ function command(registered: Registered[], words: string): Record<string, unknow
   return found[0]!.inputs;
 }
 
+function alarm(registered: Registered[], name: string): Record<string, unknown> {
+  const found = of(registered, "MetricAlarm").filter((each) => each.name.endsWith(`-${name}`));
+  expect(found, name).toHaveLength(1);
+  return found[0]!.inputs;
+}
+
 describe("a fleet", () => {
   let registered: Registered[];
   let outputs: Record<string, unknown>;
@@ -86,11 +92,9 @@ describe("a fleet", () => {
       ],
       launchTemplate: { version: "1" },
       instanceMaintenancePolicy: { minHealthyPercentage: 100, maxHealthyPercentage: 150 },
-      instanceRefresh: {
-        strategy: "Rolling",
-        preferences: { minHealthyPercentage: 100, maxHealthyPercentage: 150, autoRollback: true },
-      },
     });
+    // rollout starts it, so that AWS can roll back.
+    expect(one(registered, "Group")).not.toHaveProperty("instanceRefresh");
     expect((one(registered, "Group").vpcZoneIdentifiers as string[]).length).toBe(3);
   });
 
@@ -120,12 +124,31 @@ describe("a fleet", () => {
       scalingAdjustment: -1,
       cooldown: 600,
     });
-    expect(one(registered, "MetricAlarm")).toMatchObject({
+    expect(alarm(registered, "remove")).toMatchObject({
       threshold: 60,
       evaluationPeriods: 60,
       datapointsToAlarm: 60,
       alarmActions: [expect.stringContaining("scalingPolicy:")],
     });
+  });
+
+  it("rolls a change back by alarms on health checks and on errors, at its load balancer", () => {
+    expect(command(registered, "rollout").environment).toMatchObject({
+      ROLLOUT_ALARMS: "qwen3-embedding-test-unhealthy-0a1b2c3 qwen3-embedding-test-errors-0a1b2c3",
+    });
+    const dimensions = {
+      LoadBalancer: "app/qwen3-embedding-test/0123456789abcdef",
+      TargetGroup: "targetgroup/qwen3-embedding-test/0123456789abcdef",
+    };
+    const always = { evaluationPeriods: 5, datapointsToAlarm: 5, treatMissingData: "notBreaching" };
+    expect(alarm(registered, "unhealthy")).toMatchObject({
+      ...always,
+      metricName: "UnHealthyHostCount",
+      threshold: 0,
+      dimensions,
+    });
+    expect(alarm(registered, "errors")).toMatchObject({ ...always, threshold: 5 });
+    expect(JSON.stringify(alarm(registered, "errors").metricQueries)).toContain(JSON.stringify(dimensions));
   });
 
   it("lets clients reach the load balancer, and only the load balancer reach instances", () => {
@@ -212,6 +235,7 @@ describe("a fleet", () => {
     const rollout = command(registered, "rollout");
     expect(rollout).toMatchObject({
       environment: {
+        ROLLOUT_TEMPLATE_VERSION: "1",
         ROLLOUT_AUTO_SCALING_GROUP: GROUP,
         ROLLOUT_READY_SECONDS: "2700",
         ROLLOUT_REGION: "us-east-1",
@@ -258,12 +282,15 @@ describe("a fleet that does not scale", () => {
   it("publishes no utilization, has no scaling policy and no permission to publish", async () => {
     const { registered } = await runProgram({ ...fleet, instancesMin: 3, instancesMax: 3 });
     expect(of(registered, "Policy")).toEqual([]);
-    expect(of(registered, "MetricAlarm")).toEqual([]);
+    expect(of(registered, "MetricAlarm").map(({ name }) => name.split("-").at(-1))).toEqual([
+      "unhealthy",
+      "errors",
+    ]);
     expect(one(registered, "RolePolicy").policy).not.toContain("PutMetricData");
     expect(one(registered, "Group")).toMatchObject({
       minSize: 3,
       maxSize: 3,
-      instanceRefresh: { preferences: { maxHealthyPercentage: 134 } },
+      instanceMaintenancePolicy: { maxHealthyPercentage: 134 },
     });
   });
 });

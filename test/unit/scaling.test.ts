@@ -30,7 +30,7 @@ beforeAll(async () => {
   const policies = inputs("aws:autoscaling/policy:Policy");
   const tracking = policies.find(({ policyType }) => policyType === "TargetTrackingScaling");
   const simple = policies.find(({ policyType }) => policyType === "SimpleScaling");
-  const [alarm] = inputs("aws:cloudwatch/metricAlarm:MetricAlarm");
+  const alarm = inputs("aws:cloudwatch/metricAlarm:MetricAlarm").find(({ alarmActions }) => alarmActions);
   const { targetValue, disableScaleIn, customizedMetricSpecification } = tracking.targetTrackingConfiguration;
   expect([simple.adjustmentType, simple.scalingAdjustment]).toEqual(["ChangeInCapacity", -1]);
   expect([alarm.comparisonOperator, alarm.treatMissingData]).toEqual(["LessThanThreshold", "notBreaching"]);

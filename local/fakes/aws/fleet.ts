@@ -48,7 +48,7 @@ const group: ResourceDefinition = {
   inputs: [
     ...["name", "minSize", "maxSize", "vpcZoneIdentifiers", "launchTemplate", "targetGroupArns", "tags"],
     ...["initialLifecycleHooks", "healthCheckType", "healthCheckGracePeriod", "defaultInstanceWarmup"],
-    ...["instanceMaintenancePolicy", "instanceRefresh", "capacityRebalance"],
+    ...["instanceMaintenancePolicy", "capacityRebalance"],
     ...["waitForCapacityTimeout", "ignoreFailedScalingActivities"],
   ],
   // The hooks too: the provider creates them with the group and never again.
@@ -76,12 +76,7 @@ const group: ResourceDefinition = {
       outputs: { arn: arn("autoscaling", `autoScalingGroup:1:autoScalingGroupName/${name}`) },
     };
   },
-  update: async (_id, olds, news, context) => {
-    if (JSON.stringify(olds.launchTemplate) !== JSON.stringify(news.launchTemplate)) {
-      context.log("instance refresh begun");
-    }
-    return {};
-  },
+  update: async () => ({}),
 };
 
 /** A resource with an ARN and a name that AWS makes from a prefix. */
@@ -103,7 +98,10 @@ function named(
     create: async (inputs) => {
       const name = uniqueName(inputs.namePrefix).slice(0, 32);
       const id = arn(service, `${path}/${name}`);
-      return { id, outputs: { arn: id, name, ...more() } };
+      return {
+        id,
+        outputs: { arn: id, arnSuffix: id.replace(/^.*?:(loadbalancer\/)?(?=[^:]*$)/, ""), name, ...more() },
+      };
     },
     update: async () => ({}),
   };
@@ -150,6 +148,7 @@ export const fleet: Record<string, ResourceDefinition> = {
       inputs: [
         ...["name", "alarmDescription", "comparisonOperator", "threshold", "evaluationPeriods", "tags"],
         ...["datapointsToAlarm", "treatMissingData", "metricQueries", "alarmActions"],
+        ...["namespace", "metricName", "dimensions", "statistic", "period"],
       ],
       replaceOn: ["name"],
     },
