@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { AutoScalingClient, type AutoScalingGroup, type InstanceRefresh } from "@aws-sdk/client-auto-scaling";
+import { DescribeLaunchTemplatesCommand, EC2Client } from "@aws-sdk/client-ec2";
 import {
   describeGroup,
   failedActivities,
@@ -32,18 +33,25 @@ export interface Fleet {
 /** Waits until a changed fleet has no old instance left: until then, old instances respond in place of new ones. */
 export async function waitForFleet(group: string, access: AwsAccess, options: FleetOptions): Promise<Fleet> {
   const client = new AutoScalingClient(awsClientConfig(access));
+  const ec2 = new EC2Client(awsClientConfig(access));
   try {
-    return await poll(client, group, options);
+    return await poll(client, ec2, group, options);
   } catch (error) {
     const next =
-      "these credentials need autoscaling:DescribeAutoScalingGroups, DescribeInstanceRefreshes and DescribeScalingActivities";
+      "these credentials need autoscaling:DescribeAutoScalingGroups, DescribeInstanceRefreshes and DescribeScalingActivities, and ec2:DescribeLaunchTemplates";
     return failed(describeError(error), next, []);
   } finally {
     client.destroy();
+    ec2.destroy();
   }
 }
 
-async function poll(client: AutoScalingClient, name: string, options: FleetOptions): Promise<Fleet> {
+async function poll(
+  client: AutoScalingClient,
+  ec2: EC2Client,
+  name: string,
+  options: FleetOptions,
+): Promise<Fleet> {
   const deadline = Date.now() + options.timeoutMs;
   let told = "";
   for (;;) {
@@ -52,7 +60,8 @@ async function poll(client: AutoScalingClient, name: string, options: FleetOptio
     const instances = inService(group).map(({ InstanceId }) => InstanceId!);
     const state = waitingFor(group, refresh);
     if (state === undefined) {
-      return outcome(group, refresh, instances);
+      const failedRefresh = refresh && refresh.Status !== "Successful" && (await isWanted(ec2, refresh));
+      return outcome(group, failedRefresh ? refresh : undefined, instances);
     }
     if (state !== told) {
       options.progress(`waiting: ${state}`);
@@ -83,9 +92,30 @@ function waitingFor(group: AutoScalingGroup, refresh: InstanceRefresh | undefine
   return ready < desired ? `${ready} of ${desired} instances are in service` : undefined;
 }
 
-function outcome(group: AutoScalingGroup, refresh: InstanceRefresh | undefined, instances: string[]): Fleet {
-  if (refresh && refresh.Status !== "Successful") {
-    const evidence = `the last replacement ended as ${refresh.Status}: ${refresh.StatusReason ?? "no reason given"}`;
+/** Whether a replacement was for what the launch template still says: a change may have been reverted since. */
+async function isWanted(
+  ec2: EC2Client,
+  { DesiredConfiguration: desired }: InstanceRefresh,
+): Promise<boolean> {
+  const { LaunchTemplateId: id, Version: version } = desired?.LaunchTemplate ?? {};
+  if (id === undefined) {
+    return true;
+  }
+  const { LaunchTemplates: [template] = [] } = await ec2.send(
+    new DescribeLaunchTemplatesCommand({ LaunchTemplateIds: [id] }),
+  );
+  return String(template?.LatestVersionNumber) === version;
+}
+
+/** @param failedRefresh the last replacement, if it did not succeed and was not reverted */
+function outcome(
+  group: AutoScalingGroup,
+  failedRefresh: InstanceRefresh | undefined,
+  instances: string[],
+): Fleet {
+  if (failedRefresh) {
+    const { Status, StatusReason = "no reason given" } = failedRefresh;
+    const evidence = `the last replacement ended as ${Status}: ${StatusReason}`;
     return failed(evidence, activities(group.AutoScalingGroupName!), instances);
   }
   const version = group.LaunchTemplate?.Version;

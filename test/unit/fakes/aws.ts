@@ -59,6 +59,8 @@ export class FakeAws {
   groups: Record<string, FakeGroup[]> = {};
   /** By version of the launch template: its image. */
   templates: Record<string, string> = {};
+  /** The latest version of the launch template. */
+  latestTemplate = 2;
   /** Called before a request to Auto Scaling or EC2 is answered. */
   onRequest: ((request: Record<string, string>) => void) | undefined;
   /** The requests to Auto Scaling and EC2. */
@@ -105,6 +107,12 @@ export class FakeAws {
     const group = this.groups[name]?.[0];
     this.requests.push(Object.fromEntries(asked));
     this.onRequest?.(Object.fromEntries(asked));
+    if (action === "DescribeLaunchTemplates") {
+      return [
+        200,
+        `<DescribeLaunchTemplatesResponse><launchTemplates><item><latestVersionNumber>${this.latestTemplate}</latestVersionNumber></item></launchTemplates></DescribeLaunchTemplatesResponse>`,
+      ];
+    }
     if (action === "DescribeLaunchTemplateVersions") {
       return [200, templatesXml(asked, this.templates)];
     }
