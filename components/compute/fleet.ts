@@ -172,8 +172,8 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
         // A load balancer would end an instance whose worker starts anew. The instance itself reports when it is beyond
         // help (qwen3-health).
         healthCheckType: "EC2",
-        // An instance in service has already responded.
-        healthCheckGracePeriod: 0,
+        // An instance in service has already responded. What it reports itself does not wait for this.
+        healthCheckGracePeriod: WARMUP_SECONDS,
         defaultInstanceWarmup: WARMUP_SECONDS,
         instanceMaintenancePolicy: oneAtATime,
         capacityRebalance: args.purchaseOption === "spot",

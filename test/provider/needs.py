@@ -70,6 +70,7 @@ EC2_CREATED = {
 EC2_ALSO = {"AssociateAddress": ["network-interface"], "DisassociateAddress": ["network-interface"]}
 # By operation: resources that a request names and that EC2 does not check.
 EC2_UNCHECKED = {
+    "CreateLaunchTemplateVersion": ["capacity-reservation", "image", "security-group"],
     "RevokeSecurityGroupEgress": ["security-group-rule"],
     "RevokeSecurityGroupIngress": ["security-group-rule"],
 }
