@@ -286,7 +286,10 @@ async function changeFleet(
       aws_launch_template: { [template]: { ...body, instance_type: "g6e.2xlarge" } },
     },
   });
-  const planned = await terraform.plan();
+  // Without the password of the rotation before, whose secret's version is changed back.
+  const planned = (await terraform.plan()).filter(
+    ({ address }) => !address.startsWith("aws_secretsmanager_secret_version."),
+  );
   await terraform.applyPlan();
   const aws = {
     region: "us-east-1",
