@@ -8,6 +8,7 @@ import { handoverCommand } from "./handover/command";
 import { imageCommand } from "./image/command";
 import { Context, runProcess } from "./lib/commandLine";
 import { mirrorCommand } from "./mirror/command";
+import { rolloutCommand } from "./rollout/command";
 import { rotateCommand } from "./rotate/command";
 import { tuneCommand } from "./tune/command";
 import { verifyCommand } from "./verify/command";
@@ -24,7 +25,8 @@ const program = new Command("tsx scripts/cli.ts")
   .addCommand(costCommand(context))
   .addCommand(mirrorCommand(context))
   .addCommand(tuneCommand(context))
-  // Not an npm script: the stack runs it.
-  .addCommand(handoverCommand(context), { hidden: true });
+  // Not npm scripts: the stack runs them.
+  .addCommand(handoverCommand(context), { hidden: true })
+  .addCommand(rolloutCommand(context), { hidden: true });
 
 void runProcess(program, context);

@@ -12,13 +12,21 @@ export const LOAD_BALANCER_IDLE_SECONDS = LONGEST_ANSWER_SECONDS + 20;
 /** The lifecycle hook that an instance of a fleet completes once it serves. */
 export const READY_HOOK = "ready";
 
-/** The metric that each instance of a fleet publishes once a minute: its GPUs' utilization in percent. */
 export const METRICS_NAMESPACE = "qwen3-embedding";
-export const UTILIZATION_METRIC = "Utilization";
+
+/**
+ * The metrics that each instance of a fleet publishes once a minute: tokens per second, tokens that waited on average,
+ * and the tokens per second that its workers have shown they can compute.
+ */
+export const METRICS = {
+  rate: "TokensPerSecond",
+  waiting: "TokensWaiting",
+  capacity: "TokensPerSecondCapacity",
+} as const;
 
 /** An instance's membership of a fleet. */
 export interface FleetMembership {
-  /** Whether the fleet grows and shrinks with the utilization of its GPUs. */
+  /** Whether the fleet grows and shrinks with the work of its instances. */
   publishesUtilization: boolean;
   /** IPv4 ranges of the load balancer's requests. */
   trustedProxies: string[];

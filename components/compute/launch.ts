@@ -1,6 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 import type { InstanceConfig } from "../bundle/instanceConfig";
 import type { Settings } from "../settings/table";
+import type { CapacityRequest } from "./purchaseOption";
 
 /** A plain record whose values may be outputs. */
 export type InputsOf<T> = pulumi.Inputs & { [K in keyof T]: pulumi.Input<T[K]> };
@@ -19,6 +20,8 @@ export interface LaunchArgs
   /** The secrets that the instance can read. */
   secretArns: pulumi.Input<string>[];
   bucketArn: pulumi.Input<string>;
+  /** For advice when AWS has no capacity. */
+  capacity: CapacityRequest;
   /** Called when the instance cannot be created; see purchaseOption.ts. */
   onError?: pulumi.ErrorHook[];
   /** Resources that must exist before the instance boots, in addition to its inputs. */

@@ -145,15 +145,16 @@ function readPrefix(what: string, source: string, partition: string): Statement[
   ];
 }
 
-/** An instance of a fleet reports when it is ready and, if the fleet scales, the utilization of its GPUs. */
+/** An instance of a fleet reports when it is ready, when it is beyond help and, if the fleet scales, how full it is. */
 function fleetStatements(fleet: FleetMembership, roleArn: string, groupName: string): Statement[] {
   const [, partitionName, , , account] = roleArn.split(":");
   return [
     {
-      // Of its own group only, in any region; the middle part is an ID that AWS generates.
-      Sid: "CompleteLaunch",
+      // Of its own group only, in any region; the middle part is an ID that AWS generates. IAM has no condition for the
+      // instance, so it may report those beside it too.
+      Sid: "ReportReadinessAndHealth",
       Effect: "Allow",
-      Action: ["autoscaling:CompleteLifecycleAction"],
+      Action: ["autoscaling:CompleteLifecycleAction", "autoscaling:SetInstanceHealth"],
       Resource: `arn:${partitionName}:autoscaling:*:${account}:autoScalingGroup:*:autoScalingGroupName/${groupName}`,
     },
     ...(fleet.publishesUtilization

@@ -49,6 +49,8 @@ export class DomainEndpoint extends pulumi.ComponentResource {
   /** Certificate of the instances. */
   readonly certificate: Certificate;
   readonly targetGroupArn: pulumi.Output<string>;
+  /** Dimensions of the metrics of load balancer and target group. */
+  readonly dimensions: { LoadBalancer: pulumi.Output<string>; TargetGroup: pulumi.Output<string> };
 
   constructor(name: string, args: DomainEndpointArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qwen3-embedding-stack:index:DomainEndpoint", name, {}, opts);
@@ -65,6 +67,7 @@ export class DomainEndpoint extends pulumi.ComponentResource {
     const record = this.createRecord(name, args, balancer);
     // Instances are registered, and clients sent, only once the listener exists.
     this.targetGroupArn = pulumi.all([targets.arn, listener.arn]).apply(([arn]) => arn);
+    this.dimensions = { LoadBalancer: balancer.arnSuffix, TargetGroup: targets.arnSuffix };
     this.url = record.name.apply((domain) => `https://${domain}/v1`);
     this.caCertificate = pulumi.output("");
     this.registerOutputs({ url: this.url, targetGroupArn: this.targetGroupArn });
@@ -174,8 +177,8 @@ export class DomainEndpoint extends pulumi.ComponentResource {
           interval: 10,
           timeout: 6,
           healthyThreshold: 2,
-          // A worker restarted by systemd is back sooner than a replacement instance.
-          unhealthyThreshold: 10,
+          // Ends no instance: requests go to the others until its worker is back.
+          unhealthyThreshold: 3,
         },
         tags: stackTags(name),
       },

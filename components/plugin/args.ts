@@ -33,7 +33,7 @@ export interface EmbeddingServiceArgs {
    */
   instancesMin?: number;
   /**
-   * Maximum number of instances. If it is above instancesMin, the number of instances follows the utilization of their GPUs.
+   * Maximum number of instances. If it is above instancesMin, the number of instances follows their work.
    * Allowed: a whole number of instances from 1 to 50.
    * Default: `1`.
    */

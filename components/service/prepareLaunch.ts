@@ -30,6 +30,13 @@ export async function prepareLaunch(
     { parent },
   );
   const { bucket, bucketArn, bundleKey, indexKey } = artifacts;
+  const { purchaseOption, capacityReservationId, instanceType } = settings;
+  const capacity = {
+    ...{ purchaseOption, capacityReservationId, instanceType },
+    zones: placement.instanceZones,
+    offered: placement.offered,
+    vcpus: GPU_INSTANCE_TYPES[instanceType]?.vcpus,
+  };
   return {
     ...settings,
     imageId: image.id,
@@ -37,14 +44,8 @@ export async function prepareLaunch(
     securityGroupId: network.securityGroupId,
     secretArns: [...Object.values(keys).map((key) => key.secretArn), certificate.secretArn],
     bucketArn,
-    onError: [
-      insufficientCapacityHook(name, {
-        ...settings,
-        zones: placement.instanceZones,
-        offered: placement.offered,
-        vcpus: GPU_INSTANCE_TYPES[settings.instanceType]?.vcpus,
-      }),
-    ],
+    capacity,
+    onError: [insufficientCapacityHook(name, capacity)],
     after: [network, artifacts, ...createVpcEndpoints(context, network, fleet)],
   };
 }

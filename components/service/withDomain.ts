@@ -1,3 +1,4 @@
+import * as pulumi from "@pulumi/pulumi";
 import { EmbeddingFleet } from "../compute/fleet";
 import { DomainEndpoint } from "../endpoint/domainEndpoint";
 import { Network, networkRanges } from "../network/network";
@@ -38,7 +39,13 @@ export async function createWithDomain(context: ServiceContext, domain: string):
       subnetIds: network.subnetsIn(placement.instanceZones),
       publicAddresses: !settings.internal,
       targetGroupArn: endpoint.targetGroupArn,
+      balancerDimensions: endpoint.dimensions,
       readyWithinSeconds: settings.verificationTimeoutSeconds,
+      access: {
+        region: context.region,
+        profile: new pulumi.Config("aws").get("profile"),
+        awsEndpointUrl: settings.awsEndpointUrl,
+      },
     },
     { parent },
   );

@@ -76,7 +76,7 @@ export const SETTINGS = {
   }),
   instancesMax: integer({
     description:
-      "Maximum number of instances. If it is above instancesMin, the number of instances follows the utilization of their GPUs.",
+      "Maximum number of instances. If it is above instancesMin, the number of instances follows their work.",
     group: GROUP.instance,
     default: 1,
     min: 1,

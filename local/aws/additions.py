@@ -10,6 +10,7 @@ import moto.ssm.models as ssm
 from moto.autoscaling.models import AutoScalingBackend, FakeScalingPolicy, LifecycleHook
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.budgets.responses import BudgetsResponse
+from moto.core.responses import ActionResult
 from moto.core.utils import camelcase_to_underscores
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.instances import InstanceBackend
@@ -36,6 +37,7 @@ def apply() -> None:
     delete_vpc_endpoints()
     delete_hooks_with_their_group()
     keep_all_of_an_auto_scaling_group()
+    refresh_instances()
     describe_scaling_policies_as_aws_does()
     send_hooks_to_nobody()
     keep_a_template_apart_from_its_tags()
@@ -199,6 +201,45 @@ def keep_all_of_an_auto_scaling_group() -> None:
 
     keep("create_auto_scaling_group")
     keep("update_auto_scaling_group")
+
+
+# By group: its last instance refresh.
+REFRESHES: dict[str, dict[str, Any]] = {}
+NEXT_STATUS = {"Pending": "InProgress", "InProgress": "Baking", "Baking": "Successful"}
+
+
+def refresh_instances() -> None:
+    """moto has no instance refresh. As AWS does, this one saves the desired configuration in the group at its end. The
+    reason of its status says which version of the template the group had at its begin, to which AWS would roll back."""
+
+    def start_instance_refresh(self: AutoScalingResponse) -> ActionResult:
+        name = self._get_param("AutoScalingGroupName")
+        group = self.autoscaling_backend.autoscaling_groups[name]
+        REFRESHES[name] = {
+            "InstanceRefreshId": "08b91cf7-8fa6-48af-b6a6-d227f40f1b9b",
+            "AutoScalingGroupName": name,
+            "Status": "Pending",
+            "StatusReason": f"begun with version {group.launch_template_version}",
+            "PercentageComplete": 0,
+            "DesiredConfiguration": self._get_param("DesiredConfiguration"),
+            "Preferences": self._get_param("Preferences"),
+        }
+        return ActionResult({"InstanceRefreshId": REFRESHES[name]["InstanceRefreshId"]})
+
+    def describe_instance_refreshes(self: AutoScalingResponse) -> ActionResult:
+        name = self._get_param("AutoScalingGroupName")
+        refresh = REFRESHES.get(name)
+        if refresh and refresh["Status"] in NEXT_STATUS:
+            refresh["Status"] = NEXT_STATUS[refresh["Status"]]
+            if refresh["Status"] == "Successful":
+                refresh["PercentageComplete"] = 100
+                group = self.autoscaling_backend.autoscaling_groups[name]
+                version = refresh["DesiredConfiguration"]["LaunchTemplate"]["Version"]
+                group.launch_template_version = group.provided_launch_template_version = version
+        return ActionResult({"InstanceRefreshes": [refresh] if refresh else []})
+
+    AutoScalingResponse.start_instance_refresh = start_instance_refresh
+    AutoScalingResponse.describe_instance_refreshes = describe_instance_refreshes
 
 
 def describe_scaling_policies_as_aws_does() -> None:

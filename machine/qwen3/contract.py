@@ -30,11 +30,15 @@ KEYS = Path(_paths["keys"])
 """On tmpfs: the digests of the keys and two marks."""
 TLS = Path(_paths["tls"])
 """On tmpfs: the endpoint's certificate and its private key."""
+WORKERS = Path(_paths["workers"])
+"""On tmpfs: a folder for each worker, named by its number."""
 DRAIN = Path(_paths["drain"])
 """On tmpfs: what nginx reads in addition to its configuration while its requests are completed."""
-
 DRAIN_CONFIGURATION: str = _contract["drainConfiguration"]
 """Contents of DRAIN: every response closes its connection."""
+
+WORK: str = _contract["workFile"]
+"""Below a worker's folder: what its engine has computed and has waiting; see worker/work.py."""
 
 DIGESTS = _key_files["digests"]
 """Below KEYS: the folder with one file per digest, named by the digest."""

@@ -40,6 +40,19 @@ def serves(url: str = f"https://127.0.0.1{HEALTH.path}") -> bool:
 
 def instance_id() -> str:
     """This instance's ID from the metadata service, version 2. Raises OSError."""
+    return str(json.loads(metadata("dynamic/instance-identity/document"))["instanceId"])
+
+
+def lifecycle_state() -> str | None:
+    """The state to which the group moves this instance, such as InService or Terminated. None if unknown."""
+    try:
+        return metadata("meta-data/autoscaling/target-lifecycle-state")
+    except OSError:
+        return None
+
+
+def metadata(path: str) -> str:
+    """A text of the metadata service, version 2. Raises OSError."""
     # Never through a proxy.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     request = urllib.request.Request(
@@ -47,11 +60,9 @@ def instance_id() -> str:
     )
     with opener.open(request, timeout=5) as response:
         token = response.read().decode()
-    request = urllib.request.Request(
-        f"{METADATA}/dynamic/instance-identity/document", headers={"X-aws-ec2-metadata-token": token}
-    )
+    request = urllib.request.Request(f"{METADATA}/{path}", headers={"X-aws-ec2-metadata-token": token})
     with opener.open(request, timeout=5) as response:
-        return str(json.load(response)["instanceId"])
+        return str(response.read().decode())
 
 
 def complete(client: "AutoScalingClient", group: str, hook: str, instance: str) -> str:

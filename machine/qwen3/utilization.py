@@ -1,16 +1,22 @@
-"""python -m qwen3.utilization NAMESPACE METRIC: publishes this instance's utilization once a minute, in percent.
+"""python -m qwen3.utilization NAMESPACE RATE WAITING CAPACITY: publishes once a minute how full this instance is.
 
-With GPUs, it is the fraction of time in which a kernel ran, by nvidia-smi, over all GPUs. Without, it is that of the
-CPUs. The number of requests is not a measure, because one may cost a thousand times as much as another.
+Three metrics, each the sum of the workers: tokens per second; tokens that waited for an engine, on average; and the
+tokens per second that the workers have shown they can compute. The scaling policy divides the first two by the third.
+The share of time in which a kernel ran is no measure: small requests far below the capacity read 70 to 100 %. Nor is
+the number of requests, because one may cost a thousand times as much as another.
 
-Cost per instance in 30 days: 43,200 PutMetricData at $0.01 per 1,000, $0.43; and once per fleet, $0.30 for the metric.
+Nothing is published before the instance is in service, or once it leaves the group.
+
+Cost per instance in 30 days: 43,200 PutMetricData at $0.01 per 1,000, $0.43; and once per fleet, $0.90 for the metrics.
 """
 
-import os
+import json
+import math
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,79 +24,147 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from .clients import options
+from .contract import WORK, WORKERS
 from .environment import required
+from .ready import lifecycle_state
 
 if TYPE_CHECKING:
-    from mypy_boto3_cloudwatch.type_defs import MetricDatumTypeDef
+    from mypy_boto3_cloudwatch import CloudWatchClient
 
-SAMPLE_SECONDS = 5
-PUBLISH_SECONDS = 60.0
-
-
-def gpu_samples() -> Iterator[float]:
-    """Percent of one GPU after another, every few seconds. Ends when nvidia-smi does."""
-    command = [
-        *("nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"),
-        f"--loop={SAMPLE_SECONDS}",
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        yield from read_samples(process.stdout or ())
+PUBLISH_SECONDS = 60
+OFFSET_SECONDS = 30
+"""Into the minute: so each minute of CloudWatch has one value of each instance, and their sum and number are right."""
+STALE_SECONDS = 30.0
+"""Workers write every five seconds. An older file is of one that hangs."""
+LEAST_SATURATED_SECONDS = 3.0
+"""In one minute, to measure what a worker can do."""
+LEARNING_SECONDS = 60.0
+"""Of saturation, after which two thirds of a worker's capacity are what was measured."""
 
 
-def read_samples(lines: Iterable[str]) -> Iterator[float]:
-    """The numbers of nvidia-smi's output; a GPU with `[N/A]` counts as idle."""
-    for line in lines:
-        text = line.strip()
-        yield float(text) if text.replace(".", "", 1).isdigit() else 0.0
+@dataclass(frozen=True)
+class Snapshot:
+    """One worker's file. Times in seconds of the monotonic clock, which all processes share."""
+
+    started: float
+    at: float
+    done: float
+    waiting_seconds: float
+    saturated_seconds: float
+    saturated_done: float
+    pace: float
 
 
-def cpu_samples(stat: Path = Path("/proc/stat"), sleep: Callable[[float], object] = time.sleep) -> Iterator[float]:
-    busy, total = cpu_times(stat)
-    while True:
-        sleep(SAMPLE_SECONDS)
-        last_busy, last_total = busy, total
-        busy, total = cpu_times(stat)
-        yield 100 * (busy - last_busy) / max(total - last_total, 1)
+@dataclass(frozen=True)
+class Figures:
+    rate: float
+    """Tokens per second."""
+    waiting: float
+    """Tokens, on average."""
+    capacity: float
+    """Tokens per second that the workers can compute."""
 
 
-def cpu_times(stat: Path) -> tuple[int, int]:
-    """Busy and all time of the CPUs since the boot, in ticks; proc_stat(5)."""
-    # user nice system idle iowait irq softirq steal; guests are within user already.
-    times = [int(each) for each in stat.read_text().splitlines()[0].split()[1:9]]
-    return sum(times) - times[3] - times[4], sum(times)
+class Capacity:
+    """What one worker can compute, in tokens per second: at first what it measured at its start, then what it computes
+    while work waits, because that depends on the texts."""
+
+    def __init__(self, pace: float) -> None:
+        self.value = pace
+
+    def learn(self, rate: float, saturated_seconds: float, saturated_done: float) -> None:
+        """From one minute."""
+        if saturated_seconds >= LEAST_SATURATED_SECONDS:
+            weight = 1 - math.exp(-saturated_seconds / LEARNING_SECONDS)
+            self.value += weight * (saturated_done / saturated_seconds - self.value)
+        self.value = max(self.value, rate)
 
 
-def averages(samples: Iterable[float], clock: Callable[[], float] = time.monotonic) -> Iterator[float]:
-    """The mean of every minute's samples."""
-    collected: list[float] = []
-    begin = clock()
-    for sample in samples:
-        collected.append(sample)
-        if clock() - begin >= PUBLISH_SECONDS:
-            yield sum(collected) / len(collected)
-            collected, begin = [], clock()
+class Workers:
+    """Figures of a minute from the snapshots at its begin and its end."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, Snapshot] = {}
+        self._capacities: dict[str, Capacity] = {}
+
+    def minute(self, snapshots: Mapping[str, Snapshot]) -> Figures | None:
+        """None if no worker has been observed for a whole minute."""
+        figures = []
+        for name, now in snapshots.items():
+            last = self._last.get(name)
+            if last is None or last.started != now.started:
+                self._capacities[name] = Capacity(now.pace)
+            elif now.at > last.at:
+                figures.append(self._of(name, last, now))
+        self._last = dict(snapshots)
+        if not figures:
+            return None
+        return Figures(*(sum(getattr(each, field) for each in figures) for field in ("rate", "waiting", "capacity")))
+
+    def _of(self, name: str, last: Snapshot, now: Snapshot) -> Figures:
+        seconds = now.at - last.at
+        rate = (now.done - last.done) / seconds
+        capacity = self._capacities[name]
+        capacity.learn(rate, now.saturated_seconds - last.saturated_seconds, now.saturated_done - last.saturated_done)
+        return Figures(rate, (now.waiting_seconds - last.waiting_seconds) / seconds, capacity.value)
 
 
-def main(namespace: str, metric: str) -> None:
+def read(folder: Path, clock: Callable[[], float] = time.monotonic) -> dict[str, Snapshot]:
+    """The workers' files, by worker, without those of workers that hang."""
+    found = {}
+    for path in sorted(folder.glob(f"*/{WORK}")):
+        try:
+            snapshot = Snapshot(**json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError):
+            # Its worker has just ended.
+            continue
+        if clock() - snapshot.at <= STALE_SECONDS:
+            found[path.parent.name] = snapshot
+    return found
+
+
+def in_service() -> bool:
+    """Whether this instance has completed its launch, and the group does not end it."""
+    completed = subprocess.run(["systemctl", "is-active", "--quiet", "qwen3-ready.service"], check=False)
+    return completed.returncode == 0 and lifecycle_state() in ("InService", None)
+
+
+def publish(client: "CloudWatchClient", namespace: str, names: Sequence[str], group: str, figures: Figures) -> None:
+    values = zip(names, (figures.rate, figures.waiting, figures.capacity), strict=True)
+    try:
+        client.put_metric_data(
+            Namespace=namespace,
+            MetricData=[
+                {
+                    "MetricName": name,
+                    "Dimensions": [{"Name": "AutoScalingGroupName", "Value": group}],
+                    "Value": round(value, 2),
+                }
+                for name, value in values
+            ],
+        )
+    except (BotoCoreError, ClientError) as error:
+        # One missing minute is no reason to restart.
+        print(f"not published: {error}", flush=True)
+
+
+def until_next(now: float) -> float:
+    """Seconds until the next time to publish."""
+    return PUBLISH_SECONDS - (now - OFFSET_SECONDS) % PUBLISH_SECONDS
+
+
+def main(namespace: str, *names: str) -> None:
     group = required("QWEN3_AUTO_SCALING_GROUP")
     client = boto3.client("cloudwatch", **options(connect_timeout=5, read_timeout=10, max_attempts=3))
-    samples = gpu_samples() if os.environ.get("QWEN3_ACCELERATOR") == "cuda" else cpu_samples()
-    for value in averages(samples):
-        datum: MetricDatumTypeDef = {
-            "MetricName": metric,
-            "Dimensions": [{"Name": "AutoScalingGroupName", "Value": group}],
-            "Value": round(value, 2),
-            "Unit": "Percent",
-        }
-        try:
-            client.put_metric_data(Namespace=namespace, MetricData=[datum])
-        except (BotoCoreError, ClientError) as error:
-            # One missing minute is no reason to restart.
-            print(f"not published: {error}", flush=True)
-    sys.exit("nvidia-smi ended")
+    workers = Workers()
+    while True:
+        time.sleep(until_next(time.time()))
+        figures = workers.minute(read(WORKERS))
+        if figures is not None and in_service():
+            publish(client, namespace, names, group, figures)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit("usage: python -m qwen3.utilization NAMESPACE METRIC")
+    if len(sys.argv) != 5:
+        sys.exit("usage: python -m qwen3.utilization NAMESPACE RATE WAITING CAPACITY")
     main(*sys.argv[1:])

@@ -1,18 +1,22 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { AutoScalingClient, type AutoScalingGroup, type InstanceRefresh } from "@aws-sdk/client-auto-scaling";
+import { DescribeLaunchTemplatesCommand, EC2Client } from "@aws-sdk/client-ec2";
 import {
-  AutoScalingClient,
-  type AutoScalingGroup,
-  DescribeAutoScalingGroupsCommand,
-  DescribeInstanceRefreshesCommand,
-  type InstanceRefresh,
-} from "@aws-sdk/client-auto-scaling";
+  describeGroup,
+  failedActivities,
+  inService,
+  isRunning,
+  lastRefresh,
+  reasonOf,
+} from "../lib/autoScaling";
 import { type AwsAccess, awsClientConfig } from "../lib/aws";
 import { describeError } from "../lib/text";
 import type { Row } from "./row";
 
 /** The row on the Auto Scaling group, where there is one. */
 export const FLEET = "every instance of the fleet is current";
-const RUNNING = new Set(["Pending", "InProgress", "Cancelling", "RollbackInProgress", "Baking"]);
+/** How far back failed scaling activities are a reason for a fleet that is not complete. */
+const RECENT_MS = 3600_000;
 
 export interface FleetOptions {
   timeoutMs: number;
@@ -29,18 +33,25 @@ export interface Fleet {
 /** Waits until a changed fleet has no old instance left: until then, old instances respond in place of new ones. */
 export async function waitForFleet(group: string, access: AwsAccess, options: FleetOptions): Promise<Fleet> {
   const client = new AutoScalingClient(awsClientConfig(access));
+  const ec2 = new EC2Client(awsClientConfig(access));
   try {
-    return await poll(client, group, options);
+    return await poll(client, ec2, group, options);
   } catch (error) {
     const next =
-      "these credentials need autoscaling:DescribeAutoScalingGroups and autoscaling:DescribeInstanceRefreshes";
+      "these credentials need autoscaling:DescribeAutoScalingGroups, DescribeInstanceRefreshes and DescribeScalingActivities, and ec2:DescribeLaunchTemplates";
     return failed(describeError(error), next, []);
   } finally {
     client.destroy();
+    ec2.destroy();
   }
 }
 
-async function poll(client: AutoScalingClient, name: string, options: FleetOptions): Promise<Fleet> {
+async function poll(
+  client: AutoScalingClient,
+  ec2: EC2Client,
+  name: string,
+  options: FleetOptions,
+): Promise<Fleet> {
   const deadline = Date.now() + options.timeoutMs;
   let told = "";
   for (;;) {
@@ -49,7 +60,8 @@ async function poll(client: AutoScalingClient, name: string, options: FleetOptio
     const instances = inService(group).map(({ InstanceId }) => InstanceId!);
     const state = waitingFor(group, refresh);
     if (state === undefined) {
-      return outcome(group, refresh, instances);
+      const failedRefresh = refresh && refresh.Status !== "Successful" && (await isWanted(ec2, refresh));
+      return outcome(group, failedRefresh ? refresh : undefined, instances);
     }
     if (state !== told) {
       options.progress(`waiting: ${state}`);
@@ -58,38 +70,21 @@ async function poll(client: AutoScalingClient, name: string, options: FleetOptio
     if (Date.now() + options.pollMs > deadline) {
       const seconds = Math.round(options.timeoutMs / 1000);
       const evidence = options.timeoutMs > 0 ? `not within ${seconds} s; last: ${state}` : state;
-      return failed(evidence, activities(name), instances);
+      return failed(`${evidence}${await lastFailure(client, name)}`, activities(name), instances);
     }
     await sleep(options.pollMs);
   }
 }
 
-async function describeGroup(client: AutoScalingClient, name: string): Promise<AutoScalingGroup> {
-  const { AutoScalingGroups: [group] = [] } = await client.send(
-    new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [name] }),
-  );
-  if (!group) {
-    throw new Error(`there is no Auto Scaling group ${name}: run npx pulumi refresh, then npx pulumi up`);
-  }
-  return group;
-}
-
-async function lastRefresh(client: AutoScalingClient, name: string): Promise<InstanceRefresh | undefined> {
-  const { InstanceRefreshes } = await client.send(
-    new DescribeInstanceRefreshesCommand({ AutoScalingGroupName: name, MaxRecords: 1 }),
-  );
-  return InstanceRefreshes?.[0];
-}
-
-function inService({ Instances = [] }: AutoScalingGroup) {
-  return Instances.filter(
-    ({ LifecycleState, HealthStatus }) => LifecycleState === "InService" && HealthStatus === "Healthy",
-  );
+/** AWS's reason of the last scaling activity that failed, if one did lately. */
+async function lastFailure(client: AutoScalingClient, name: string): Promise<string> {
+  const [activity] = await failedActivities(client, name, new Date(Date.now() - RECENT_MS));
+  return activity ? `; AWS: ${reasonOf(activity)}` : "";
 }
 
 /** Returns undefined once nothing is in progress. */
 function waitingFor(group: AutoScalingGroup, refresh: InstanceRefresh | undefined): string | undefined {
-  if (refresh && RUNNING.has(refresh.Status ?? "")) {
+  if (refresh && isRunning(refresh)) {
     return `instances are being replaced, ${refresh.PercentageComplete ?? 0} % (${refresh.Status})`;
   }
   const { DesiredCapacity: desired = 0 } = group;
@@ -97,9 +92,30 @@ function waitingFor(group: AutoScalingGroup, refresh: InstanceRefresh | undefine
   return ready < desired ? `${ready} of ${desired} instances are in service` : undefined;
 }
 
-function outcome(group: AutoScalingGroup, refresh: InstanceRefresh | undefined, instances: string[]): Fleet {
-  if (refresh && refresh.Status !== "Successful") {
-    const evidence = `the last replacement ended as ${refresh.Status}: ${refresh.StatusReason ?? "no reason given"}`;
+/** Whether a replacement was for what the launch template still says: a change may have been reverted since. */
+async function isWanted(
+  ec2: EC2Client,
+  { DesiredConfiguration: desired }: InstanceRefresh,
+): Promise<boolean> {
+  const { LaunchTemplateId: id, Version: version } = desired?.LaunchTemplate ?? {};
+  if (id === undefined) {
+    return true;
+  }
+  const { LaunchTemplates: [template] = [] } = await ec2.send(
+    new DescribeLaunchTemplatesCommand({ LaunchTemplateIds: [id] }),
+  );
+  return String(template?.LatestVersionNumber) === version;
+}
+
+/** @param failedRefresh the last replacement, if it did not succeed and was not reverted */
+function outcome(
+  group: AutoScalingGroup,
+  failedRefresh: InstanceRefresh | undefined,
+  instances: string[],
+): Fleet {
+  if (failedRefresh) {
+    const { Status, StatusReason = "no reason given" } = failedRefresh;
+    const evidence = `the last replacement ended as ${Status}: ${StatusReason}`;
     return failed(evidence, activities(group.AutoScalingGroupName!), instances);
   }
   const version = group.LaunchTemplate?.Version;

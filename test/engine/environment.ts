@@ -22,6 +22,8 @@ export interface EngineEnvironment {
   verifications: () => Record<string, string>[];
   /** The runs of the handover between two instances, in the same form. */
   handovers: () => Record<string, string>[];
+  /** The runs of a fleet's rollout, likewise. */
+  rollouts: () => Record<string, string>[];
   /** Whether verifications fail from now on. */
   failVerifications: (fail: boolean) => void;
   /** Whether handovers fail from now on. */
@@ -109,6 +111,7 @@ async function prepareStack(
     backend: join(state, "pulumi"),
     verifications: () => ran("verify"),
     handovers: () => ran("handover"),
+    rollouts: () => ran("rollout"),
   };
 }
 
@@ -134,7 +137,7 @@ function recordingNode(state: string, record: string): string {
   writeFileSync(
     node,
     `#!/bin/sh\nARGUMENTS="$*" env -0 > "${record}/$$"
-case " $* " in *" handover "*) script=handover ;; *) script=verify ;; esac
+case " $* " in *" handover "*) script=handover ;; *" rollout "*) script=rollout ;; *) script=verify ;; esac
 [ ! -e "${state}/fail-$script" ] && echo "$script passed"\n`,
   );
   chmodSync(node, 0o755);

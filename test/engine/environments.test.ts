@@ -152,15 +152,16 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
     });
     const groupName = String(outputs.autoScalingGroup);
     expect(steps).not.toContain("create Instance");
+    expect(fleet.rollouts()[0]).toMatchObject({ ROLLOUT_AUTO_SCALING_GROUP: groupName });
     expect(fleet.verifications()[0]).toMatchObject({ VERIFY_AUTO_SCALING_GROUP: groupName });
     await unchanged(fleet);
 
-    // A changed instance: a new version of the template, and the group refreshes its instances.
+    // A changed instance: a new version of the template, which rollout gives to the group.
     await set(fleet, "maxInputs", "512");
     expect((await up(fleet)).steps.sort()).toEqual(
       [
         // The component records its settings, so that a preview shows which one changed.
-        ...["update EmbeddingService", "update LaunchTemplate", "update Group"],
+        ...["update EmbeddingService", "update LaunchTemplate", "update Command"],
         ...["create-replacement Command", "replace Command", "delete-replaced Command"],
       ].sort(),
     );
@@ -184,12 +185,14 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
       await allowed(fleet, [
         ["autoscaling:CompleteLifecycleAction", group(groupName), {}],
         ["cloudwatch:PutMetricData", "*", namespace("qwen3-embedding")],
+        ["autoscaling:SetInstanceHealth", group(groupName), {}],
         ["autoscaling:CompleteLifecycleAction", group("another"), {}],
+        ["autoscaling:SetInstanceHealth", group("another"), {}],
         ["autoscaling:SetDesiredCapacity", group(groupName), {}],
         ["cloudwatch:PutMetricData", "*", namespace("AWS/EC2")],
         ["cloudwatch:GetMetricData", "*", {}],
       ]),
-    ).toEqual([true, true, false, false, false, false]);
+    ).toEqual([true, true, true, false, false, false, false, false]);
 
     const events: EngineEvent[] = [];
     await fleet.stack.up({
@@ -244,10 +247,14 @@ describe.skipIf(unsupported() !== undefined)("environments on the real engine", 
       /AWS has no on-demand capacity for m7i.xlarge now in us-east-1a: set availabilityZone to another zone that offers it \(us-east-1b\)/,
     );
     await none.stack.destroy();
+    // A fleet's group tries by itself; its rollout waits, and has what the advice is made from.
     await set(none, "domain", "embeddings.example.com");
-    await expect(none.stack.up()).rejects.toThrow(
-      /AWS has no on-demand capacity for m7i.xlarge now in us-east-1a, us-east-1b: no other zone of this region offers it/,
-    );
+    await none.stack.up();
+    expect(JSON.parse(none.rollouts()[0]!.ROLLOUT_CAPACITY!)).toMatchObject({
+      instanceType: "m7i.xlarge",
+      zones: ["us-east-1a", "us-east-1b"],
+      offered: ["us-east-1a", "us-east-1b"],
+    });
     await none.stack.destroy();
   });
 });

@@ -70,6 +70,7 @@ EC2_CREATED = {
 EC2_ALSO = {"AssociateAddress": ["network-interface"], "DisassociateAddress": ["network-interface"]}
 # By operation: resources that a request names and that EC2 does not check.
 EC2_UNCHECKED = {
+    "CreateLaunchTemplateVersion": ["capacity-reservation", "image", "security-group"],
     "RevokeSecurityGroupEgress": ["security-group-rule"],
     "RevokeSecurityGroupIngress": ["security-group-rule"],
 }
@@ -95,6 +96,8 @@ def needs(response: Any) -> list[Need]:
     readers = {
         "autoscaling": autoscaling,
         "budgets": budgets,
+        # The name that requests are signed for.
+        "monitoring": cloudwatch,
         "ec2": ec2,
         "elasticloadbalancing": elastic_load_balancing,
         "iam": iam,
@@ -348,6 +351,19 @@ def elastic_load_balancing(operation: str, parameters: Mapping[str, Any], respon
     found = [Need(action, resource) for resource in resources]
     if operation in created and listed(parameters, "Tags"):
         found.append(Need("elasticloadbalancing:AddTags", created[operation]))
+    return found
+
+
+def cloudwatch(operation: str, parameters: Mapping[str, Any], response: Any) -> list[Need]:
+    action = f"cloudwatch:{operation}"
+    if operation.startswith("Describe"):
+        return [Need(action)]
+    named = [value for key, value in parameters.items() if re.fullmatch(r"AlarmNames?(\.member\.\d+)?", key)]
+    names = [each for value in named for each in (value if isinstance(value, list) else [value])]
+    arn = parameters.get("ResourceARN") or f"arn:aws:cloudwatch:{response.region}:{ACCOUNT}:alarm:{(names or ['*'])[0]}"
+    found = [Need(action, arn)]
+    if operation == "PutMetricAlarm" and any(key.startswith("Tags") for key in parameters):
+        found.append(Need("cloudwatch:TagResource", arn))
     return found
 
 

@@ -112,7 +112,8 @@ function namedByPulumi(token: string, inputs: Props): boolean {
   if (provider !== "aws" || "name" in inputs || "namePrefix" in inputs) {
     return false;
   }
-  const name = schema.resource_schemas[terraformType(token, schema)]?.block.attributes?.name;
+  const attributes = schema.resource_schemas[terraformType(token, schema)]?.block.attributes;
+  const name = attributes?.name ?? attributes?.alarm_name;
   return name?.type === "string" && (name.optional === true || name.required === true);
 }
 

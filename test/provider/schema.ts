@@ -39,7 +39,10 @@ export type AttributeType =
 export function schemaName(property: string, known: Iterable<string>): string | undefined {
   const names = [...known];
   return (
-    names.find((name) => camel(name) === property) ?? names.find((name) => plural(camel(name), property))
+    names.find((name) => camel(name) === property) ??
+    names.find((name) => plural(camel(name), property)) ??
+    // Pulumi's own name for it.
+    names.find((name) => name === "alarm_name" && property === "name")
   );
 }
 

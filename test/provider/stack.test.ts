@@ -1,10 +1,25 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import {
+  AutoScalingClient,
+  DescribeAutoScalingGroupsCommand,
+  type InstanceRefresh,
+} from "@aws-sdk/client-auto-scaling";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { publishModel } from "../../local/model";
+import { lastRefresh } from "../../scripts/lib/autoScaling";
+import { awsClientConfig } from "../../scripts/lib/aws";
 import { ROOT } from "../../scripts/lib/paths";
-import { added, type Given, type ProviderEmulator, startProviderEmulator, type Used } from "./emulator";
+import { rollOut } from "../../scripts/rollout/rollout";
+import {
+  added,
+  DEPLOYER,
+  type Given,
+  type ProviderEmulator,
+  startProviderEmulator,
+  type Used,
+} from "./emulator";
 import { environments, type ProviderEnvironment } from "./environments";
 import { DEPLOYER_POLICIES, type Policy } from "./policies";
 import { record } from "./record";
@@ -19,9 +34,21 @@ interface Outcome {
   inState: string[];
   secondPlan: Change[];
   rotation: Change[];
+  /** Of a fleet: what a changed instance changes. */
+  changed?: ChangedFleet;
   /** In the emulator after the destroy, but not before the first apply. */
   left: Record<string, string[]>;
   used: Used;
+}
+
+/** A changed instance type of a fleet: a new version of its launch template. */
+interface ChangedFleet {
+  planned: Change[];
+  /** The version that the group has after AWS's provider has applied the change. */
+  saved: string | undefined;
+  /** What `rollout` then requested, and the version that the group has in the end. */
+  refresh: InstanceRefresh | undefined;
+  rolledOut: string | undefined;
 }
 
 const folder = mkdtempSync(join(tmpdir(), "qwen3-provider-"));
@@ -46,9 +73,9 @@ const READ_MODEL: Policy = {
 
 /** Actions that no environment's life needs; docs/guides/deployer.md says what they are for. */
 const UNREQUESTED = [
-  ...["autoscaling:CancelInstanceRefresh", "autoscaling:DeleteTags", "autoscaling:StartInstanceRefresh"],
-  ...["ec2:CreateLaunchTemplateVersion", "ec2:DeleteLaunchTemplateVersions", "ec2:DeleteTags"],
-  ...["ec2:ModifyLaunchTemplate", "ec2:ModifySecurityGroupRules", "ec2:ModifyVolume"],
+  ...["autoscaling:CancelInstanceRefresh", "autoscaling:DeleteTags", "autoscaling:RollbackInstanceRefresh"],
+  ...["ec2:DeleteLaunchTemplateVersions", "ec2:DeleteTags"],
+  ...["ec2:ModifySecurityGroupRules", "ec2:ModifyVolume"],
   ...["ec2:ModifyVpcEndpoint", "ec2:StartInstances", "ec2:StopInstances"],
   ...["elasticloadbalancing:ModifyListener", "elasticloadbalancing:ModifyTargetGroup"],
   ...["elasticloadbalancing:RemoveTags"],
@@ -104,6 +131,25 @@ describe.each(APPLIED)("AWS's own provider, with %s", (name) => {
         actions: ["create", "delete"],
       },
     ]);
+  });
+
+  it("leaves a changed template of a fleet to the rollout, so that AWS can roll back to the former one", async () => {
+    const { changed } = await outcomes[name]!;
+    if (!changed) {
+      expect(name).not.toMatch(/fleet|internal/);
+      return;
+    }
+    // Only a new version of the template: the group still has the first one when the refresh begins.
+    expect(changed.planned).toEqual([
+      { address: expect.stringMatching(/^aws_launch_template\./), actions: ["update"] },
+    ]);
+    expect(changed.saved).toBe("1");
+    expect(changed.refresh).toMatchObject({
+      StatusReason: "begun with version 1",
+      DesiredConfiguration: { LaunchTemplate: { Version: "2" } },
+      Preferences: { AutoRollback: true, BakeTime: 600, AlarmSpecification: { Alarms: ["an-alarm"] } },
+    });
+    expect(changed.rolledOut).toBe("2");
   });
 
   it("leaves nothing behind except secrets that can be restored", async () => {
@@ -211,11 +257,66 @@ function writePolicy(name: string, policy: Policy): string {
   return file;
 }
 
+/** Changes the instance type, as a changed setting would, and rolls the change out as the program does. */
+async function changeFleet(
+  terraform: Terraform,
+  configuration: Configuration,
+  { url }: ProviderEmulator,
+): Promise<ChangedFleet> {
+  const [[template, body]] = Object.entries(configuration.resource.aws_launch_template!) as [
+    [string, Record<string, unknown>],
+  ];
+  await terraform.init({
+    ...configuration,
+    resource: {
+      ...configuration.resource,
+      aws_launch_template: { [template]: { ...body, instance_type: "g6e.2xlarge" } },
+    },
+  });
+  // Without the password of the rotation before, whose secret's version is changed back.
+  const planned = (await terraform.plan()).filter(
+    ({ address }) => !address.startsWith("aws_secretsmanager_secret_version."),
+  );
+  await terraform.applyPlan();
+  const aws = {
+    region: "us-east-1",
+    env: {
+      AWS_ENDPOINT_URL: url,
+      AWS_ACCESS_KEY_ID: DEPLOYER.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: DEPLOYER.secretAccessKey,
+    },
+  };
+  const client = new AutoScalingClient(awsClientConfig(aws));
+  const describe = async () => {
+    const { AutoScalingGroups: groups = [] } = await client.send(new DescribeAutoScalingGroupsCommand({}));
+    return groups[0]!;
+  };
+  const { AutoScalingGroupName: group = "", LaunchTemplate: saved } = await describe();
+  await rollOut(
+    {
+      group,
+      template: { id: saved!.LaunchTemplateId!, version: "2" },
+      alarms: ["an-alarm"],
+      readySeconds: 60,
+      capacity: {
+        ...{ purchaseOption: "on-demand", capacityReservationId: undefined, instanceType: "g6e.2xlarge" },
+        ...{ zones: [], offered: [] },
+      },
+      aws,
+    },
+    { pollMs: 10, nextMs: 1000, progress: () => undefined },
+  );
+  const refresh = await lastRefresh(client, group);
+  const rolledOut = (await describe()).LaunchTemplate?.Version;
+  client.destroy();
+  return { planned, saved: saved?.Version, refresh, rolledOut };
+}
+
 /** The whole life of an environment in a separate account. */
 async function live(
   tools: Tools,
   name: string,
-  { planOnly }: ProviderEnvironment,
+  { planOnly, fleet }: ProviderEnvironment,
   configuration: Configuration,
   emulator: ProviderEmulator,
 ): Promise<Outcome> {
@@ -248,7 +349,8 @@ async function live(
   )!;
   const rotation = await terraform.plan({ [password]: "the next password" });
   await terraform.applyPlan();
+  const changed = fleet ? await changeFleet(terraform, configuration, emulator) : undefined;
   await terraform.destroy();
   const left = added(before, await emulator.census());
-  return { asked, planned, inState, secondPlan, rotation, left, used: await emulator.used() };
+  return { asked, planned, inState, secondPlan, rotation, changed, left, used: await emulator.used() };
 }

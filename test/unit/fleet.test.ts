@@ -24,6 +24,19 @@ function one(registered: Registered[], type: string): Record<string, unknown> {
   return found[0]!.inputs;
 }
 
+/** The resource that runs one of the operator's commands. */
+function command(registered: Registered[], words: string): Record<string, unknown> {
+  const found = of(registered, "Command").filter(({ inputs }) => String(inputs.create).endsWith(` ${words}`));
+  expect(found, words).toHaveLength(1);
+  return found[0]!.inputs;
+}
+
+function alarm(registered: Registered[], name: string): Record<string, unknown> {
+  const found = of(registered, "MetricAlarm").filter((each) => each.name.endsWith(`-${name}`));
+  expect(found, name).toHaveLength(1);
+  return found[0]!.inputs;
+}
+
 describe("a fleet", () => {
   let registered: Registered[];
   let outputs: Record<string, unknown>;
@@ -76,7 +89,7 @@ describe("a fleet", () => {
       name: GROUP,
       minSize: 2,
       maxSize: 5,
-      healthCheckType: "ELB",
+      healthCheckType: "EC2",
       initialLifecycleHooks: [
         {
           name: "ready",
@@ -87,26 +100,63 @@ describe("a fleet", () => {
       ],
       launchTemplate: { version: "1" },
       instanceMaintenancePolicy: { minHealthyPercentage: 100, maxHealthyPercentage: 150 },
-      instanceRefresh: {
-        strategy: "Rolling",
-        preferences: { minHealthyPercentage: 100, maxHealthyPercentage: 150, autoRollback: true },
-      },
     });
+    // rollout starts it, so that AWS can roll back.
+    expect(one(registered, "Group")).not.toHaveProperty("instanceRefresh");
     expect((one(registered, "Group").vpcZoneIdentifiers as string[]).length).toBe(3);
   });
 
-  it("scales by the utilization of the GPUs", () => {
-    expect(one(registered, "Policy")).toMatchObject({
-      policyType: "TargetTrackingScaling",
+  it("adds instances by the tokens that they compute and that wait, and removes them by an alarm", () => {
+    const policies = of(registered, "Policy").map(({ inputs }) => inputs);
+    const dimensions = [{ name: "AutoScalingGroupName", value: GROUP }];
+    const sum = (id: string, metricName: string) => ({
+      id,
+      metricStat: { metric: { namespace: "qwen3-embedding", metricName, dimensions }, stat: "Sum" },
+      returnData: false,
+    });
+    expect(policies.find(({ policyType }) => policyType === "TargetTrackingScaling")).toMatchObject({
       targetTrackingConfiguration: {
         targetValue: 70,
+        disableScaleIn: true,
         customizedMetricSpecification: {
-          namespace: "qwen3-embedding",
-          metricName: "Utilization",
-          metricDimensions: [{ name: "AutoScalingGroupName", value: GROUP }],
+          metrics: [
+            sum("rate", "TokensPerSecond"),
+            sum("waiting", "TokensWaiting"),
+            sum("capacity", "TokensPerSecondCapacity"),
+            { id: "fullness", expression: "100 * (rate + waiting / 60) / capacity", returnData: true },
+          ],
         },
       },
     });
+    expect(policies.find(({ policyType }) => policyType === "SimpleScaling")).toMatchObject({
+      scalingAdjustment: -1,
+      cooldown: 600,
+    });
+    expect(alarm(registered, "remove")).toMatchObject({
+      threshold: 60,
+      evaluationPeriods: 60,
+      datapointsToAlarm: 60,
+      alarmActions: [expect.stringContaining("scalingPolicy:")],
+    });
+  });
+
+  it("rolls a change back by alarms on health checks and on errors, at its load balancer", () => {
+    expect(command(registered, "rollout").environment).toMatchObject({
+      ROLLOUT_ALARMS: "qwen3-embedding-test-unhealthy-0a1b2c3 qwen3-embedding-test-errors-0a1b2c3",
+    });
+    const dimensions = {
+      LoadBalancer: "app/qwen3-embedding-test/0123456789abcdef",
+      TargetGroup: "targetgroup/qwen3-embedding-test/0123456789abcdef",
+    };
+    const always = { evaluationPeriods: 5, datapointsToAlarm: 5, treatMissingData: "notBreaching" };
+    expect(alarm(registered, "unhealthy")).toMatchObject({
+      ...always,
+      metricName: "UnHealthyHostCount",
+      threshold: 0,
+      dimensions,
+    });
+    expect(alarm(registered, "errors")).toMatchObject({ ...always, threshold: 5 });
+    expect(JSON.stringify(alarm(registered, "errors").metricQueries)).toContain(JSON.stringify(dimensions));
   });
 
   it("lets clients reach the load balancer, and only the load balancer reach instances", () => {
@@ -161,13 +211,13 @@ describe("a fleet", () => {
     expect(records.map(({ type }) => type).sort()).toEqual(["A", "CNAME"]);
   });
 
-  it("grants, in addition to a single instance's permissions, its own launch and its one namespace of metrics", () => {
+  it("grants, in addition to a single instance's permissions, its own group and its one namespace of metrics", () => {
     const { Statement } = JSON.parse(one(registered, "RolePolicy").policy as string) as {
       Statement: { Sid: string; Action: string[]; Resource: unknown; Condition?: unknown }[];
     };
     const statement = (sid: string) => Statement.find(({ Sid }) => Sid === sid);
-    expect(statement("CompleteLaunch")).toMatchObject({
-      Action: ["autoscaling:CompleteLifecycleAction"],
+    expect(statement("ReportReadinessAndHealth")).toMatchObject({
+      Action: ["autoscaling:CompleteLifecycleAction", "autoscaling:SetInstanceHealth"],
       Resource: `arn:aws:autoscaling:*:123456789012:autoScalingGroup:*:autoScalingGroupName/${GROUP}`,
     });
     expect(statement("PublishUtilization")).toMatchObject({
@@ -185,8 +235,30 @@ describe("a fleet", () => {
     expect(outputs).not.toHaveProperty("instanceId");
   });
 
+  it("waits for its instances by itself, whatever a first launch fails with", () => {
+    expect(one(registered, "Group")).toMatchObject({
+      waitForCapacityTimeout: "0",
+      ignoreFailedScalingActivities: true,
+    });
+    const rollout = command(registered, "rollout");
+    expect(rollout).toMatchObject({
+      environment: {
+        ROLLOUT_TEMPLATE_VERSION: "1",
+        ROLLOUT_AUTO_SCALING_GROUP: GROUP,
+        ROLLOUT_READY_SECONDS: "2700",
+        ROLLOUT_REGION: "us-east-1",
+      },
+    });
+    expect(JSON.parse((rollout.environment as Record<string, string>).ROLLOUT_CAPACITY!)).toMatchObject({
+      purchaseOption: "on-demand",
+      instanceType: "g6e.xlarge",
+      zones: ["us-east-1a", "us-east-1b", "us-east-1d"],
+      vcpus: 4,
+    });
+  });
+
   it("is verified as a fleet, again with each version of the launch template", () => {
-    expect(one(registered, "Command")).toMatchObject({
+    expect(command(registered, "verify --from-env")).toMatchObject({
       environment: { VERIFY_AUTO_SCALING_GROUP: GROUP, VERIFY_CA_CERTIFICATE: "" },
       triggers: expect.arrayContaining([GROUP, "1"]),
     });
@@ -218,11 +290,15 @@ describe("a fleet that does not scale", () => {
   it("publishes no utilization, has no scaling policy and no permission to publish", async () => {
     const { registered } = await runProgram({ ...fleet, instancesMin: 3, instancesMax: 3 });
     expect(of(registered, "Policy")).toEqual([]);
+    expect(of(registered, "MetricAlarm").map(({ name }) => name.split("-").at(-1))).toEqual([
+      "unhealthy",
+      "errors",
+    ]);
     expect(one(registered, "RolePolicy").policy).not.toContain("PutMetricData");
     expect(one(registered, "Group")).toMatchObject({
       minSize: 3,
       maxSize: 3,
-      instanceRefresh: { preferences: { maxHealthyPercentage: 134 } },
+      instanceMaintenancePolicy: { maxHealthyPercentage: 134 },
     });
   });
 });

@@ -98,7 +98,7 @@ describe("units", () => {
     const properties = tuneProperties(accelerator).trim().split("\n");
     // Not in the worker: what stops and starts worker 0. Not in qwen3-tune: how a service that serves is run.
     const own =
-      /^(ExecStart|ExecStop|Type|NotifyAccess|Restart|TimeoutSt|RuntimeMax|Watchdog|Kill|OOM|LogName|WantedBy)/;
+      /^(ExecStart|ExecStop|Type|NotifyAccess|Restart|TimeoutSt|RuntimeMax|RuntimeDir|Watchdog|Kill|OOM|LogName|WantedBy)/;
     const lines = (given: string[]) => given.filter((line) => /^\w+=/.test(line) && !own.test(line));
     const [, service] = worker.split("[Service]");
     expect(lines(properties)).toEqual(lines(service!.split("\n").map((line) => line.replaceAll("%i", "0"))));
@@ -110,7 +110,10 @@ describe("units", () => {
   it("only adds the fleet's units to an instance of a fleet", () => {
     const added = Object.entries(member.files).filter(([name]) => !(name in cuda.files));
     expect(Object.fromEntries(added)).toMatchSnapshot();
-    expect(member.enable).toEqual([...cuda.enable, "qwen3-ready.service", "qwen3-utilization.service"]);
+    expect(member.enable).toEqual([
+      ...cuda.enable,
+      ...["qwen3-ready.service", "qwen3-health.service", "qwen3-utilization.service"],
+    ]);
     expect(member.files).toMatchObject(cuda.files);
   });
 
@@ -123,6 +126,13 @@ describe("units", () => {
     });
     expect(fixed.enable).toContain("qwen3-ready.service");
     expect(fixed.files).not.toHaveProperty("qwen3-utilization.service");
+  });
+
+  it("reads the kernel's log only where a driver writes to it", () => {
+    const of = (accelerator: "cuda" | "cpu") =>
+      units({ accelerator, workers: 1, modelSource: hub, fleet }).files["qwen3-health.service"];
+    expect(of("cuda")).toContain("\nSupplementaryGroups=systemd-journal\n");
+    expect(of("cpu")).not.toContain("SupplementaryGroups");
   });
 
   it("allows what CUDA needs", () => {

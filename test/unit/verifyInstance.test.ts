@@ -156,6 +156,13 @@ describe("a fleet with a public certificate", () => {
     });
   });
 
+  test("passes once a change that was rolled back has been reverted", async () => {
+    scene.aws.latestTemplate = 3;
+    scene.aws.groups[GROUP] = [{ ...current, refresh: { status: "RollbackSuccessful", version: "2" } }];
+    const { rows } = await scene.run({ target, options });
+    expect(rows.filter(({ ok }) => ok !== true)).toEqual([]);
+  });
+
   test("fails if an old instance is left", async () => {
     scene.aws.groups[GROUP] = [{ ...current, instances: [machine("i-0a"), machine("i-0b", "6")] }];
     const { rows } = await scene.run({ target, options });

@@ -1,7 +1,7 @@
 import type { Settings } from "../../settings/table";
 import { PATHS } from "../contract";
-import { type FleetMembership, METRICS_NAMESPACE, READY_HOOK, UTILIZATION_METRIC } from "../instanceConfig";
-import { DEVICES, HARDENING } from "./hardening";
+import { type FleetMembership, METRICS, METRICS_NAMESPACE, READY_HOOK } from "../instanceConfig";
+import { HARDENING } from "./hardening";
 import { JOURNALS } from "./journals";
 import type { Units } from "./units";
 
@@ -10,13 +10,18 @@ export function fleetUnits(fleet: FleetMembership, accelerator: Settings["accele
   return {
     files: {
       "qwen3-ready.service": readyUnit(),
-      ...(fleet.publishesUtilization && { "qwen3-utilization.service": utilizationUnit(accelerator) }),
+      "qwen3-health.service": healthUnit(accelerator),
+      ...(fleet.publishesUtilization && { "qwen3-utilization.service": utilizationUnit() }),
     },
-    enable: ["qwen3-ready.service", ...(fleet.publishesUtilization ? ["qwen3-utilization.service"] : [])],
+    enable: [
+      "qwen3-ready.service",
+      "qwen3-health.service",
+      ...(fleet.publishesUtilization ? ["qwen3-utilization.service"] : []),
+    ],
   };
 }
 
-/** Both call AWS with the instance's role, as a user that owns nothing. */
+/** They call AWS with the instance's role, as a user that owns nothing. */
 const COMMON = `EnvironmentFile=${PATHS.environment}
 Environment=PYTHONPATH=${PATHS.library} PYTHONUNBUFFERED=1
 LogNamespace=${JOURNALS.units.namespace}
@@ -48,18 +53,39 @@ WantedBy=multi-user.target
 `;
 }
 
-function utilizationUnit(accelerator: Settings["accelerator"]): string {
+function healthUnit(accelerator: Settings["accelerator"]): string {
   return `[Unit]
-Description=Publishes this instance's utilization, by which its fleet scales
+Description=Tells the Auto Scaling group when this instance is beyond help
 Wants=network-online.target
-After=network-online.target qwen3-gpu.service
+After=network-online.target nginx.service
 StartLimitIntervalSec=0
 
 [Service]
-ExecStart=/usr/bin/python3 -m qwen3.utilization ${METRICS_NAMESPACE} ${UTILIZATION_METRIC}
+ExecStart=/usr/bin/python3 -m qwen3.health
 Restart=always
 RestartSec=15
-${accelerator === "cuda" ? DEVICES : "PrivateDevices=yes\n"}${COMMON}
+# Whether this instance has served: a reboot is no first boot.
+StateDirectory=qwen3-health
+${accelerator === "cuda" ? "# The driver's errors are in the kernel's log.\nSupplementaryGroups=systemd-journal\n" : ""}PrivateDevices=yes
+${COMMON}
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+function utilizationUnit(): string {
+  return `[Unit]
+Description=Publishes how full this instance is, by which its fleet scales
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart=/usr/bin/python3 -m qwen3.utilization ${METRICS_NAMESPACE} ${Object.values(METRICS).join(" ")}
+Restart=always
+RestartSec=15
+PrivateDevices=yes
+${COMMON}
 [Install]
 WantedBy=multi-user.target
 `;

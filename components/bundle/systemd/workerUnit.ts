@@ -33,6 +33,9 @@ KillMode=mixed
 TimeoutStopSec=90
 OOMPolicy=stop
 LogNamespace=${JOURNALS.requests.namespace}
+# For a file with what it has computed and has waiting, which anyone on the instance may read.
+RuntimeDirectory=${posix.relative("/run", PATHS.workers)}/%i
+RuntimeDirectoryMode=0755
 ${engineContext(accelerator, "%i")}
 [Install]
 WantedBy=multi-user.target

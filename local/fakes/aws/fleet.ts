@@ -48,8 +48,8 @@ const group: ResourceDefinition = {
   inputs: [
     ...["name", "minSize", "maxSize", "vpcZoneIdentifiers", "launchTemplate", "targetGroupArns", "tags"],
     ...["initialLifecycleHooks", "healthCheckType", "healthCheckGracePeriod", "defaultInstanceWarmup"],
-    ...["instanceMaintenancePolicy", "instanceRefresh", "capacityRebalance", "minElbCapacity"],
-    "waitForCapacityTimeout",
+    ...["instanceMaintenancePolicy", "capacityRebalance"],
+    ...["waitForCapacityTimeout", "ignoreFailedScalingActivities"],
   ],
   // The hooks too: the provider creates them with the group and never again.
   replaceOn: ["name", "initialLifecycleHooks"],
@@ -65,7 +65,10 @@ const group: ResourceDefinition = {
         "the local environment boots one instance: remove the settings domain and instancesMax",
       );
     }
-    requireCapacity("scaling activity: Failed: Could not launch On-Demand Instances.");
+    // A provider that waits for capacity fails with the group's first activity that does.
+    if (inputs.waitForCapacityTimeout !== "0" && inputs.ignoreFailedScalingActivities !== true) {
+      requireCapacity("scaling activity: Failed: Could not launch On-Demand Instances.");
+    }
     context.log(`${inputs.minSize} instances`);
     const name = inputs.name as string;
     return {
@@ -73,12 +76,7 @@ const group: ResourceDefinition = {
       outputs: { arn: arn("autoscaling", `autoScalingGroup:1:autoScalingGroupName/${name}`) },
     };
   },
-  update: async (_id, olds, news, context) => {
-    if (JSON.stringify(olds.launchTemplate) !== JSON.stringify(news.launchTemplate)) {
-      context.log("instance refresh begun");
-    }
-    return {};
-  },
+  update: async () => ({}),
 };
 
 /** A resource with an ARN and a name that AWS makes from a prefix. */
@@ -100,7 +98,10 @@ function named(
     create: async (inputs) => {
       const name = uniqueName(inputs.namePrefix).slice(0, 32);
       const id = arn(service, `${path}/${name}`);
-      return { id, outputs: { arn: id, name, ...more() } };
+      return {
+        id,
+        outputs: { arn: id, arnSuffix: id.replace(/^.*?:(loadbalancer\/)?(?=[^:]*$)/, ""), name, ...more() },
+      };
     },
     update: async () => ({}),
   };
@@ -125,16 +126,34 @@ export const fleet: Record<string, ResourceDefinition> = {
     inputs: ["name", "autoscalingGroupName", "lifecycleTransition", "heartbeatTimeout", "defaultResult"],
     replaceOn: ["name", "autoscalingGroupName"],
   }),
-  "aws:autoscaling/policy:Policy": recorded("policy", {
-    inputs: [
-      "name",
-      "autoscalingGroupName",
-      "policyType",
-      "estimatedInstanceWarmup",
-      "targetTrackingConfiguration",
-    ],
-    replaceOn: ["name", "autoscalingGroupName"],
-  }),
+  "aws:autoscaling/policy:Policy": recorded(
+    "policy",
+    {
+      inputs: [
+        ...["name", "autoscalingGroupName", "policyType", "estimatedInstanceWarmup"],
+        ...["targetTrackingConfiguration", "adjustmentType", "scalingAdjustment", "cooldown"],
+      ],
+      replaceOn: ["name", "autoscalingGroupName"],
+    },
+    (inputs) => ({
+      arn: arn(
+        "autoscaling",
+        `scalingPolicy:1:autoScalingGroupName/${inputs.autoscalingGroupName}:policyName/${inputs.name}`,
+      ),
+    }),
+  ),
+  "aws:cloudwatch/metricAlarm:MetricAlarm": recorded(
+    "alarm",
+    {
+      inputs: [
+        ...["name", "alarmDescription", "comparisonOperator", "threshold", "evaluationPeriods", "tags"],
+        ...["datapointsToAlarm", "treatMissingData", "metricQueries", "alarmActions"],
+        ...["namespace", "metricName", "dimensions", "statistic", "period"],
+      ],
+      replaceOn: ["name"],
+    },
+    (inputs) => ({ arn: arn("cloudwatch", `alarm:${inputs.name}`) }),
+  ),
   "aws:lb/loadBalancer:LoadBalancer": named(
     "elasticloadbalancing",
     "loadbalancer/app",

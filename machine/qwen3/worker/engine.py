@@ -21,6 +21,7 @@ from ..settings import Settings
 from .fair_queue import FairQueue
 from .items import Tokens
 from .response import Vectors
+from .work import Work
 
 PASS_COST = 4096
 """Tokens of one pass: a large batch enters the engine in parts, with other work in between."""
@@ -120,6 +121,8 @@ class Engine:
         self._manager = self._sglang.tokenizer_manager
         self._pass_cost = pass_cost
         self._queue = FairQueue(engine_cost)
+        self._engine_cost = engine_cost
+        self.work = Work(engine_cost)
         self._dimensions = settings.dimensions
         self._pack = struct.Struct(f"<{settings.dimensions}f").pack
         self.loop: asyncio.AbstractEventLoop = self._sglang.loop
@@ -160,8 +163,11 @@ class Engine:
     async def _pass(
         self, client: str, request: Hashable, items: Sequence[Tokens], rows: slice, cost: int, vectors: Vectors
     ) -> None:
-        async with self._queue.enter(client, request, cost):
-            vectors[rows] = await self._compute(items[rows])
+        async with contextlib.AsyncExitStack() as place:
+            with self.work.wait(cost):
+                await place.enter_async_context(self._queue.enter(client, request, cost))
+            with self.work.compute(cost):
+                vectors[rows] = await self._compute(items[rows])
 
     async def _compute(self, items: Sequence[Tokens]) -> Vectors:
         """Unit vectors from SGLang, shape [items, dimensions]."""
@@ -199,6 +205,21 @@ class Engine:
     async def probe(self, item: Tokens) -> None:
         """One embedding, bypassing the fair queue. Raises RuntimeError if the result is not a vector."""
         await self._compute([item])
+
+    async def pace(self, item: Tokens, seconds: float = 5.0, clock: Callable[[], float] = time.monotonic) -> float:
+        """Tokens per second of the engine at its best, measured with texts as long as `item`, for about `seconds`.
+
+        Every round has twice as many texts, up to what the engine holds. The best one counts: others compile kernels.
+        """
+        best, count, begin = 0.0, 1, clock()
+        while True:
+            round_begin = clock()
+            await self.embed("", [item] * count, object())
+            best = max(best, count * len(item) / max(clock() - round_begin, 1e-6))
+            # Twice what the engine holds, so that it does not run dry at the end of a pass.
+            if clock() - begin >= seconds or count * len(item) >= 2 * self._engine_cost:
+                return best
+            count *= 2
 
     async def responds(self, item: Tokens, lately: float, patience: float) -> bool:
         """Whether SGLang has returned something in the last `lately` seconds, or returns a probe within `patience`."""

@@ -2,16 +2,20 @@
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import signal
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import uvicorn
 
-from ..contract import FIRST_WORKER_PORT, UPSTREAM_IDLE_SECONDS
+from ..contract import FIRST_WORKER_PORT, UPSTREAM_IDLE_SECONDS, WORK
+from ..files import replace
 from ..notify import notify
 from ..settings import Settings
 from .app import App
@@ -30,6 +34,11 @@ KEEP_ALIVE_SECONDS = UPSTREAM_IDLE_SECONDS + 30
 """Longer than nginx keeps idle connections, so that nginx closes them, and never while it sends a request."""
 SILENCE = 8
 """In watchdog intervals: how long SGLang may return nothing. Long because of a pass of 32,768 tokens on a CPU."""
+
+WORK_SECONDS = 5.0
+"""Between two writes of the file that qwen3-utilization reads: 200 bytes on tmpfs."""
+PACE_TOKENS = 512
+"""Of a text with which the engine's pace is measured."""
 
 
 class Server(uvicorn.Server):
@@ -62,6 +71,7 @@ async def serve(port: int, settings: Settings, engine: Engine, tokenizer: Tokeni
     engine.watch(lambda reason: fail(engine, reason))
     app = App(settings, engine, tokenizer)
     await engine.settle()
+    pace = await measure_pace(engine, probe, settings)
     server = Server(configuration(app, port))
 
     def stop() -> None:
@@ -76,7 +86,9 @@ async def serve(port: int, settings: Settings, engine: Engine, tokenizer: Tokeni
     for number in (signal.SIGTERM, signal.SIGINT):
         engine.loop.add_signal_handler(number, stop)
     log.info("ready on 127.0.0.1:%d after %.0f s, %s", port, time.monotonic() - begin, settings.accelerator)
-    watching = [asyncio.create_task(task) for task in (keep_watchdog(), follow_engine(engine, probe))]
+    watching = [
+        asyncio.create_task(task) for task in (keep_watchdog(), follow_engine(engine, probe), write_work(engine, pace))
+    ]
     await server.serve()
     for task in watching:
         task.cancel()
@@ -120,6 +132,28 @@ async def follow_engine(engine: Engine, probe: Tokens) -> None:
         if not await engine.responds(probe, silence / 4, 3 * silence / 4):
             fail(engine, f"SGLang has returned nothing for {silence:.0f} s")
         await asyncio.sleep(silence / 8)
+
+
+async def measure_pace(engine: Engine, probe: Tokens, settings: Settings) -> float:
+    """Tokens per second, for a fleet that scales by it; 0 on any other instance, which starts sooner without."""
+    if not os.environ.get("QWEN3_AUTO_SCALING_GROUP"):
+        return 0.0
+    length = min(PACE_TOKENS, settings.context_length)
+    pace = await engine.pace(np.resize(probe, length))
+    log.info("computes %.0f tokens per second, with texts of %d tokens", pace, length)
+    return pace
+
+
+async def write_work(engine: Engine, pace: float) -> None:
+    """Writes what the engine has computed and has waiting, for qwen3-utilization. Ends where there is no unit."""
+    folder = os.environ.get("RUNTIME_DIRECTORY")
+    while folder:
+        try:
+            replace(Path(folder) / WORK, json.dumps(engine.work.snapshot(pace)), 0o644)
+        except OSError as error:
+            # A full /run is no reason to stop serving.
+            log.error("%s: not written: %s", WORK, error)
+        await asyncio.sleep(WORK_SECONDS)
 
 
 def fail(engine: Engine, reason: str) -> None:

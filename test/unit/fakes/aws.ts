@@ -29,7 +29,20 @@ export interface FakeGroup {
   desired: number;
   version: string;
   instances: FakeInstance[];
-  refresh?: { status: string; percent?: number; reason?: string };
+  refresh?: { status: string; percent?: number; reason?: string; version?: string };
+  /** Scaling activities, newest first. */
+  activities?: FakeActivity[];
+  /** The action whose response is the last one of this state; by default DescribeInstanceRefreshes. */
+  until?: string;
+}
+
+/** The launch template of every group. */
+export const TEMPLATE = "lt-0123456789abcdef0";
+
+/** A scaling activity that began just now. */
+export interface FakeActivity {
+  status: string;
+  message: string;
 }
 
 const EC2_ACTIONS = new Set([
@@ -60,6 +73,14 @@ export class FakeAws {
   holders: Record<string, string | undefined> = {};
   /** Auto Scaling groups by name: the states that consecutive calls return. The last one is repeated. */
   groups: Record<string, FakeGroup[]> = {};
+  /** By version of the launch template: its image. */
+  templates: Record<string, string> = {};
+  /** The latest version of the launch template. */
+  latestTemplate = 2;
+  /** Called before a request to Auto Scaling or EC2 is answered. */
+  onRequest: ((request: Record<string, string>) => void) | undefined;
+  /** The requests to Auto Scaling and EC2. */
+  requests: Record<string, string>[] = [];
   /** Commands by ID. */
   readonly #sent = new Map<string, string>();
   readonly #server: Server;
@@ -110,11 +131,20 @@ export class FakeAws {
     }
     const name = asked.get("AutoScalingGroupNames.member.1") ?? asked.get("AutoScalingGroupName") ?? "";
     const group = this.groups[name]?.[0];
-    const result =
-      action === "DescribeAutoScalingGroups"
-        ? `<AutoScalingGroups>${group ? groupXml(name, group) : ""}</AutoScalingGroups>`
-        : `<InstanceRefreshes>${group?.refresh ? refreshXml(name, group.refresh) : ""}</InstanceRefreshes>`;
-    if (action === "DescribeInstanceRefreshes" && (this.groups[name]?.length ?? 0) > 1) {
+    this.requests.push(Object.fromEntries(asked));
+    this.onRequest?.(Object.fromEntries(asked));
+    if (action === "DescribeLaunchTemplates") {
+      return [
+        200,
+        `<DescribeLaunchTemplatesResponse><launchTemplates><item><latestVersionNumber>${this.latestTemplate}</latestVersionNumber></item></launchTemplates></DescribeLaunchTemplatesResponse>`,
+      ];
+    }
+    if (action === "DescribeLaunchTemplateVersions") {
+      return [200, templatesXml(asked, this.templates)];
+    }
+    const result = queryResult(action, name, group);
+    const { until = "DescribeInstanceRefreshes" } = group ?? {};
+    if (action === until && (this.groups[name]?.length ?? 0) > 1) {
       this.groups[name]?.shift();
     }
     return [200, `<${action}Response><${action}Result>${result}</${action}Result></${action}Response>`];
@@ -180,18 +210,47 @@ export class FakeAws {
   }
 }
 
+/** EC2's format, which has no element for the result. */
+function templatesXml(asked: URLSearchParams, images: Record<string, string>): string {
+  const items = [...asked]
+    .filter(([name]) => name.startsWith("LaunchTemplateVersion."))
+    .map(
+      ([, version]) =>
+        `<item><versionNumber>${version}</versionNumber><launchTemplateData><imageId>${images[version]}</imageId></launchTemplateData></item>`,
+    );
+  return `<DescribeLaunchTemplateVersionsResponse><launchTemplateVersionSet>${items.join("")}</launchTemplateVersionSet></DescribeLaunchTemplateVersionsResponse>`;
+}
+
+function queryResult(action: string, name: string, group: FakeGroup | undefined): string {
+  switch (action) {
+    case "DescribeAutoScalingGroups":
+      return `<AutoScalingGroups>${group ? groupXml(name, group) : ""}</AutoScalingGroups>`;
+    case "DescribeScalingActivities":
+      return `<Activities>${(group?.activities ?? []).map(activityXml).join("")}</Activities>`;
+    case "StartInstanceRefresh":
+      return "<InstanceRefreshId>1</InstanceRefreshId>";
+    default:
+      return `<InstanceRefreshes>${group?.refresh ? refreshXml(name, group.refresh) : ""}</InstanceRefreshes>`;
+  }
+}
+
+function activityXml({ status, message }: FakeActivity): string {
+  return `<member><StatusCode>${status}</StatusCode><StatusMessage>${message}</StatusMessage><StartTime>${new Date().toISOString()}</StartTime></member>`;
+}
+
 function groupXml(name: string, { desired, version, instances }: FakeGroup): string {
-  const template = (of: string) => `<LaunchTemplate><Version>${of}</Version></LaunchTemplate>`;
+  const template = (of: string) =>
+    `<LaunchTemplate><LaunchTemplateId>${TEMPLATE}</LaunchTemplateId><Version>${of}</Version></LaunchTemplate>`;
   const members = instances.map(
     ({ id, state, health, version: of }) =>
       `<member><InstanceId>${id}</InstanceId><LifecycleState>${state}</LifecycleState><HealthStatus>${health}</HealthStatus>${template(of)}</member>`,
   );
-  return `<member><AutoScalingGroupName>${name}</AutoScalingGroupName><DesiredCapacity>${desired}</DesiredCapacity>${template(version)}<Instances>${members.join("")}</Instances></member>`;
+  return `<member><AutoScalingGroupName>${name}</AutoScalingGroupName><DesiredCapacity>${desired}</DesiredCapacity>${template(version)}<DefaultInstanceWarmup>60</DefaultInstanceWarmup><InstanceMaintenancePolicy><MinHealthyPercentage>100</MinHealthyPercentage><MaxHealthyPercentage>150</MaxHealthyPercentage></InstanceMaintenancePolicy><Instances>${members.join("")}</Instances></member>`;
 }
 
 function refreshXml(
   name: string,
-  { status, percent = 0, reason = "" }: NonNullable<FakeGroup["refresh"]>,
+  { status, percent = 0, reason = "", version = "2" }: NonNullable<FakeGroup["refresh"]>,
 ): string {
-  return `<member><AutoScalingGroupName>${name}</AutoScalingGroupName><Status>${status}</Status><PercentageComplete>${percent}</PercentageComplete><StatusReason>${reason}</StatusReason></member>`;
+  return `<member><AutoScalingGroupName>${name}</AutoScalingGroupName><Status>${status}</Status><PercentageComplete>${percent}</PercentageComplete><StatusReason>${reason}</StatusReason><DesiredConfiguration><LaunchTemplate><LaunchTemplateId>${TEMPLATE}</LaunchTemplateId><Version>${version}</Version></LaunchTemplate></DesiredConfiguration></member>`;
 }
