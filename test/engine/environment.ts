@@ -96,7 +96,7 @@ async function prepareStack(
   });
   Object.assign(process.env, workspace.env);
   const runs = () => readdirSync(record).map((file) => variables(readFileSync(join(record, file), "utf8")));
-  const ran = (script: string) => runs().filter(({ ARGUMENTS }) => ARGUMENTS?.includes(` ${script} `));
+  const ran = (script: string) => runs().filter(({ ARGUMENTS }) => `${ARGUMENTS} `.includes(` ${script} `));
   const fail = (script: string, fails: boolean) =>
     fails
       ? writeFileSync(join(state, `fail-${script}`), "")
