@@ -110,11 +110,11 @@ function named(
 function recorded(
   prefix: string,
   fields: Pick<ResourceDefinition, "inputs" | "replaceOn">,
-  outputs: (inputs: Props) => Props = () => ({}),
+  outputs: (inputs: Props, resource: string) => Props = () => ({}),
 ): ResourceDefinition {
   return {
     ...fields,
-    create: async (inputs) => ({ id: ec2Id(prefix), outputs: outputs(inputs) }),
+    create: async (inputs, { name }) => ({ id: ec2Id(prefix), outputs: outputs(inputs, name) }),
     update: async () => ({}),
   };
 }
@@ -152,7 +152,11 @@ export const fleet: Record<string, ResourceDefinition> = {
       ],
       replaceOn: ["name"],
     },
-    (inputs) => ({ arn: arn("cloudwatch", `alarm:${inputs.name}`) }),
+    // Pulumi's provider names an alarm after its resource.
+    (_, resource) => {
+      const name = uniqueName(`${resource}-`);
+      return { name, arn: arn("cloudwatch", `alarm:${name}`) };
+    },
   ),
   "aws:lb/loadBalancer:LoadBalancer": named(
     "elasticloadbalancing",
