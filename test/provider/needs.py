@@ -20,8 +20,35 @@ from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
-# Subresources that the AWS provider reads for every bucket, in addition to those that the instance and the fakes use.
-S3_BUCKET = operations.S3_BUCKET | {
+# By method and subresource (a query parameter that selects something other than the bucket or object itself).
+S3_BUCKET = {
+    ("PUT", ""): "CreateBucket",
+    ("HEAD", ""): "ListBucket",
+    ("GET", ""): "ListBucket",
+    ("DELETE", ""): "DeleteBucket",
+    ("POST", "delete"): "DeleteObject",
+    ("GET", "versions"): "ListBucketVersions",
+    ("GET", "location"): "GetBucketLocation",
+    ("GET", "policy"): "GetBucketPolicy",
+    ("PUT", "policy"): "PutBucketPolicy",
+    ("DELETE", "policy"): "DeleteBucketPolicy",
+    ("GET", "tagging"): "GetBucketTagging",
+    ("PUT", "tagging"): "PutBucketTagging",
+    ("DELETE", "tagging"): "PutBucketTagging",
+    ("GET", "publicAccessBlock"): "GetBucketPublicAccessBlock",
+    ("PUT", "publicAccessBlock"): "PutBucketPublicAccessBlock",
+    ("DELETE", "publicAccessBlock"): "PutBucketPublicAccessBlock",
+    ("GET", "encryption"): "GetEncryptionConfiguration",
+    ("PUT", "encryption"): "PutEncryptionConfiguration",
+    ("DELETE", "encryption"): "PutEncryptionConfiguration",
+    ("GET", "ownershipControls"): "GetBucketOwnershipControls",
+    ("PUT", "ownershipControls"): "PutBucketOwnershipControls",
+    ("DELETE", "ownershipControls"): "PutBucketOwnershipControls",
+    ("GET", "versioning"): "GetBucketVersioning",
+    ("PUT", "versioning"): "PutBucketVersioning",
+    ("GET", "lifecycle"): "GetLifecycleConfiguration",
+    ("PUT", "lifecycle"): "PutLifecycleConfiguration",
+    ("DELETE", "lifecycle"): "PutLifecycleConfiguration",
     ("GET", "accelerate"): "GetAccelerateConfiguration",
     ("GET", "acl"): "GetBucketAcl",
     ("GET", "cors"): "GetBucketCORS",
@@ -31,6 +58,20 @@ S3_BUCKET = operations.S3_BUCKET | {
     ("GET", "requestPayment"): "GetBucketRequestPayment",
     ("GET", "website"): "GetBucketWebsite",
     ("GET", "policyStatus"): "GetBucketPolicyStatus",
+}
+S3_OBJECT = {
+    ("GET", ""): "GetObject",
+    ("HEAD", ""): "GetObject",
+    ("PUT", ""): "PutObject",
+    ("DELETE", ""): "DeleteObject",
+    # Multipart uploads of large objects.
+    ("POST", "uploads"): "PutObject",
+    ("PUT", "partNumber,uploadId"): "PutObject",
+    ("POST", "uploadId"): "PutObject",
+    ("DELETE", "uploadId"): "AbortMultipartUpload",
+    ("GET", "tagging"): "GetObjectTagging",
+    ("PUT", "tagging"): "PutObjectTagging",
+    ("DELETE", "tagging"): "DeleteObjectTagging",
 }
 # Budgets' actions have other names than its operations.
 BUDGETS = {"ListTagsForResource": "ListTagsForResource", "Describe": "ViewBudget", "": "ModifyBudget"}
@@ -434,7 +475,7 @@ def s3_need(response: Any) -> Need:
     bucket, _, key = unquote(url.path).lstrip("/").partition("/")
     query = dict(parse_qsl(url.query, keep_blank_values=True))
     subresource = ",".join(sorted(query.keys() - operations.S3_PARAMETERS))
-    table = operations.S3_OBJECT if key else S3_BUCKET
+    table = S3_OBJECT if key else S3_BUCKET
     name = table.get((response.method, subresource))
     if not bucket:
         return Need("s3:ListAllMyBuckets")
