@@ -175,7 +175,7 @@ class Emulator:
     def _agent_may_register(self, profile: str) -> bool:
         role = role_of_profile(profile)
         return role is not None and all(
-            self._allowed(role, Operation(*action.split(":"))) for action in AGENT_ACTIONS
+            self._allowed(role, Operation(*action.split(":"), resource="*")) for action in AGENT_ACTIONS
         )
 
     def _hand_out_credentials(self, environ: dict, start_response: StartResponse) -> Iterable[bytes]:
