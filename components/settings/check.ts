@@ -60,7 +60,7 @@ export function requireNone(problems: string[]): void {
   if (problems.length > 0) {
     throw new pulumi.RunError(
       `The configuration is not valid, and nothing was changed:\n${problems.map((line) => `  - ${line}`).join("\n")}\n` +
-        "Set a value with `pulumi config set NAME VALUE`; write a list in Pulumi.STACK.yaml.",
+        "Set a value with `npx pulumi config set NAME VALUE`; write a list in Pulumi.STACK.yaml.",
     );
   }
 }

@@ -30,7 +30,7 @@ function interruption({ domain, purchaseOption }: Summarized): string {
   }
   return isReserved({ purchaseOption })
     ? "If the plan replaces the Instance, the endpoint does not respond until the new one serves: the reservation may have capacity for one only."
-    : "If the plan creates an Instance and deletes the old one, the old one serves until the new one does; both run for that time. Requests that take longer than drainSeconds are cut.";
+    : "If the plan creates an Instance and deletes the old one, the old one serves until the new one does; both run for that time. Requests that take longer than drainSeconds are cut. If it replaces the Instance, as for a new image, the same holds.";
 }
 
 /** Prices are those of one region, on demand, for the types that have one. */

@@ -25,7 +25,7 @@ export function credentialsCheck(account: Account, { access }: Subject): Check {
           : `${caller.arn}, account ${caller.account}`;
       } catch (error) {
         const next = isRejected(error)
-          ? `sign in, for example with aws sso login${access.profile ? ` --profile ${access.profile}` : " and set aws:profile or AWS_PROFILE"}`
+          ? `sign in, for example with aws sso login${access.profile ? ` --profile ${access.profile}` : " and set AWS_PROFILE, or aws:profile in the stack"}`
           : "check the connection to AWS, then run doctor again";
         throw new Problem(describeError(error), next);
       }

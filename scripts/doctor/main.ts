@@ -47,5 +47,5 @@ async function check(subject: Subject, env: NodeJS.ProcessEnv): Promise<Row[]> {
 }
 
 async function skip({ name }: Check): Promise<Row> {
-  return { name, ok: null, evidence: "skipped: AWS does not accept the credentials" };
+  return { name, ok: null, evidence: "skipped: no credentials that AWS accepts" };
 }

@@ -33,7 +33,7 @@ export async function roll(
   say("Looking for other pending changes …");
   requireNone(await engine.plan(), name);
   const plan = await engine.plan(urn);
-  // The engine ignores a URN that the stack does not have, without an error.
+  // A wrong URN is an error of the engine; this is for one that it accepts and does not replace.
   if (!plan.some((step) => step.urn === urn)) {
     throw new Error(`the update would not replace ${urn}: the stack has changed; run the command again`);
   }

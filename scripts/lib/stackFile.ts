@@ -23,7 +23,7 @@ export interface StackFile {
 /**
  * Merges Pulumi.STACK.yaml and Pulumi.yaml. It needs neither Pulumi nor its backend.
  *
- * @throws UsageError if there is no Pulumi.STACK.yaml
+ * @throws UsageError if there is no Pulumi.STACK.yaml, or if it has a setting outside `config`, which Pulumi ignores
  */
 export function readStackFile(stack: string, folder: string = ROOT): StackFile {
   const path = join(folder, `Pulumi.${stack}.yaml`);
@@ -31,6 +31,12 @@ export function readStackFile(stack: string, folder: string = ROOT): StackFile {
     throw new UsageError(`--stack is ${JSON.stringify(stack)}, but there is no ${path}`);
   }
   const project = readConfiguration(join(folder, "Pulumi.yaml"));
+  const outside = Object.keys(readConfiguration(path)).find((key) => key.includes(":"));
+  if (outside !== undefined) {
+    throw new UsageError(
+      `${outside} is outside config in ${path}; allowed: below config, indented by two spaces`,
+    );
+  }
   const settings: RawSettings = {};
   const provider: Record<string, string> = {};
   for (const [name, written] of Object.entries({ ...project.config, ...readConfiguration(path).config })) {

@@ -50,10 +50,23 @@ describe.skipIf(unsupported() !== undefined).each<{
   holder: typeof INSTANCE;
   /** What an edit of the instance does to the holder of the image. */
   edited: string;
+  /** What another image does to it. */
+  rolled: string;
 }>([
-  { what: "an instance", holder: INSTANCE, edited: "create-replacement Instance" },
-  { what: "a fleet's launch template", variant: FLEET, holder: TEMPLATE, edited: "update LaunchTemplate" },
-])("the image of $what on the real engine", ({ variant, holder, edited }) => {
+  {
+    what: "an instance",
+    holder: INSTANCE,
+    edited: "create Instance",
+    rolled: "create-replacement Instance",
+  },
+  {
+    what: "a fleet's launch template",
+    variant: FLEET,
+    holder: TEMPLATE,
+    edited: "update LaunchTemplate",
+    rolled: "update LaunchTemplate",
+  },
+])("the image of $what on the real engine", ({ variant, holder, edited, rolled }) => {
   let environment: EngineEnvironment;
   let stack: Stack;
 
@@ -89,7 +102,7 @@ describe.skipIf(unsupported() !== undefined).each<{
   it("becomes the latest when its URN is replaced, which changes nothing but the instances", async () => {
     const { imageUrn } = await stack.outputs();
     const steps = await update(stack, { replace: [imageUrn!.value] });
-    expect(steps).toEqual(expect.arrayContaining(["replace Stash", edited]));
+    expect(steps).toEqual(expect.arrayContaining(["replace Stash", rolled]));
     expect(
       steps.filter((step) => !/ (Stash|Instance|EipAssociation|LaunchTemplate|Group|Command)$/.test(step)),
     ).toEqual([]);

@@ -107,7 +107,7 @@ describe("any configuration", () => {
         const [first, ...rest] = said.split("\n");
         const last = rest.pop();
         expect(first).toBe("The configuration is not valid, and nothing was changed:");
-        expect(last).toMatch(/^Set a value with `pulumi config set/);
+        expect(last).toMatch(/^Set a value with `npx pulumi config set/);
         expect(rest.length).toBeGreaterThan(0);
         for (const line of rest) {
           const [, name = "", value] = /^ {2}- ([\w:]+) is (not set|.+?)[;,].*allowed: \S/.exec(line) ?? [];

@@ -187,9 +187,9 @@ describe("tools", () => {
 describe("credentials, clock and region", () => {
   it("fails for rejected credentials, and skips what needs them", async () => {
     account.state.errors["sts:GetCallerIdentity"] = { code: "ExpiredToken", message: "expired" };
-    await fails("credentials", /expired/, "aws sso login and set aws:profile");
+    await fails("credentials", /expired/, "aws sso login and set AWS_PROFILE");
     const { stdout } = await run();
-    expect(stdout).toMatch(/^– zones +skipped: AWS does not accept the credentials$/m);
+    expect(stdout).toMatch(/^– zones +skipped: no credentials that AWS accepts$/m);
     expect(account.calls).toEqual(["sts:GetCallerIdentity", "sts:GetCallerIdentity"]);
   });
 
