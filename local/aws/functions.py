@@ -60,9 +60,10 @@ class Functions:
             return instance.call(event, function.timeout)
 
     def end_deleted(self, region: str) -> None:
-        """Ends the processes of functions that no longer exist."""
+        """Ends the processes of functions that no longer exist, and removes their files."""
         for name in [name for name in self._instances if function_named(name, region) is None]:
             self._instances.pop(name).end()
+            shutil.rmtree(self._state / name, ignore_errors=True)
 
 
 def function_named(name: str, region: str) -> LambdaFunction | None:

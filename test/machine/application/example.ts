@@ -1,6 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { GetFunctionConfigurationCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { ADMINISTRATOR } from "../../../local/aws/administrator";
 import type { Environment } from "../../../local/environment";
 import { openExample } from "../../../local/example";
 import { run } from "../../../local/process";
@@ -50,20 +52,33 @@ export function example(open: () => ApplicationFolder): void {
     const [name] = existsSync(folder) ? readdirSync(folder) : [];
     return name === undefined ? undefined : join(folder, name);
   };
-  const definition = () => JSON.parse(readFileSync(join(functionFolder()!, "function.json"), "utf8"));
+  /** The function as Lambda describes it. */
+  const definition = async () => {
+    const client = new LambdaClient({
+      endpoint: environment.env.AWS_ENDPOINT_URL,
+      region: "us-east-1",
+      credentials: ADMINISTRATOR,
+    });
+    const command = new GetFunctionConfigurationCommand({ FunctionName: basename(functionFolder()!) });
+    const { Role = "", RevisionId, CodeSha256, LastModified } = await client.send(command);
+    client.destroy();
+    return { role: Role, revision: [RevisionId, CodeSha256, LastModified] };
+  };
   const instancePid = async () => {
     const processes = (await run("ps", ["-eo", "pid=,args="])).split("\n");
     return processes
-      .find((line) => line.includes(definition().code))
+      .find((line) => line.includes(join(functionFolder()!, "code")))
       ?.trim()
       .split(" ")[0];
   };
   /** Each read of a secret by the function's role: `200 ARN`. */
-  const readings = () =>
-    readFileSync(join(environment.state, "emulator.log"), "utf8")
+  const readings = async () => {
+    const [, role] = (await definition()).role.split("/");
+    return readFileSync(join(environment.state, "emulator.log"), "utf8")
       .split("\n")
-      .filter((line) => line.includes(`${definition().role.split("/")[1]}/function secretsmanager:`))
+      .filter((line) => line.includes(`${role}/function secretsmanager:`))
       .map((line) => line.replace(/^\S+ (\d+) \S+ (\S+) (\S+)$/, "$1 $2 $3"));
+  };
 
   it("finds documents by the endpoint's vectors, with the instruction for queries only", async () => {
     const documents = readFileSync(join(ROOT, "examples/corpus/corpus.jsonl"), "utf8")
@@ -128,10 +143,10 @@ export function example(open: () => ApplicationFolder): void {
   });
 
   it("continues with a rotated key without a new deployment: on a 401 it reads the secret again, once", async () => {
-    const before = { pid: await instancePid(), revision: definition().revision };
+    const before = { pid: await instancePid(), revision: (await definition()).revision };
     expect(before.pid).toBeDefined();
     const read = `200 secretsmanager:GetSecretValue ${application.outputs.secretArn}`;
-    expect(readings()).toEqual([read]);
+    expect(await readings()).toEqual([read]);
     const old = (await variables(application)).EMBEDDING_API_KEY!;
     // A key that was rotated twice has no grace period left.
     for (const _ of [1, 2]) {
@@ -139,10 +154,10 @@ export function example(open: () => ApplicationFolder): void {
     }
     await refused(old);
     expect(await deploy(QUERY)).toContain(printed.slice(printed.indexOf(QUERY)).trim());
-    expect(readings()).toEqual([read, read]);
+    expect(await readings()).toEqual([read, read]);
     await deploy(QUERY);
-    expect(readings()).toEqual([read, read]);
-    expect({ pid: await instancePid(), revision: definition().revision }).toEqual(before);
+    expect(await readings()).toEqual([read, read]);
+    expect({ pid: await instancePid(), revision: (await definition()).revision }).toEqual(before);
   });
 
   it("has no key in its code, its definition, its log or its stack", async () => {
