@@ -13,7 +13,14 @@ import {
 import { renderUserData } from "../bundle/userData";
 import { scriptCommand } from "../operations/scriptCommand";
 import { stackTags } from "../tags";
-import { type InputsOf, type LaunchArgs, METADATA_OPTIONS, rootVolume } from "./launch";
+import {
+  accessVariables,
+  type DeployerAccess,
+  type InputsOf,
+  type LaunchArgs,
+  METADATA_OPTIONS,
+  rootVolume,
+} from "./launch";
 import { marketOptions } from "./purchaseOption";
 import { createInstanceRole, type InstanceRole } from "./role";
 
@@ -69,7 +76,7 @@ export interface EmbeddingFleetArgs extends LaunchArgs {
   /** Maximum time from the launch of an instance to its first successful response. */
   readyWithinSeconds: number;
   /** How the deployer reaches AWS, for the command that waits for the group. */
-  access: { region: string; profile?: string; awsEndpointUrl?: string };
+  access: DeployerAccess;
 }
 
 /**
@@ -219,7 +226,6 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
     dependsOn: pulumi.Resource[],
     alarms: cloudwatch.MetricAlarm[],
   ): local.Command {
-    const { region, profile, awsEndpointUrl } = args.access;
     return new local.Command(
       name,
       {
@@ -231,9 +237,7 @@ export class EmbeddingFleet extends pulumi.ComponentResource {
           ROLLOUT_ALARMS: pulumi.all(alarms.map((alarm) => alarm.name)).apply((names) => names.join(" ")),
           ROLLOUT_READY_SECONDS: String(args.readyWithinSeconds),
           ROLLOUT_CAPACITY: JSON.stringify(args.capacity),
-          ROLLOUT_REGION: region,
-          ...(profile && { ROLLOUT_PROFILE: profile }),
-          ...(awsEndpointUrl && { AWS_ENDPOINT_URL: awsEndpointUrl }),
+          ...accessVariables("ROLLOUT", args.access),
         },
         logging: local.Logging.StdoutAndStderr,
       },

@@ -1,11 +1,11 @@
 import { local } from "@pulumi/command";
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 import { scriptCommand } from "../operations/scriptCommand";
 import type { Settings } from "../settings/table";
+import { accessVariables, type DeployerAccess } from "./launch";
 
-export interface HandoverArgs
-  extends Pick<Settings, "drainSeconds" | "verificationTimeoutSeconds" | "awsEndpointUrl"> {
-  region: string;
+export interface HandoverArgs extends Pick<Settings, "drainSeconds" | "verificationTimeoutSeconds"> {
+  access: DeployerAccess;
   /** The instance that will have the address. */
   instanceId: pulumi.Input<string>;
   /** The Elastic IP address. */
@@ -18,7 +18,6 @@ export interface HandoverArgs
  * and the address stays where it is. It uses the credentials of the environment, or the profile in `aws:profile`.
  */
 export function createHandover(name: string, args: HandoverArgs, parent: pulumi.Resource): pulumi.Resource {
-  const profile = new pulumi.Config("aws").get("profile");
   return new local.Command(
     `${name}-handover`,
     {
@@ -29,11 +28,9 @@ export function createHandover(name: string, args: HandoverArgs, parent: pulumi.
       environment: {
         HANDOVER_INSTANCE_ID: args.instanceId,
         HANDOVER_ALLOCATION_ID: args.allocationId,
-        HANDOVER_REGION: args.region,
         HANDOVER_TIMEOUT_SECONDS: String(args.verificationTimeoutSeconds),
         HANDOVER_DRAIN_SECONDS: String(args.drainSeconds),
-        ...(profile && { HANDOVER_PROFILE: profile }),
-        ...(args.awsEndpointUrl && { AWS_ENDPOINT_URL: args.awsEndpointUrl }),
+        ...accessVariables("HANDOVER", args.access),
       },
       logging: local.Logging.StdoutAndStderr,
     },

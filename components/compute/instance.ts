@@ -6,7 +6,7 @@ import { renderUserData } from "../bundle/userData";
 import { stackTags } from "../tags";
 import { createHandover, type HandoverArgs } from "./handover";
 import { type LaunchArgs, METADATA_OPTIONS, rootVolume } from "./launch";
-import { isReserved, marketOptions } from "./purchaseOption";
+import { insufficientCapacityHook, isReserved, marketOptions } from "./purchaseOption";
 import { createInstanceRole, type InstanceRole } from "./role";
 
 export interface EmbeddingInstanceArgs extends LaunchArgs, Omit<HandoverArgs, "instanceId" | "allocationId"> {
@@ -58,7 +58,8 @@ export class EmbeddingInstance extends pulumi.ComponentResource {
         associatePublicIpAddress: true,
         iamInstanceProfile: profile.name,
         userData: pulumi.output(args.config).apply((config) => renderUserData(config as InstanceConfig)),
-        // For what the name does not contain, such as another bucket. Otherwise EC2 stops and starts the instance and never runs the new document.
+        // For what the name does not contain, such as another bucket. Otherwise EC2 stops and starts the instance and
+        // never runs the new document.
         userDataReplaceOnChange: true,
         metadataOptions: METADATA_OPTIONS,
         rootBlockDevice: { ...rootVolume(args.rootVolumeGib), encrypted: true, deleteOnTermination: true },
@@ -75,7 +76,7 @@ export class EmbeddingInstance extends pulumi.ComponentResource {
         // The first boot reads secrets and the bundle through a network that must have its routes; a destroy deletes
         // the instance before them.
         dependsOn: [permissions, ...args.after],
-        hooks: { onError: args.onError ?? [] },
+        hooks: { onError: [insufficientCapacityHook(name, args.capacity)] },
         customTimeouts: { create: "30m" },
       },
     );

@@ -22,10 +22,28 @@ export interface LaunchArgs
   bucketArn: pulumi.Input<string>;
   /** For advice when AWS has no capacity. */
   capacity: CapacityRequest;
-  /** Called when the instance cannot be created; see purchaseOption.ts. */
-  onError?: pulumi.ErrorHook[];
   /** Resources that must exist before the instance boots, in addition to its inputs. */
   after: pulumi.Resource[];
+}
+
+/** How the commands that an update runs reach AWS: with the deployer's own credentials. */
+export interface DeployerAccess {
+  region: string;
+  /** AWS profile, if the provider uses one. */
+  profile?: string;
+  awsEndpointUrl?: string;
+}
+
+/** The variables of {@link DeployerAccess} for a command whose variables begin with `prefix`. */
+export function accessVariables(
+  prefix: string,
+  { region, profile, awsEndpointUrl }: DeployerAccess,
+): Record<string, string> {
+  return {
+    [`${prefix}_REGION`]: region,
+    ...(profile && { [`${prefix}_PROFILE`]: profile }),
+    ...(awsEndpointUrl && { AWS_ENDPOINT_URL: awsEndpointUrl }),
+  };
 }
 
 /** IMDSv2 only, with a hop limit of 1: no container or proxy can pass the role's credentials on. */

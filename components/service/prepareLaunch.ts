@@ -1,9 +1,9 @@
+import * as pulumi from "@pulumi/pulumi";
 import { Artifacts } from "../bundle/artifacts";
 import { renderBundle } from "../bundle/bundle";
 import type { FleetMembership } from "../bundle/instanceConfig";
 import { GPU_INSTANCE_TYPES, workersOf } from "../compute/instanceTypes";
-import type { LaunchArgs } from "../compute/launch";
-import { insufficientCapacityHook } from "../compute/purchaseOption";
+import type { DeployerAccess, LaunchArgs } from "../compute/launch";
 import type { Certificate } from "../keys/certificate";
 import type { Network } from "../network/network";
 import { VpcEndpoints } from "../network/vpcEndpoints";
@@ -45,9 +45,13 @@ export async function prepareLaunch(
     secretArns: [...Object.values(keys).map((key) => key.secretArn), certificate.secretArn],
     bucketArn,
     capacity,
-    onError: [insufficientCapacityHook(name, capacity)],
     after: [network, artifacts, ...createVpcEndpoints(context, network, fleet)],
   };
+}
+
+/** How the commands of an update reach AWS. */
+export function deployerAccess({ region, settings: { awsEndpointUrl } }: ServiceContext): DeployerAccess {
+  return { region, profile: new pulumi.Config("aws").get("profile"), awsEndpointUrl };
 }
 
 function createVpcEndpoints(

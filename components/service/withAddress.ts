@@ -3,11 +3,11 @@ import { AddressEndpoint } from "../endpoint/addressEndpoint";
 import { Network } from "../network/network";
 import { Schedule } from "../operations/schedule";
 import type { Service, ServiceContext } from "./context";
-import { prepareLaunch } from "./prepareLaunch";
+import { deployerAccess, prepareLaunch } from "./prepareLaunch";
 
 /** One instance with an Elastic IP address. */
 export async function createWithAddress(context: ServiceContext): Promise<Service> {
-  const { name, settings, region, placement, keys, parent } = context;
+  const { name, settings, placement, keys, parent } = context;
   const {
     allowedCidrs,
     secretRecoveryDays: recoveryDays,
@@ -20,7 +20,13 @@ export async function createWithAddress(context: ServiceContext): Promise<Servic
   const [subnetId] = network.subnetsIn(placement.instanceZones);
   const { instanceId } = new EmbeddingInstance(
     name,
-    { ...settings, ...launch, region, subnetId: subnetId!, allocationId: endpoint.allocationId },
+    {
+      ...settings,
+      ...launch,
+      access: deployerAccess(context),
+      subnetId: subnetId!,
+      allocationId: endpoint.allocationId,
+    },
     { parent },
   );
   if (settings.stopSchedule !== undefined) {

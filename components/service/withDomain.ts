@@ -1,9 +1,8 @@
-import * as pulumi from "@pulumi/pulumi";
 import { EmbeddingFleet } from "../compute/fleet";
 import { DomainEndpoint } from "../endpoint/domainEndpoint";
 import { Network, networkRanges } from "../network/network";
 import type { Service, ServiceContext } from "./context";
-import { prepareLaunch } from "./prepareLaunch";
+import { deployerAccess, prepareLaunch } from "./prepareLaunch";
 
 /** One or more instances behind a load balancer with a DNS name. */
 export async function createWithDomain(context: ServiceContext, domain: string): Promise<Service> {
@@ -41,11 +40,7 @@ export async function createWithDomain(context: ServiceContext, domain: string):
       targetGroupArn: endpoint.targetGroupArn,
       balancerDimensions: endpoint.dimensions,
       readyWithinSeconds: settings.verificationTimeoutSeconds,
-      access: {
-        region: context.region,
-        profile: new pulumi.Config("aws").get("profile"),
-        awsEndpointUrl: settings.awsEndpointUrl,
-      },
+      access: deployerAccess(context),
     },
     { parent },
   );

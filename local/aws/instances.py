@@ -34,9 +34,10 @@ class Instances:
             return self._associate(parameters.get("AllocationId", ""), parameters.get("InstanceId", ""))
         if name in ("DescribeInstances", "TerminateInstances"):
             instance = parameters.get("InstanceId.1", "")
-            if self._record(instance) is None:
+            record = self._record(instance)
+            if record is None:
                 return None
-            return self._describe(instance) if name == "DescribeInstances" else self._terminate(instance)
+            return self._describe(instance, record) if name == "DescribeInstances" else self._terminate(instance)
         return None
 
     def _known(self) -> dict:
@@ -51,19 +52,18 @@ class Instances:
         address, record = self._address(allocation), self._record(instance)
         if address is None or record is None:
             return None
+        on = [f"{address}/24", "dev", "eth0"]
         for path in (self._state / "instances").glob("*.json"):
-            self._ip("-netns", json.loads(path.read_text())["namespace"], "address", "delete", f"{address}/24", "dev", "eth0")
-        self._ip("-netns", record["namespace"], "address", "add", f"{address}/24", "dev", "eth0")
-        self._ip("neighbour", "flush", "to", address)
+            ip("-netns", json.loads(path.read_text())["namespace"], "address", "delete", *on)
+        ip("-netns", record["namespace"], "address", "add", *on)
+        # Otherwise the host keeps sending to the instance that had the address before.
+        ip("neighbour", "flush", "to", address)
         known = self._known()
         known["associations"] = {**known.get("associations", {}), allocation: instance}
         partial = self._state / "addresses.json.moved"
         partial.write_text(json.dumps(known))
         partial.rename(self._state / "addresses.json")
         return document("AssociateAddress", "<return>true</return><associationId>eipassoc-local</associationId>")
-
-    def _ip(self, *arguments: str) -> None:
-        subprocess.run(["ip", *arguments], check=False, capture_output=True, timeout=30)
 
     def _addresses(self, allocation: str) -> str | None:
         known, address = self._known(), self._address(allocation)
@@ -74,8 +74,7 @@ class Instances:
         item = f"<item><publicIp>{address}</publicIp><allocationId>{allocation}</allocationId>{holder}</item>"
         return document("DescribeAddresses", f"<addressesSet>{item}</addressesSet>")
 
-    def _describe(self, instance: str) -> str:
-        record = self._record(instance) or {}
+    def _describe(self, instance: str, record: dict) -> str:
         item = f"<instanceId>{instance}</instanceId><imageId>{record['imageId']}</imageId>"
         item += f"<privateIpAddress>{record['privateIp']}</privateIpAddress>{self._instance_state(instance)}"
         item += f"<launchTime>{self._launched(instance)}</launchTime>"
@@ -108,6 +107,10 @@ class Instances:
     def _record(self, instance: str) -> dict | None:
         path = self._path(instance)
         return json.loads(path.read_text()) if instance and path.exists() else None
+
+
+def ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=False, capture_output=True, timeout=30)
 
 
 def document(action: str, content: str) -> str:

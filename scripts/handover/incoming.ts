@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { PATHS } from "../../components/bundle/contract";
 import { type RemoteResult, runOnInstance } from "../lib/systemsManager";
 import { describeError, excerpt } from "../lib/text";
 import { reportedRows } from "../verify/instance";
@@ -21,7 +22,7 @@ const WORKERS = /^every worker /;
 const CHECK = "qwen3-check --json --wait 60";
 /** Until the bundle is installed, there is no qwen3-check: the last line of the installation in its place. */
 const LOOK =
-  `[ -e /opt/qwen3/installed ] && exec /usr/local/sbin/${CHECK}; ` +
+  `[ -e ${PATHS.installed} ] && exec ${PATHS.programs}/${CHECK}; ` +
   "journalctl --namespace='*' -u qwen3-bootstrap -u cloud-final -n 1 -o cat --no-pager; exit 75";
 const JOURNAL =
   "cloud-init status --long 2>/dev/null | head -n 20; systemctl --failed --no-legend; " +

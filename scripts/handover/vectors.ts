@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { runOnInstance } from "../lib/systemsManager";
-import { describeError, excerpt } from "../lib/text";
+import { describeError } from "../lib/text";
 import { cosine, lowest, SAME } from "../verify/vectors";
 import { checkAllowed, type Pace } from "./incoming";
 import type { Job } from "./job";
+import { runProgram } from "./remote";
 
 const ATTEMPTS = 5;
-const LINE = "/usr/local/sbin/qwen3-check --vectors";
 
 /** What `qwen3-check --vectors` prints. */
 interface Vectors {
@@ -59,12 +58,11 @@ async function patiently<T>(attempt: () => Promise<T>, { lookMs }: Pace): Promis
   }
 }
 
-async function vectorsOf({ aws }: Job, instanceId: string, { pollMs }: Pace): Promise<Vectors> {
-  const comment = "pulumi up: vectors of fixed texts";
-  const result = await runOnInstance(aws, { instanceId, line: LINE, comment, timeoutMs: 120_000, pollMs });
-  const { status, stdout, stderr } = result;
-  if (status !== "Success") {
-    throw new Error(`${LINE} on ${instanceId}: ${excerpt(stderr || stdout) || status}`);
-  }
-  return JSON.parse(stdout) as Vectors;
+async function vectorsOf(job: Job, instanceId: string, { pollMs }: Pace): Promise<Vectors> {
+  const printed = await runProgram(job, {
+    ...{ instanceId, timeoutMs: 120_000, pollMs },
+    line: "qwen3-check --vectors",
+    comment: "pulumi up: vectors of fixed texts",
+  });
+  return JSON.parse(printed) as Vectors;
 }

@@ -1,24 +1,14 @@
 import { Account } from "../doctor/account";
-import type { Context } from "../lib/commandLine";
+import { type Context, withJsonError } from "../lib/commandLine";
 import { awsAccess, openStack, type Stack } from "../lib/stack";
-import { describeError } from "../lib/text";
 import { openEngine } from "../rotate/engine";
 import type { ImageOptions } from "./command";
 import { ageDays, day, problemsOf, type Release, type Survey, survey } from "./releases";
 import { roll } from "./roll";
 
 /** Shows a stack's image, checks its age, or moves to AWS's latest one. */
-export async function showOrRoll(options: ImageOptions, context: Context): Promise<void> {
-  if (!options.json) {
-    await run(options, context);
-    return;
-  }
-  try {
-    await run(options, context);
-  } catch (error) {
-    context.out(`${JSON.stringify({ ok: false, error: describeError(error) })}\n`);
-    throw error;
-  }
+export function showOrRoll(options: ImageOptions, context: Context): Promise<void> {
+  return withJsonError(context, options.json, () => run(options, context));
 }
 
 async function run(options: ImageOptions, context: Context): Promise<void> {

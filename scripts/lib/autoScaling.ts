@@ -11,7 +11,7 @@ import { excerpt } from "./text";
 
 /** Failed, or ended by the lifecycle hook of an instance that never became ready. */
 const UNSUCCESSFUL = new Set(["Failed", "Cancelled"]);
-const RUNNING = new Set([...["Pending", "InProgress", "Cancelling", "RollbackInProgress", "Baking"]]);
+const RUNNING = new Set(["Pending", "InProgress", "Cancelling", "RollbackInProgress", "Baking"]);
 
 /** @throws Error if there is no such group. */
 export async function describeGroup(client: AutoScalingClient, name: string): Promise<AutoScalingGroup> {

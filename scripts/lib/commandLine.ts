@@ -147,6 +147,22 @@ export async function run(program: Command, argv: readonly string[], context: Co
   }
 }
 
+/** Runs a part of a command. An error is printed as a JSON document too, for a caller that requested JSON. */
+export async function withJsonError(
+  context: Context,
+  json: boolean | undefined,
+  part: () => Promise<void>,
+): Promise<void> {
+  try {
+    await part();
+  } catch (error) {
+    if (json) {
+      context.out(`${JSON.stringify({ ok: false, error: describeError(error) })}\n`);
+    }
+    throw error;
+  }
+}
+
 /** Runs the process's own command. */
 export async function runProcess(program: Command, context: Context): Promise<void> {
   // The reader of stdout may end first, as `head` does.

@@ -30,8 +30,9 @@ export interface RolloutTiming {
 }
 
 /**
- * Replaces the instances of a group that has another template, and waits until it has all its instances in service. A launch that fails is reported with advice and is no failure
- * yet: the group tries another zone, and the same one again later.
+ * Replaces the instances of a group that has another template, and waits until it has all its instances in service. A
+ * launch that fails is reported with advice and is no failure yet: the group tries another zone, and the same one again
+ * later.
  *
  * @throws Error if no further instance enters service for as long as one may take, or if the replacement failed and was
  * rolled back. AWS's last reason and the advice on capacity are in its message.

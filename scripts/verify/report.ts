@@ -1,5 +1,4 @@
-import type { Context } from "../lib/commandLine";
-import { describeError } from "../lib/text";
+import { type Context, withJsonError } from "../lib/commandLine";
 import type { Row } from "./row";
 
 /** Begins the line of a warning in the table. `rotate` finds them by it. */
@@ -68,16 +67,11 @@ export async function reportRows(
   make: () => Promise<Report>,
   why?: string,
 ): Promise<void> {
-  try {
+  await withJsonError(context, json, async () => {
     const { rows, about } = await make();
     context.out(json ? formatJson(rows, about) : formatTable(rows, why));
     context.status = summarize(rows).ok ? 0 : 1;
-  } catch (error) {
-    if (json) {
-      context.out(`${JSON.stringify({ ok: false, error: describeError(error) })}\n`);
-    }
-    throw error;
-  }
+  });
 }
 
 /** One JSON document. */

@@ -107,13 +107,13 @@ describe("functions in the emulator", () => {
   it("end when they are deleted, and can be invoked only with permission", async () => {
     await write("export const handler = async () => process.pid;");
     const { answer: pid } = await invoke({});
-    const stranger = new Lambda({
+    const foreign = new Lambda({
       endpoint: emulator.url,
       region: "us-east-1",
       credentials: { accessKeyId: "AKIASTRANGER", secretAccessKey: "x" },
       maxAttempts: 1,
     });
-    await expect(invoke({}, "f", stranger)).rejects.toThrow(/security token/);
+    await expect(invoke({}, "f", foreign)).rejects.toThrow(/security token/);
     await client.deleteFunction({ FunctionName: "f" });
     await expect.poll(() => isAlive(pid)).toBe(false);
     await expect(invoke({}, "f")).rejects.toThrow(/ResourceNotFound|Function not found: f/);
